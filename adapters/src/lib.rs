@@ -1,0 +1,1 @@
+//! halloo-std

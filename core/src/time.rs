@@ -1,0 +1,74 @@
+//! Time as an argument: the machines are told what time it is and never ask.
+//!
+//! Ticks are microseconds in a `u64`, which never wraps. A board whose counter is narrower
+//! widens it with [`Ticks`].
+
+/// A point in time, in microseconds since an epoch that the caller chooses.
+pub type Instant = fugit::MonotonicTimerInstantU64<1_000_000>;
+
+/// A span of time, in microseconds.
+pub type Duration = fugit::TimerDurationU64<1_000_000>;
+
+/// The span of `n` seconds; saturates.
+#[must_use]
+pub const fn secs(n: u64) -> Duration {
+    Duration::from_ticks(n.saturating_mul(1_000_000))
+}
+
+/// The span of `n` milliseconds; saturates.
+#[must_use]
+pub const fn millis(n: u64) -> Duration {
+    Duration::from_ticks(n.saturating_mul(1_000))
+}
+
+/// The point `span` after `now`; saturates at the end of time.
+#[must_use]
+pub const fn after(now: Instant, span: Duration) -> Instant {
+    Instant::from_ticks(now.as_ticks().saturating_add(span.as_ticks()))
+}
+
+/// The span from `earlier` to `now`; zero when time went backwards.
+#[must_use]
+pub const fn since(now: Instant, earlier: Instant) -> Duration {
+    Duration::from_ticks(now.as_ticks().saturating_sub(earlier.as_ticks()))
+}
+
+/// The earlier of two deadlines, where `None` means that there is none.
+#[must_use]
+pub fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+/// Widens a 32-bit tick counter that wraps into one that does not.
+///
+/// It must be fed at least once per wrap of the counter.
+///
+/// ```
+/// use halloo_core::time::Ticks;
+/// let mut ticks = Ticks::new();
+/// assert_eq!(ticks.widen(0xffff_fff0), 0xffff_fff0);
+/// assert_eq!(ticks.widen(0x0000_0010), 0x1_0000_0010);
+/// ```
+#[derive(Debug, Clone, Copy, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Ticks {
+    wide: u64,
+}
+
+impl Ticks {
+    /// A counter that starts at zero.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { wide: 0 }
+    }
+
+    /// The wide reading for a narrow one.
+    pub const fn widen(&mut self, narrow: u32) -> u64 {
+        let step = narrow.wrapping_sub(self.wide as u32);
+        self.wide = self.wide.saturating_add(step as u64);
+        self.wide
+    }
+}

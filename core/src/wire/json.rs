@@ -1,0 +1,1 @@
+//! The flat JSON encoding.
