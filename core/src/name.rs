@@ -8,7 +8,7 @@ use core::fmt;
 pub const MAX_NAME: usize = 32;
 
 /// A checked name in a fixed buffer of [`MAX_NAME`] bytes.
-pub type Name = heapless::String<MAX_NAME>;
+pub type Name = heapless::String<MAX_NAME, u8>;
 
 /// Why a name was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -112,6 +112,8 @@ numbers! {
         History = 2, "before the history that was asked for";
         /// The hub's store was repaired and lost them.
         Repair = 3, "lost in a repair of the store";
+        /// The entry is longer than the frames that the device takes.
+        TooLarge = 4, "larger than the device takes";
     }
 }
 

@@ -1,0 +1,212 @@
+//! What a connection says to the hub: the handshake, and every message of a session.
+
+use super::links::{hash, insert, mix};
+use super::slots::{LastWord, Owed, Phase};
+use super::{Busy, ConnId, Hub, Parting};
+use crate::chat::MAX_SLOTS;
+use crate::time::Instant;
+use crate::wire::{ByeReason, Code, Hello, MAX_CONTROL, Message, VERSION};
+
+impl Hub<'_> {
+    /// A message came in.
+    ///
+    /// `Err(Busy)`: it was not taken and nothing has changed; hand it in again after a commit, and
+    /// read no more from this connection before that. A peer that breaks the protocol is told so
+    /// and closed by way of `poll_transmit`. A connection that is over is not listened to.
+    /// Work: constant for most messages; linear in the device's rooms for those with a slot; the
+    /// members of a small room when presence changes.
+    pub fn handle_message(
+        &mut self,
+        now: Instant,
+        id: ConnId,
+        message: &Message<'_>,
+    ) -> Result<(), Busy> {
+        let Some(at) = self.conn_at(id) else {
+            return Ok(());
+        };
+        let now = self.tick(now);
+        let Some(conn) = self.storage.conns.get_mut(at as usize) else {
+            return Ok(());
+        };
+        match conn.phase {
+            Phase::Greeting { .. } => self.handle_greeting(now, at, message),
+            Phase::Serving => {
+                conn.heard = now;
+                return self.handle_in_session(now, at, message);
+            }
+            Phase::Free | Phase::Parting { .. } | Phase::Closed => {}
+        }
+        Ok(())
+    }
+
+    fn handle_greeting(&mut self, now: Instant, at: u32, message: &Message<'_>) {
+        match message {
+            Message::Hello(hello) => match self.open_session(now, at, hello) {
+                Ok(()) => {}
+                Err(code) => self.violation(at, now, code),
+            },
+            Message::Unknown { .. } => self.skip(),
+            Message::Error(_) | Message::Bye(_) => self.close(at),
+            _ => self.violation(at, now, Code::Unexpected),
+        }
+    }
+
+    /// Opens a session and fences every older one of the same device.
+    fn open_session(&mut self, now: Instant, at: u32, hello: &Hello<'_>) -> Result<(), Code> {
+        if !(hello.version_min..=hello.version_max).contains(&VERSION) || hello.suite != 0 {
+            return Err(Code::Version);
+        }
+        // A device that cannot take a marker and the other small messages could never be served.
+        if (hello.max_frame as usize) < MAX_CONTROL {
+            return Err(Code::Oversize);
+        }
+        if let Some(old) = self.find_device(&hello.device) {
+            self.counters.fenced = self.counters.fenced.saturating_add(1);
+            self.part(old, now, LastWord::Bye(ByeReason::Replaced), Parting::Lost);
+        }
+        self.sessions = self.sessions.wrapping_add(1);
+        self.counters.sessions = self.counters.sessions.saturating_add(1);
+        let Some(conn) = self.storage.conns.get_mut(at as usize) else {
+            return Ok(());
+        };
+        let (least, most) = (self.config.keepalive_min, self.config.keepalive_max);
+        conn.phase = Phase::Serving;
+        conn.owed.add(Owed::WELCOME);
+        conn.ephemeral = hello.flags & Hello::EPHEMERAL != 0;
+        conn.keepalive = match hello.keepalive {
+            0 if least == 0 => 0,
+            wish => wish.clamp(least.min(most), most),
+        };
+        conn.credit = hello.credit;
+        conn.max_frame = hello.max_frame;
+        conn.device = hello.device;
+        conn.nonce = hello.nonce;
+        // A bijection of a counter under a random key: no number comes twice.
+        conn.session = mix(self.config.seed ^ mix(self.sessions));
+        conn.heard = now;
+        insert(
+            self.storage.conns,
+            hash(self.config.seed, &hello.device),
+            at,
+        );
+        super::timers::schedule(self.storage.conns, at, Some(now));
+        self.queue(at);
+        Ok(())
+    }
+
+    fn handle_in_session(
+        &mut self,
+        now: Instant,
+        at: u32,
+        message: &Message<'_>,
+    ) -> Result<(), Busy> {
+        let Some(conn) = self.storage.conns.get_mut(at as usize) else {
+            return Ok(());
+        };
+        match *message {
+            Message::Post { slot, seq, body } => match self.member_in_slot(at, slot) {
+                Some(member) => return self.take_post(member, seq, body),
+                None => self.violation(at, now, Code::BadSlot),
+            },
+            Message::Credit {
+                slot,
+                cursor,
+                window,
+            } => self.credit(at, slot, cursor, window),
+            Message::Join(join) => {
+                if conn.owed.has(Owed::REFUSAL) {
+                    return Err(Busy);
+                }
+                let joined = match join.slot {
+                    0..MAX_SLOTS => self.join(at, now, &join),
+                    MAX_SLOTS.. => Err(Code::BadSlot),
+                };
+                if let Err(code) = joined {
+                    self.refuse(at, join.slot, code);
+                }
+            }
+            Message::Leave { slot } => self.leave(at, slot, now),
+            Message::Who { slot, skip } => self.who(at, slot, skip),
+            Message::Ping { token } => {
+                conn.pong = token;
+                conn.owed.add(Owed::PONG);
+                self.queue(at);
+            }
+            Message::EchoRequest { token, bytes } => {
+                if conn.owed.has(Owed::ECHO) {
+                    return Err(Busy);
+                }
+                conn.echo_token = token;
+                // The decoder has checked the length.
+                conn.echo = heapless::Vec::from_slice(bytes).unwrap_or_default();
+                conn.owed.add(Owed::ECHO);
+                self.queue(at);
+            }
+            Message::Pong { .. } | Message::EchoReply { .. } => {}
+            Message::Unknown { .. } => self.skip(),
+            Message::Error(_) => {
+                self.end_session(at, now, Parting::Lost);
+                self.close(at);
+            }
+            Message::Bye(_) => {
+                self.end_session(at, now, Parting::Said);
+                self.close(at);
+            }
+            Message::Hello(_)
+            | Message::Retry { .. }
+            | Message::Welcome(_)
+            | Message::Joined(_)
+            | Message::Ack { .. }
+            | Message::Reject { .. }
+            | Message::Entry(_)
+            | Message::Gap(_)
+            | Message::Notice(_)
+            | Message::Roster(_) => self.violation(at, now, Code::Unexpected),
+        }
+        Ok(())
+    }
+
+    /// The device has handed on everything up to `cursor` and takes `window` more.
+    fn credit(&mut self, at: u32, slot: u8, cursor: u64, window: u16) {
+        // Credit for a slot that was left is merely late.
+        let Some(at_member) = self.member_in_slot(at, slot) else {
+            return;
+        };
+        if let Some(member) = self.storage.members.get_mut(at_member as usize) {
+            member.handed = member.handed.max(cursor.min(member.cursor));
+            member.window = window;
+            self.queue(at);
+        }
+    }
+
+    fn who(&mut self, at: u32, slot: u8, skip: u16) {
+        let Some(at_member) = self.member_in_slot(at, slot) else {
+            return;
+        };
+        if let Some(member) = self.storage.members.get_mut(at_member as usize) {
+            member.roster_skip = skip;
+            member.owed.add(Owed::ROSTER);
+            self.queue(at);
+        }
+    }
+
+    fn refuse(&mut self, at: u32, slot: u8, code: Code) {
+        if let Some(conn) = self.storage.conns.get_mut(at as usize) {
+            conn.refusal = (slot, code);
+            conn.owed.add(Owed::REFUSAL);
+            self.queue(at);
+        }
+    }
+
+    /// The peer said its last word: nothing is left to say.
+    fn close(&mut self, at: u32) {
+        if let Some(conn) = self.storage.conns.get_mut(at as usize) {
+            conn.phase = Phase::Closed;
+            self.queue(at);
+        }
+    }
+
+    fn skip(&mut self) {
+        self.counters.skipped = self.counters.skipped.saturating_add(1);
+    }
+}

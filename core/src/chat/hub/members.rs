@@ -1,0 +1,274 @@
+//! Who is in which room: joining, leaving, losing a connection, being remembered, being forgotten.
+
+use super::links::{NONE, find, hash, insert, take_out};
+use super::slots::{Member, Owed, Phase, Presence, Room};
+use super::{Conn, Hub, Parting};
+use crate::name;
+use crate::time::{Duration, Instant, secs, since};
+use crate::wire::{Code, DeviceId, Join, NoticeKind};
+
+/// How long a member that left in good order stays remembered at the least: longer than a datagram
+/// of its session can be on its way.
+const LEFT_LIFETIME: Duration = secs(600);
+
+impl Hub<'_> {
+    /// Makes the device of connection `at` a member; the error is what the join is refused with.
+    pub(super) fn join(&mut self, at: u32, now: Instant, join: &Join<'_>) -> Result<(), Code> {
+        let room_name = name::room(join.room).map_err(|_| Code::BadRoom)?;
+        let member_name = name::member(join.name).map_err(|_| Code::BadName)?;
+        let device = self
+            .storage
+            .conns
+            .get(at as usize)
+            .ok_or(Code::Internal)?
+            .device;
+        let room = self.find_or_open_room(room_name).ok_or(Code::Full)?;
+        if let Some(taken) = self.member_in_slot(at, join.slot) {
+            let member = self.storage.members.get(taken as usize);
+            if member.is_none_or(|member| member.room != room) {
+                return Err(Code::BadSlot);
+            }
+        }
+        let at_member = match self.find_member(&device, room) {
+            Some(known) => known,
+            None => self.remember(device, room, now).ok_or(Code::Full)?,
+        };
+        self.seat(at, at_member, join, member_name)
+    }
+
+    /// Puts a member on a connection and tells it where it stands.
+    fn seat(&mut self, at: u32, at_member: u32, join: &Join<'_>, name: &str) -> Result<(), Code> {
+        let members = &mut *self.storage.members;
+        let member = members.get_mut(at_member as usize).ok_or(Code::Internal)?;
+        let conn = self
+            .storage
+            .conns
+            .get_mut(at as usize)
+            .ok_or(Code::Internal)?;
+        let room = self
+            .storage
+            .rooms
+            .get_mut(member.room as usize)
+            .ok_or(Code::Internal)?;
+        let is_new = match member.presence {
+            Presence::Here { .. } if member.slot != join.slot => return Err(Code::BadSlot),
+            Presence::Here { .. } | Presence::Lingering { .. } => false,
+            Presence::Free | Presence::Away { .. } => true,
+        };
+        let head = room.log.head();
+        let start = join.cursor.min(head);
+        let recent = head.saturating_sub(u64::from(join.history));
+        member.presence = Presence::Here { conn: at };
+        member.owed = Owed::NOTHING;
+        member.owed.add(Owed::JOINED);
+        member.done = conn.ephemeral;
+        member.slot = join.slot;
+        member.flags = join.flags;
+        member.window = conn.credit;
+        member.name = name::store(name);
+        member.cursor = start;
+        member.handed = start;
+        member.history_from = recent;
+        self.lingering.remove(members, at_member, Member::waiting);
+        self.away.remove(members, at_member, Member::waiting);
+        self.done.remove(members, at_member, Member::waiting);
+        conn.members.push(members, at_member, Member::in_conn);
+        room.members.push(members, at_member, Member::in_room);
+        let room = members.get(at_member as usize).map_or(NONE, |m| m.room);
+        if is_new {
+            self.presence_changed(room, NoticeKind::Joined, at_member);
+        }
+        self.queue(at);
+        Ok(())
+    }
+
+    /// The device leaves the room of a slot in good order.
+    pub(super) fn leave(&mut self, at: u32, slot: u8, now: Instant) {
+        let Some(at_member) = self.member_in_slot(at, slot) else {
+            return;
+        };
+        self.unseat(at, at_member);
+        if let Some(member) = self.storage.members.get_mut(at_member as usize) {
+            member.done = true;
+        }
+        self.go_away(at_member, now);
+    }
+
+    /// Ends the session of a connection; does nothing where there is none.
+    pub(super) fn end_session(&mut self, at: u32, now: Instant, how: Parting) {
+        let Some(conn) = self.storage.conns.get(at as usize) else {
+            return;
+        };
+        if conn.phase != Phase::Serving {
+            return;
+        }
+        take_out(self.storage.conns, self.device_hash(at), at);
+        while let Some(at_member) = self.first_member(at) {
+            self.unseat(at, at_member);
+            if how == Parting::Lost {
+                if let Some(member) = self.storage.members.get_mut(at_member as usize) {
+                    member.presence = Presence::Lingering { since: now };
+                }
+                self.lingering
+                    .push(self.storage.members, at_member, Member::waiting);
+            } else {
+                self.go_away(at_member, now);
+            }
+        }
+    }
+
+    fn first_member(&self, at: u32) -> Option<u32> {
+        self.storage.conns.get(at as usize)?.members.first()
+    }
+
+    fn unseat(&mut self, at: u32, at_member: u32) {
+        if let Some(conn) = self.storage.conns.get_mut(at as usize) {
+            conn.turn = NONE;
+            conn.members
+                .remove(self.storage.members, at_member, Member::in_conn);
+        }
+        if let Some(member) = self.storage.members.get_mut(at_member as usize) {
+            member.owed = Owed::NOTHING;
+        }
+    }
+
+    /// A member is gone for the others; what it posted stays remembered.
+    pub(super) fn go_away(&mut self, at: u32, now: Instant) {
+        let Some(member) = self.storage.members.get_mut(at as usize) else {
+            return;
+        };
+        member.presence = Presence::Away { since: now };
+        let (room, done) = (member.room, member.done);
+        if let Some(room) = self.storage.rooms.get_mut(room as usize) {
+            room.members
+                .remove(self.storage.members, at, Member::in_room);
+        }
+        let list = if done { &mut self.done } else { &mut self.away };
+        list.push(self.storage.members, at, |m| &mut m.waiting);
+        self.presence_changed(room, NoticeKind::Left, at);
+    }
+
+    /// A slot for a device that is new in a room; forgets the longest gone if there is no other.
+    fn remember(&mut self, device: DeviceId, room: u32, now: Instant) -> Option<u32> {
+        let at = self.take_free_member().or_else(|| self.forget_first(now))?;
+        let next = self
+            .storage
+            .rooms
+            .get(room as usize)?
+            .log
+            .appended()
+            .saturating_add(1);
+        let member = self.storage.members.get_mut(at as usize)?;
+        *member = Member {
+            generation: member.generation.wrapping_add(1),
+            // Nobody's yet: the caller seats it at once.
+            presence: Presence::Away { since: now },
+            device,
+            room,
+            own_from: next,
+            chain: member.chain,
+            ..Member::FREE
+        };
+        insert(self.storage.members, self.member_hash(&device, room), at);
+        Some(at)
+    }
+
+    fn take_free_member(&mut self) -> Option<u32> {
+        let at = self.fresh_member;
+        self.storage.members.get(at as usize)?;
+        self.fresh_member = at.saturating_add(1);
+        Some(at)
+    }
+
+    /// Frees the slot of a member whose time is over and that has nothing on its way.
+    fn forget_first(&mut self, now: Instant) -> Option<u32> {
+        let expired = |hub: &Self, at: u32, lifetime: Duration| {
+            let member = hub.storage.members.get(at as usize)?;
+            match member.presence {
+                Presence::Away { since: gone } if since(now, gone) >= lifetime => {}
+                Presence::Away { .. } | Presence::Free => return None,
+                Presence::Here { .. } | Presence::Lingering { .. } => return None,
+            }
+            (member.up_seq == member.up_committed).then_some(at)
+        };
+        let done = self
+            .done
+            .first()
+            .and_then(|at| expired(self, at, LEFT_LIFETIME));
+        let away = || {
+            self.away
+                .first()
+                .and_then(|at| expired(self, at, self.config.lifetime))
+        };
+        let at = done.or_else(away)?;
+        self.done.remove(self.storage.members, at, Member::waiting);
+        self.away.remove(self.storage.members, at, Member::waiting);
+        let member = self.storage.members.get(at as usize)?;
+        let key = self.member_hash(&member.device, member.room);
+        take_out(self.storage.members, key, at);
+        Some(at)
+    }
+
+    fn find_or_open_room(&mut self, name: &str) -> Option<u32> {
+        if let Some(room) = self.find_room(name) {
+            return Some(room);
+        }
+        let at = self.rooms;
+        let room = self.storage.rooms.get_mut(at as usize)?;
+        *room = Room {
+            name: name::store(name),
+            chain: room.chain,
+            ..Room::FREE
+        };
+        insert(
+            self.storage.rooms,
+            hash(self.config.seed, name.as_bytes()),
+            at,
+        );
+        self.rooms = at.saturating_add(1);
+        Some(at)
+    }
+
+    pub(super) fn find_room(&self, name: &str) -> Option<u32> {
+        let key = hash(self.config.seed, name.as_bytes());
+        find(self.storage.rooms, key, |room| room.name == name)
+    }
+
+    fn find_member(&self, device: &DeviceId, room: u32) -> Option<u32> {
+        find(
+            self.storage.members,
+            self.member_hash(device, room),
+            |member| member.room == room && member.device == *device,
+        )
+    }
+
+    /// The member that a device means by a slot. Work: linear in the rooms of the device.
+    pub(super) fn member_in_slot(&self, at: u32, slot: u8) -> Option<u32> {
+        let mut next = self.first_member(at);
+        while let Some(at_member) = next {
+            let member = self.storage.members.get(at_member as usize)?;
+            if member.slot == slot {
+                return Some(at_member);
+            }
+            next = member.in_conn.next();
+        }
+        None
+    }
+
+    /// The live connection of a device.
+    pub(super) fn find_device(&self, device: &DeviceId) -> Option<u32> {
+        let key = hash(self.config.seed, device);
+        find(self.storage.conns, key, |conn: &Conn| {
+            conn.phase == Phase::Serving && conn.device == *device
+        })
+    }
+
+    pub(super) fn device_hash(&self, at: u32) -> u64 {
+        let conn = self.storage.conns.get(at as usize);
+        conn.map_or(0, |conn| hash(self.config.seed, &conn.device))
+    }
+
+    fn member_hash(&self, device: &DeviceId, room: u32) -> u64 {
+        hash(self.config.seed ^ u64::from(room), device)
+    }
+}

@@ -1,0 +1,450 @@
+//! What the hub says to a connection: messages that are owed, then runs of the log.
+
+use super::links::NONE;
+use super::slots::{LastWord, Owed, Phase};
+use super::{ConnId, Hub};
+use crate::chat::log::{FRAME_HEADER, Run};
+use crate::time::Instant;
+use crate::wire::{
+    self, Bye, Entry, Gap, GapReason, Join, Joined, Message, PeerError, VERSION, Welcome,
+};
+
+/// What is to be sent to a connection.
+#[derive(Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Transmit<'a> {
+    /// Nothing now.
+    Idle,
+    /// The message that the first so many bytes of `out` hold, not framed yet. It counts as sent:
+    /// the caller frames it and owes it to the peer from here on.
+    Message(usize),
+    /// Entries, as they lie in the log. They count as sent only by `handle_sent`.
+    Entries(Entries<'a>),
+    /// Close the connection once everything given before is written, then `handle_disconnected`.
+    Close,
+}
+
+/// A run of `Length32` frames out of a room's log, in two pieces: write `head`, then `tail`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Entries<'a> {
+    /// The first frames.
+    pub head: &'a [u8],
+    /// The frames after them; often empty.
+    pub tail: &'a [u8],
+    /// What `handle_sent` wants back.
+    pub sent: Sent,
+}
+
+/// Names the entries that were offered; without a borrow, so that it outlives the write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Sent {
+    member: u32,
+    first: u64,
+    last: u64,
+    len: usize,
+}
+
+impl Hub<'_> {
+    /// What to send to this connection next; ask until it is idle.
+    ///
+    /// `out` takes one message: [`MAX_CONTROL`](wire::MAX_CONTROL) bytes are enough for all, and
+    /// more let a `Roster` carry more names. Work: linear in the rooms of the device, and for a
+    /// device that gets markers for its own posts, in the entries of one run.
+    pub fn poll_transmit(&mut self, now: Instant, id: ConnId, out: &mut [u8]) -> Transmit<'_> {
+        let Some(at) = self.conn_at(id) else {
+            return Transmit::Close;
+        };
+        let now = self.tick(now);
+        let phase = self.storage.conns.get(at as usize).map(|conn| conn.phase);
+        let sent = match phase {
+            Some(Phase::Serving) => match self.next_message(at, out) {
+                Some(len) => {
+                    self.spoke(at, now);
+                    return Transmit::Message(len);
+                }
+                None => self.next_run(at),
+            },
+            Some(Phase::Parting { last, .. }) => return self.say_last(at, last, out),
+            Some(Phase::Closed) | None => return Transmit::Close,
+            Some(Phase::Free | Phase::Greeting { .. }) => None,
+        };
+        // The run is found first and borrowed now: a borrow could not leave the search for it.
+        match sent.and_then(|sent| self.borrow_run(sent)) {
+            Some(entries) => Transmit::Entries(entries),
+            None => Transmit::Idle,
+        }
+    }
+
+    /// The connection took the first `written` bytes of the entries that `sent` names.
+    ///
+    /// Gives back what is missing of the last frame that was begun: the caller keeps these bytes
+    /// and writes them before anything else. Entries of which nothing was written are offered
+    /// again.
+    pub fn handle_sent(&mut self, now: Instant, id: ConnId, sent: Sent, written: usize) -> &[u8] {
+        let Some(at) = self.conn_at(id) else {
+            return &[];
+        };
+        let now = self.tick(now);
+        let Some(member) = self.storage.members.get(sent.member as usize) else {
+            return &[];
+        };
+        if written == 0 || member.cursor.saturating_add(1) != sent.first {
+            return &[];
+        }
+        let room = member.room;
+        self.spoke(at, now);
+        let (last, missing) = if written >= sent.len {
+            (sent.last, 0)
+        } else {
+            self.last_begun(room, sent, written)
+        };
+        let count = last.saturating_sub(sent.first).saturating_add(1);
+        self.counters.delivered = self.counters.delivered.saturating_add(count);
+        if let Some(member) = self.storage.members.get_mut(sent.member as usize) {
+            member.cursor = last;
+        }
+        if written < sent.len {
+            // The rest of the run is still there to be sent.
+            self.queue(at);
+        }
+        let Some(log) = self.storage.rooms.get(room as usize).map(|room| room.log) else {
+            return &[];
+        };
+        let frame = log.frame(self.log_view(room), last).unwrap_or_default();
+        let done = frame.len().saturating_sub(missing);
+        frame.get(done..).unwrap_or_default()
+    }
+
+    /// The last entry of which a byte was written, and how many of its bytes were not.
+    fn last_begun(&self, room: u32, sent: Sent, written: usize) -> (u64, usize) {
+        let view = self.log_view(room);
+        let log = self.storage.rooms.get(room as usize).map(|room| room.log);
+        let mut end = 0_usize;
+        for offset in sent.first..=sent.last {
+            let len = log.and_then(|log| log.frame_len(view, offset)).unwrap_or(0);
+            end = end.saturating_add(len);
+            if end >= written {
+                return (offset, end.saturating_sub(written));
+            }
+        }
+        (sent.last, 0)
+    }
+
+    fn spoke(&mut self, at: u32, now: Instant) {
+        if let Some(conn) = self.storage.conns.get_mut(at as usize) {
+            conn.spoke = now;
+        }
+    }
+
+    fn say_last(&mut self, at: u32, last: LastWord, out: &mut [u8]) -> Transmit<'_> {
+        let message = match last {
+            LastWord::Error(code) => Message::Error(PeerError {
+                code,
+                retry_after: 0,
+                text: "",
+            }),
+            LastWord::Bye(reason) => Message::Bye(Bye {
+                reason,
+                retry_after: 0,
+            }),
+        };
+        if let Some(conn) = self.storage.conns.get_mut(at as usize) {
+            conn.phase = Phase::Closed;
+        }
+        self.queue(at);
+        match wire::binary::encode(&message, out) {
+            Ok(len) => Transmit::Message(len),
+            Err(_) => Transmit::Close,
+        }
+    }
+
+    /// Encodes the next message that is owed.
+    fn next_message(&mut self, at: u32, out: &mut [u8]) -> Option<usize> {
+        if let Some(len) = self.next_of_conn(at, out) {
+            return Some(len);
+        }
+        let mut next = self.storage.conns.get(at as usize)?.members.first();
+        while let Some(member) = next {
+            if let Some(len) = self.next_of_member(member, out) {
+                return Some(len);
+            }
+            next = self.storage.members.get(member as usize)?.in_conn.next();
+        }
+        None
+    }
+
+    fn next_of_conn(&mut self, at: u32, out: &mut [u8]) -> Option<usize> {
+        let config = &self.config;
+        let conn = self.storage.conns.get_mut(at as usize)?;
+        let owed = conn.owed;
+        let (what, message) = if owed.has(Owed::WELCOME) {
+            let welcome = Welcome {
+                version: VERSION,
+                suite: 0,
+                flags: 0,
+                nonce: conn.nonce,
+                session: conn.session,
+                store: config.store,
+                generation: config.generation,
+                keepalive: conn.keepalive,
+                max_body: config.max_body,
+                window: config.window,
+                proof: &[],
+            };
+            (Owed::WELCOME, Message::Welcome(welcome))
+        } else if owed.has(Owed::PONG) {
+            (Owed::PONG, Message::Pong { token: conn.pong })
+        } else if owed.has(Owed::ECHO) {
+            let (token, bytes) = (conn.echo_token, conn.echo.as_slice());
+            (Owed::ECHO, Message::EchoReply { token, bytes })
+        } else if owed.has(Owed::REFUSAL) {
+            let (slot, code) = conn.refusal;
+            (Owed::REFUSAL, Message::Reject { slot, seq: 0, code })
+        } else if owed.has(Owed::PING) {
+            (Owed::PING, Message::Ping { token: 0 })
+        } else {
+            return None;
+        };
+        let len = wire::binary::encode(&message, out).ok()?;
+        conn.owed.clear(what);
+        Some(len)
+    }
+
+    fn next_of_member(&mut self, at: u32, out: &mut [u8]) -> Option<usize> {
+        let member = self.storage.members.get_mut(at as usize)?;
+        let room = self.storage.rooms.get(member.room as usize)?;
+        let (slot, owed) = (member.slot, member.owed);
+        if owed.has(Owed::JOINED) {
+            // What a crash could take back must not be told (rule D-5).
+            if member.up_seq != member.up_committed {
+                return None;
+            }
+            let joined = Joined {
+                slot,
+                room: member.room,
+                up_seq: member.up_committed,
+                rejects: member.committed_rejects(),
+                start: member.cursor,
+                head: room.log.head(),
+                members: room.present,
+                presence: room.presence,
+            };
+            let len = wire::binary::encode(&Message::Joined(joined), out).ok()?;
+            member.presence_seen = room.presence;
+            member.owed.clear(Owed::JOINED);
+            member.owed.clear(Owed::NOTICE);
+            member.owed.clear(Owed::ACK);
+            return Some(len);
+        }
+        if owed.has(Owed::REJECT) {
+            let (seq, code) = member.reject;
+            let len = wire::binary::encode(&Message::Reject { slot, seq, code }, out).ok()?;
+            member.owed.clear(Owed::REJECT);
+            return Some(len);
+        }
+        if owed.has(Owed::ACK) {
+            let (up_seq, rejects) = (member.up_committed, member.committed_rejects());
+            let ack = Message::Ack {
+                slot,
+                up_seq,
+                rejects,
+            };
+            let len = wire::binary::encode(&ack, out).ok()?;
+            member.owed.clear(Owed::ACK);
+            return Some(len);
+        }
+        if let Some(gap) = self.gap(at) {
+            let len = wire::binary::encode(&Message::Gap(gap), out).ok()?;
+            self.counters.gaps = self.counters.gaps.saturating_add(1);
+            let member = self.storage.members.get_mut(at as usize)?;
+            member.cursor = gap.to;
+            member.handed = member.handed.max(gap.to);
+            return Some(len);
+        }
+        if owed.has(Owed::NOTICE)
+            && let Some(message) = self.next_notice(at)
+        {
+            return wire::binary::encode(&message, out).ok();
+        }
+        if owed.has(Owed::ROSTER) {
+            let mut names = [0; wire::MAX_CONTROL / 2];
+            let len = wire::binary::encode(&self.roster(at, &mut names)?, out).ok()?;
+            self.storage
+                .members
+                .get_mut(at as usize)?
+                .owed
+                .clear(Owed::ROSTER);
+            return Some(len);
+        }
+        self.own_marker(at, out)
+    }
+
+    /// The entries that a member misses for good: too old, or too large for it.
+    fn gap(&self, at: u32) -> Option<Gap> {
+        let member = self.storage.members.get(at as usize)?;
+        let log = self.storage.rooms.get(member.room as usize)?.log;
+        let from = member.cursor.saturating_add(1);
+        let gap = |to, reason| Gap {
+            slot: member.slot,
+            from,
+            to,
+            reason,
+        };
+        if member.cursor < member.history_from {
+            return Some(gap(member.history_from, GapReason::History));
+        }
+        if from < log.first() {
+            return Some(gap(log.first().saturating_sub(1), GapReason::Retention));
+        }
+        let too_large = from <= log.head() && self.is_too_large(at, from);
+        too_large.then(|| gap(from, GapReason::TooLarge))
+    }
+
+    /// Whether an entry is above what the member's device takes in a frame.
+    fn is_too_large(&self, at: u32, offset: u64) -> bool {
+        let Some(member) = self.storage.members.get(at as usize) else {
+            return false;
+        };
+        let Some(log) = self.storage.rooms.get(member.room as usize).map(|r| r.log) else {
+            return false;
+        };
+        let most = self.frame_limit(member.presence);
+        log.largest() > most
+            && log
+                .frame_len(self.log_view(member.room), offset)
+                .is_some_and(|len| len > most && !self.is_own(at, offset))
+    }
+
+    /// The longest frame, header included, that a member's device takes.
+    fn frame_limit(&self, presence: super::slots::Presence) -> usize {
+        match presence {
+            super::slots::Presence::Here { conn } => {
+                self.storage.conns.get(conn as usize).map_or(0, |conn| {
+                    (conn.max_frame as usize).saturating_add(FRAME_HEADER)
+                })
+            }
+            super::slots::Presence::Free
+            | super::slots::Presence::Lingering { .. }
+            | super::slots::Presence::Away { .. } => usize::MAX,
+        }
+    }
+
+    /// Whether the member gets a marker instead of the entry, since it posted it itself.
+    fn is_own(&self, at: u32, offset: u64) -> bool {
+        let Some(member) = self.storage.members.get(at as usize) else {
+            return false;
+        };
+        if member.flags & Join::OWN_BODIES != 0
+            || offset < member.own_from
+            || offset > member.own_last
+        {
+            return false;
+        }
+        let Some(room) = self.storage.rooms.get(member.room as usize) else {
+            return false;
+        };
+        room.log
+            .author(self.log_view(member.room), offset)
+            .is_some_and(|(author, _)| author == at)
+    }
+
+    /// The last offset that a member may be sent now.
+    fn sendable(&self, at: u32) -> Option<u64> {
+        let member = self.storage.members.get(at as usize)?;
+        let head = self.storage.rooms.get(member.room as usize)?.log.head();
+        let last = head.min(member.handed.saturating_add(u64::from(member.window)));
+        (last > member.cursor && !member.owed.has(Owed::JOINED)).then_some(last)
+    }
+
+    fn own_marker(&mut self, at: u32, out: &mut [u8]) -> Option<usize> {
+        self.sendable(at)?;
+        let member = self.storage.members.get(at as usize)?;
+        let offset = member.cursor.saturating_add(1);
+        if !self.is_own(at, offset) {
+            return None;
+        }
+        let marker = Message::Entry(Entry {
+            room: member.room,
+            offset,
+            flags: Entry::OWN,
+            from: "",
+            body: &[],
+        });
+        let len = wire::binary::encode(&marker, out).ok()?;
+        self.storage.members.get_mut(at as usize)?.cursor = offset;
+        self.counters.delivered = self.counters.delivered.saturating_add(1);
+        Some(len)
+    }
+
+    /// The next run of entries for a connection; its rooms take turns.
+    fn next_run(&mut self, at: u32) -> Option<Sent> {
+        let conn = self.storage.conns.get(at as usize)?;
+        let first = conn.members.first();
+        let turn = Some(conn.turn).filter(|&turn| turn != NONE).or(first);
+        // From whose turn it is to the end, then from the start up to there.
+        let rounds = [(turn, None), (first, turn)];
+        for (from, until) in rounds {
+            let mut next = from;
+            while let Some(member) = next {
+                if Some(member) == until {
+                    break;
+                }
+                next = self.storage.members.get(member as usize)?.in_conn.next();
+                if let Some(sent) = self.run_of(member) {
+                    self.storage.conns.get_mut(at as usize)?.turn = next.unwrap_or(NONE);
+                    return Some(sent);
+                }
+            }
+        }
+        None
+    }
+
+    /// The run that a member gets next: up to its own next post, or one too large for it.
+    fn run_of(&self, at: u32) -> Option<Sent> {
+        let last = self.sendable(at)?;
+        let member = self.storage.members.get(at as usize)?;
+        let log = self.storage.rooms.get(member.room as usize)?.log;
+        let view = self.log_view(member.room);
+        let mut run = log.run(view, member.cursor, last, self.config.run_bytes)?;
+        let has_own = member.flags & Join::OWN_BODIES == 0 && member.own_last >= run.first;
+        let has_large = log.largest() > self.frame_limit(member.presence);
+        if has_own || has_large {
+            let stop = (run.first..=run.last)
+                .find(|&offset| self.is_own(at, offset) || self.is_too_large(at, offset));
+            if let Some(stop) = stop {
+                run = log.run(
+                    view,
+                    member.cursor,
+                    stop.checked_sub(1)?,
+                    self.config.run_bytes,
+                )?;
+            }
+        }
+        let Run {
+            first,
+            last,
+            head,
+            tail,
+        } = run;
+        Some(Sent {
+            member: at,
+            first,
+            last,
+            len: head.len().saturating_add(tail.len()),
+        })
+    }
+
+    fn borrow_run(&self, sent: Sent) -> Option<Entries<'_>> {
+        let room = self.storage.members.get(sent.member as usize)?.room;
+        let log = self.storage.rooms.get(room as usize)?.log;
+        let after = sent.first.saturating_sub(1);
+        let run = log.run(self.log_view(room), after, sent.last, usize::MAX)?;
+        Some(Entries {
+            head: run.head,
+            tail: run.tail,
+            sent,
+        })
+    }
+}
