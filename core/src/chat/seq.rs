@@ -13,11 +13,6 @@ pub(super) const fn is_after(a: u32, b: u32) -> bool {
     (a.wrapping_sub(b) as i32) > 0
 }
 
-/// How far `a` is ahead of `b`; 0 when it is not.
-pub(super) const fn ahead(a: u32, b: u32) -> u32 {
-    if is_after(a, b) { a.wrapping_sub(b) } else { 0 }
-}
-
 /// Whether `seq` has its bit in a bitmap of rejects that ends at `up_seq`.
 pub(super) const fn is_rejected(seq: u32, up_seq: u32, rejects: u32) -> bool {
     let back = up_seq.wrapping_sub(seq);
@@ -34,8 +29,6 @@ mod tests {
             assert!(is_after(next(a), a));
             assert!(!is_after(a, next(a)));
             assert!(!is_after(a, a));
-            assert_eq!(ahead(a.wrapping_add(32), a), 32);
-            assert_eq!(ahead(a, next(a)), 0);
         }
     }
 

@@ -1,0 +1,351 @@
+//! What the hub says to the device.
+
+use super::outbox::{Fate, Post};
+use super::slot::{Owed, Slot, Standing};
+use super::{Cause, Delivery, Echo, Parts, Session, SlotId, State};
+use crate::chat::seq;
+use crate::time::{Duration, Instant, millis, secs};
+use crate::wire::{Code, Entry, Gap, Join, Joined, Message, VERSION, Welcome};
+
+/// Why a post was rejected, when the hub's own word was lost with a connection.
+const UNTOLD: Code = Code::Other(0);
+
+impl Parts<'_> {
+    pub(super) fn handle_message<'m>(
+        &mut self,
+        now: Instant,
+        message: &Message<'m>,
+    ) -> Option<Delivery<'m>> {
+        let now = self.tick(now);
+        match &mut self.base.state {
+            State::Greeting { nonce, .. } => {
+                let nonce = *nonce;
+                self.handle_greeting(now, nonce, message)
+            }
+            State::Serving(session) => {
+                session.heard = now;
+                self.handle_in_session(now, message)
+            }
+            State::Offline | State::Parting { .. } | State::Closed => None,
+        }
+    }
+
+    fn handle_greeting<'m>(
+        &mut self,
+        now: Instant,
+        nonce: u64,
+        message: &Message<'m>,
+    ) -> Option<Delivery<'m>> {
+        match message {
+            // Another nonce answers an older attempt, before a reset perhaps (rule D-4).
+            Message::Welcome(welcome) if welcome.nonce == nonce => self.welcome(now, welcome),
+            Message::Error(error) => return self.handle_error(error),
+            Message::Bye(bye) => self.handle_bye(Cause::Bye(bye.reason), bye.wait()),
+            _ => self.skip(),
+        }
+        None
+    }
+
+    fn welcome(&mut self, now: Instant, welcome: &Welcome<'_>) {
+        if welcome.version != VERSION || welcome.suite != 0 {
+            self.violation(Code::Version);
+            return;
+        }
+        let store = (welcome.store, welcome.generation);
+        if self.base.store.is_some_and(|known| known != store) {
+            let same_store = self.base.store.is_some_and(|(id, _)| id == welcome.store);
+            for slot in self.slots.iter_mut() {
+                // Nothing was seen of the new log yet, so nothing of it is passed over.
+                if slot.is_numbered && slot.cursor != Join::LATEST {
+                    slot.is_changed = true;
+                    slot.is_foreign |= !same_store;
+                    slot.cursor = 0;
+                    slot.history = u32::MAX;
+                }
+            }
+        }
+        self.base.store = Some(store);
+        self.base.max_body = welcome.max_body;
+        self.base.window = welcome.window.max(1);
+        self.base.retry_after = secs(0);
+        self.base.welcomed = true;
+        self.base.state = State::Serving(Session {
+            keepalive: secs(u64::from(welcome.keepalive)),
+            heard: now,
+            spoke: now,
+            waiting: None,
+            ping: false,
+            pong: None,
+        });
+    }
+
+    fn handle_in_session<'m>(
+        &mut self,
+        now: Instant,
+        message: &Message<'m>,
+    ) -> Option<Delivery<'m>> {
+        match *message {
+            Message::Entry(entry) => return self.entry(&entry),
+            Message::Gap(gap) => return self.gap(&gap),
+            Message::Ack {
+                slot,
+                up_seq,
+                rejects,
+            } => {
+                self.settle(slot, up_seq, rejects);
+                self.restart_waiting(now);
+            }
+            Message::Joined(joined) => {
+                self.joined(&joined);
+                self.restart_waiting(now);
+            }
+            Message::Reject { slot, seq, code } => {
+                self.reject(slot, seq, code);
+                self.restart_waiting(now);
+            }
+            Message::Notice(notice) => return Some(Delivery::Notice(notice)),
+            Message::Roster(roster) => return Some(Delivery::Roster(roster)),
+            Message::EchoReply { token, bytes } => return Some(Delivery::Echo { token, bytes }),
+            Message::Ping { token } => {
+                if let State::Serving(session) = &mut self.base.state {
+                    session.pong = Some(token);
+                }
+            }
+            Message::EchoRequest { token, bytes } => {
+                // The last request wins: echo is best effort.
+                let bytes = heapless::Vec::from_slice(bytes).ok();
+                self.base.echo_back = bytes.map(|bytes| Echo { token, bytes });
+            }
+            Message::Pong { .. } => {}
+            Message::Unknown { .. } => self.skip(),
+            Message::Error(error) => return self.handle_error(&error),
+            Message::Bye(bye) => self.handle_bye(Cause::Bye(bye.reason), bye.wait()),
+            Message::Hello(_)
+            | Message::Retry { .. }
+            | Message::Welcome(_)
+            | Message::Join(_)
+            | Message::Leave { .. }
+            | Message::Post { .. }
+            | Message::Credit { .. }
+            | Message::Who { .. } => self.violation(Code::Unexpected),
+        }
+        None
+    }
+
+    fn handle_error<'m>(&mut self, error: &crate::wire::PeerError<'m>) -> Option<Delivery<'m>> {
+        let wait = millis(u64::from(error.retry_after));
+        self.handle_bye(Cause::Refused(error.code), wait);
+        Some(Delivery::Error(*error))
+    }
+
+    fn handle_bye(&mut self, cause: Cause, wait: Duration) {
+        self.base.retry_after = wait;
+        self.close(cause);
+    }
+
+    /// The hub told where the device stands in a room (rules D-5 and D-8).
+    fn joined(&mut self, joined: &Joined) {
+        let has_waiting = self.has_waiting(joined.slot);
+        let Some(slot) = self.asked(joined.slot) else {
+            self.skip();
+            return;
+        };
+        let last_used = slot.next_seq.wrapping_sub(1);
+        let is_renumbered = slot.is_numbered
+            && (slot.is_foreign
+                || seq::is_after(slot.up_seq, joined.up_seq)
+                || seq::is_after(joined.up_seq, last_used));
+        let lost_entries = slot.cursor != Join::LATEST && joined.start < slot.cursor;
+        let is_changed = slot.is_changed || is_renumbered || lost_entries;
+        if slot.cursor == Join::LATEST || lost_entries {
+            slot.cursor = joined.start;
+        }
+        slot.credited = slot.cursor;
+        slot.sent_seq = joined.up_seq;
+        slot.up_seq = joined.up_seq;
+        slot.is_foreign = false;
+        slot.is_changed = false;
+        slot.standing = Standing::Joined { room: joined.room };
+        let (head, members) = (joined.head, joined.members);
+        slot.owed = if is_changed {
+            Owed::Changed { head, members }
+        } else {
+            Owed::Joined { head, members }
+        };
+        if !slot.is_numbered || !has_waiting {
+            slot.is_numbered = true;
+            slot.next_seq = seq::next(joined.up_seq);
+        } else if is_renumbered {
+            self.renumber(joined.slot, joined.up_seq);
+        } else {
+            self.settle(joined.slot, joined.up_seq, joined.rejects);
+            if !self.has_waiting(joined.slot)
+                && let Some(slot) = self.slots.get_mut(usize::from(joined.slot))
+            {
+                slot.next_seq = seq::next(joined.up_seq);
+            }
+        }
+    }
+
+    fn asked(&mut self, at: SlotId) -> Option<&mut Slot> {
+        let slot = self.slots.get_mut(usize::from(at))?;
+        (slot.standing == Standing::Asked).then_some(slot)
+    }
+
+    /// Gives the posts that wait the numbers after `up_seq`, in their order.
+    fn renumber(&mut self, at: SlotId, up_seq: u32) {
+        let mut number = up_seq;
+        let mut skip = 0;
+        loop {
+            let post = self.base.outbox.posts(self.arena).nth(skip);
+            let Some(post) = post else {
+                break;
+            };
+            skip = skip.saturating_add(1);
+            if post.slot == at && post.fate == Fate::Waiting {
+                number = seq::next(number);
+                self.base.outbox.set_seq(self.arena, &post, number);
+            }
+        }
+        if let Some(slot) = self.slots.get_mut(usize::from(at)) {
+            slot.next_seq = seq::next(number);
+        }
+    }
+
+    /// Every post of a slot up to `up_seq` has its verdict.
+    fn settle(&mut self, at: SlotId, up_seq: u32, rejects: u32) {
+        let Some(slot) = self.slots.get_mut(usize::from(at)) else {
+            self.skip();
+            return;
+        };
+        let last_sent = slot.sent_seq;
+        if !matches!(slot.standing, Standing::Joined { .. }) {
+            self.skip();
+            return;
+        }
+        if seq::is_after(up_seq, last_sent) {
+            // A verdict on a post that was never sent.
+            self.violation(Code::Unexpected);
+            return;
+        }
+        if seq::is_after(up_seq, slot.up_seq) {
+            slot.up_seq = up_seq;
+        }
+        let is_settled = |post: &Post| {
+            post.slot == at && post.fate == Fate::Waiting && !seq::is_after(post.seq, up_seq)
+        };
+        while let Some(post) = self.find_post(is_settled) {
+            let fate = if seq::is_rejected(post.seq, up_seq, rejects) {
+                Fate::Rejected(UNTOLD)
+            } else {
+                Fate::Kept
+            };
+            self.base.outbox.set_fate(self.arena, &post, fate);
+        }
+    }
+
+    /// A post, or with number 0 a join, was refused.
+    fn reject(&mut self, at: SlotId, seq: u32, code: Code) {
+        if seq == 0
+            && let Some(slot) = self.asked(at)
+        {
+            *slot = Slot {
+                owed: Owed::Refused(code),
+                ..Slot::FREE
+            };
+            self.reject_waiting(at, |_| true, code);
+        } else {
+            self.reject_waiting(at, |number| number == seq, code);
+        }
+    }
+
+    fn reject_waiting(&mut self, at: SlotId, is_meant: impl Fn(u32) -> bool, code: Code) {
+        let meant =
+            |post: &Post| post.slot == at && post.fate == Fate::Waiting && is_meant(post.seq);
+        while let Some(post) = self.find_post(meant) {
+            let fate = Fate::Rejected(code);
+            self.base.outbox.set_fate(self.arena, &post, fate);
+        }
+    }
+
+    /// The next entry of a room (rule D-6): only the one after the cursor is handed on.
+    fn entry<'m>(&mut self, entry: &Entry<'m>) -> Option<Delivery<'m>> {
+        let joined = Standing::Joined { room: entry.room };
+        let mut slots = self.slots.iter_mut().zip(0_u8..);
+        let Some((slot, at)) = slots.find(|(slot, _)| slot.standing == joined) else {
+            self.skip();
+            return None;
+        };
+        if entry.offset <= slot.cursor {
+            self.skip();
+            return None;
+        }
+        if entry.offset != slot.cursor.saturating_add(1) {
+            self.violation(Code::Unexpected);
+            return None;
+        }
+        slot.cursor = entry.offset;
+        let (slot, offset) = (at, entry.offset);
+        Some(if entry.flags & Entry::OWN != 0 {
+            Delivery::Own { slot, offset }
+        } else {
+            Delivery::Entry {
+                slot,
+                offset,
+                from: entry.from,
+                body: entry.body,
+            }
+        })
+    }
+
+    fn gap<'m>(&mut self, gap: &Gap) -> Option<Delivery<'m>> {
+        let Some(slot) = self.slots.get_mut(usize::from(gap.slot)) else {
+            self.skip();
+            return None;
+        };
+        let is_joined = matches!(slot.standing, Standing::Joined { .. });
+        if !is_joined || gap.to <= slot.cursor {
+            self.skip();
+            return None;
+        }
+        let from = slot.cursor.saturating_add(1);
+        if gap.from > from {
+            self.violation(Code::Unexpected);
+            return None;
+        }
+        slot.cursor = gap.to;
+        Some(Delivery::Gap {
+            slot: gap.slot,
+            from,
+            to: gap.to,
+            reason: gap.reason,
+        })
+    }
+
+    /// The hub has answered something: the wait for what is still open starts anew.
+    fn restart_waiting(&mut self, now: Instant) {
+        let is_open = self.slots.iter().zip(0_u8..).any(|(slot, at)| {
+            let is_sent = |post: Post| {
+                post.slot == at
+                    && post.fate == Fate::Waiting
+                    && !seq::is_after(post.seq, slot.sent_seq)
+            };
+            match slot.standing {
+                Standing::Asked => true,
+                Standing::Joined { .. } => self.base.outbox.posts(self.arena).any(is_sent),
+                Standing::Free | Standing::Wanted => false,
+            }
+        });
+        if let State::Serving(session) = &mut self.base.state {
+            session.waiting = is_open.then_some(now);
+        }
+    }
+
+    fn find_post(&self, is_it: impl FnMut(&Post) -> bool) -> Option<Post> {
+        self.base.outbox.posts(self.arena).find(is_it)
+    }
+
+    fn skip(&mut self) {
+        self.base.skipped = self.base.skipped.saturating_add(1);
+    }
+}

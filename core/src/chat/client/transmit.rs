@@ -1,0 +1,206 @@
+//! What the device says to the hub: read from where it stands, most urgent first.
+
+use super::outbox::{Fate, Post};
+use super::slot::{Owed, Slot, Standing};
+use super::{Cause, Parts, SlotId, State};
+use crate::chat::seq;
+use crate::time::Instant;
+use crate::wire::{self, Bye, ByeReason, DeviceId, Hello, Join, Message, PeerError, VERSION};
+
+impl Parts<'_> {
+    pub(super) fn poll_transmit(&mut self, now: Instant, out: &mut [u8]) -> Option<usize> {
+        let now = self.tick(now);
+        match &mut self.base.state {
+            State::Greeting { said: true, .. } | State::Offline | State::Closed => None,
+            State::Greeting { nonce, .. } => {
+                let nonce = *nonce;
+                self.say_hello(nonce, out)
+            }
+            State::Parting { cause } => {
+                let cause = *cause;
+                self.close(cause);
+                self.say_last(cause, out)
+            }
+            State::Serving(_) => {
+                let len = self.next_message(now, out)?;
+                if let State::Serving(session) = &mut self.base.state {
+                    session.spoke = now;
+                }
+                Some(len)
+            }
+        }
+    }
+
+    fn say_hello(&mut self, nonce: u64, out: &mut [u8]) -> Option<usize> {
+        let config = &self.base.config;
+        let flags = if config.is_ephemeral {
+            Hello::EPHEMERAL
+        } else {
+            0
+        };
+        let device: DeviceId = config.device;
+        let hello = Message::Hello(Hello {
+            version_min: VERSION,
+            version_max: VERSION,
+            suite: 0,
+            key_id: 0,
+            flags,
+            nonce,
+            device,
+            max_frame: config.max_frame,
+            credit: config.credit,
+            keepalive: config.keepalive,
+            proof: &[],
+        });
+        let len = wire::binary::encode(&hello, out).ok()?;
+        if let State::Greeting { said, .. } = &mut self.base.state {
+            *said = true;
+        }
+        Some(len)
+    }
+
+    fn say_last(&self, cause: Cause, out: &mut [u8]) -> Option<usize> {
+        let message = match cause {
+            Cause::Violation(code) => Message::Error(PeerError {
+                code,
+                retry_after: 0,
+                text: "",
+            }),
+            Cause::Done | Cause::Bye(_) | Cause::Refused(_) | Cause::Timeout | Cause::Lost => {
+                Message::Bye(Bye {
+                    reason: ByeReason::Done,
+                    retry_after: 0,
+                })
+            }
+        };
+        wire::binary::encode(&message, out).ok()
+    }
+
+    fn next_message(&mut self, now: Instant, out: &mut [u8]) -> Option<usize> {
+        if let State::Serving(session) = &mut self.base.state
+            && let Some(token) = session.pong
+        {
+            let len = wire::binary::encode(&Message::Pong { token }, out).ok()?;
+            session.pong = None;
+            return Some(len);
+        }
+        if let Some(echo) = &self.base.echo_back {
+            let (token, bytes) = (echo.token, echo.bytes.as_slice());
+            let len = wire::binary::encode(&Message::EchoReply { token, bytes }, out).ok()?;
+            self.base.echo_back = None;
+            return Some(len);
+        }
+        for at in 0..self.slots.len() {
+            let at = u8::try_from(at).ok()?;
+            if let Some(len) = self.next_of_slot(now, at, out) {
+                return Some(len);
+            }
+        }
+        if let Some(len) = self.next_post(now, out) {
+            return Some(len);
+        }
+        if let Some(echo) = &self.base.echo {
+            let (token, bytes) = (echo.token, echo.bytes.as_slice());
+            let len = wire::binary::encode(&Message::EchoRequest { token, bytes }, out).ok()?;
+            self.base.echo = None;
+            return Some(len);
+        }
+        if let State::Serving(session) = &mut self.base.state
+            && session.ping
+        {
+            let len = wire::binary::encode(&Message::Ping { token: 0 }, out).ok()?;
+            session.ping = false;
+            return Some(len);
+        }
+        None
+    }
+
+    /// A join, a leave, a credit or a question that a slot owes.
+    fn next_of_slot(&mut self, now: Instant, at: SlotId, out: &mut [u8]) -> Option<usize> {
+        let has_waiting = self.has_waiting(at);
+        let credit = self.base.config.credit;
+        let slot = self.slots.get_mut(usize::from(at))?;
+        match slot.standing {
+            Standing::Free | Standing::Asked => None,
+            Standing::Wanted => {
+                let join = Message::Join(Join {
+                    slot: at,
+                    flags: slot.flags,
+                    cursor: slot.cursor,
+                    // A limit on history is for the first reading only.
+                    history: if slot.cursor == 0 {
+                        slot.history
+                    } else {
+                        u32::MAX
+                    },
+                    room: slot.room.as_bytes(),
+                    name: self.base.config.name.as_bytes(),
+                });
+                let len = wire::binary::encode(&join, out).ok()?;
+                slot.standing = Standing::Asked;
+                self.start_waiting(now);
+                Some(len)
+            }
+            Standing::Joined { .. } if slot.leaving && !has_waiting => {
+                let len = wire::binary::encode(&Message::Leave { slot: at }, out).ok()?;
+                *slot = Slot {
+                    owed: Owed::Left,
+                    ..Slot::FREE
+                };
+                Some(len)
+            }
+            Standing::Joined { .. } => {
+                if let Some(skip) = slot.who {
+                    let len = wire::binary::encode(&Message::Who { slot: at, skip }, out).ok()?;
+                    slot.who = None;
+                    return Some(len);
+                }
+                let used = slot.cursor.saturating_sub(slot.credited);
+                if used == 0 || used < u64::from(credit >> 1) {
+                    return None;
+                }
+                let grant = Message::Credit {
+                    slot: at,
+                    cursor: slot.cursor,
+                    window: credit,
+                };
+                let len = wire::binary::encode(&grant, out).ok()?;
+                slot.credited = slot.cursor;
+                Some(len)
+            }
+        }
+    }
+
+    /// The oldest post that was not sent on this connection and that its room's window lets pass.
+    fn next_post(&mut self, now: Instant, out: &mut [u8]) -> Option<usize> {
+        let window = u32::from(self.base.window);
+        let slots = &*self.slots;
+        let is_next = |post: &Post| {
+            let Some(slot) = slots.get(usize::from(post.slot)) else {
+                return false;
+            };
+            post.fate == Fate::Waiting
+                && matches!(slot.standing, Standing::Joined { .. })
+                && post.seq == seq::next(slot.sent_seq)
+                && post.seq.wrapping_sub(slot.up_seq) <= window
+        };
+        let post = self.base.outbox.posts(self.arena).find(is_next)?;
+        let message = Message::Post {
+            slot: post.slot,
+            seq: post.seq,
+            body: self.base.outbox.body(self.arena, &post),
+        };
+        let len = wire::binary::encode(&message, out).ok()?;
+        if let Some(slot) = self.slots.get_mut(usize::from(post.slot)) {
+            slot.sent_seq = post.seq;
+        }
+        self.start_waiting(now);
+        Some(len)
+    }
+
+    fn start_waiting(&mut self, now: Instant) {
+        if let State::Serving(session) = &mut self.base.state {
+            session.waiting.get_or_insert(now);
+        }
+    }
+}
