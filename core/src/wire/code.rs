@@ -8,11 +8,13 @@ macro_rules! numbers {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+        // The discriminant is the wire's number, so that to convert takes a load and no table.
+        #[repr(u8)]
         #[non_exhaustive]
         pub enum $name {
-            $($(#[$vdoc])* $variant,)+
+            $($(#[$vdoc])* $variant = $value,)+
             /// A number that this version does not know.
-            Other(u8),
+            Other(u8) = 0,
         }
 
         impl $name {
@@ -112,8 +114,8 @@ numbers! {
         History = 2, "before the history that was asked for";
         /// The hub's store was repaired and lost them.
         Repair = 3, "lost in a repair of the store";
-        /// The entry is longer than the frames that the device takes.
-        TooLarge = 4, "larger than the device takes";
+        /// The entry does not fit into the largest frame that the member takes.
+        TooLarge = 4, "larger than the member takes";
     }
 }
 

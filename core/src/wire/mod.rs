@@ -8,6 +8,7 @@ pub mod binary;
 mod code;
 #[cfg(feature = "json")]
 pub mod json;
+pub mod kind;
 mod message;
 
 pub use code::{ByeReason, Code, GapReason, NoticeKind};
@@ -45,7 +46,9 @@ pub const MAX_EXTENSION_BYTES: usize = 64;
 /// The bytes of an `Entry` beside its name and its body, without extensions.
 pub const ENTRY_OVERHEAD: usize = 1 + 4 + 8 + 1 + 1 + 2;
 
-/// The bytes that hold any message but those with a body (`Post`, `Entry`, `Roster`).
+/// The bytes that hold any message but those with a body (`Post`, `Entry`, `Roster`), with as many
+/// extensions as are allowed; a `Join` only if room and name are within
+/// [`MAX_NAME`](crate::name::MAX_NAME).
 pub const MAX_CONTROL: usize = 160;
 
 /// A message and what was passed over to read it.

@@ -1,0 +1,533 @@
+use std::vec::Vec;
+use std::{format, vec};
+
+use super::*;
+use crate::name::{MAX_NAME, NameError};
+use crate::wire::Decoded;
+use crate::wire::kind::{self, CRITICAL, fixed_width};
+use crate::wire::{
+    Bye, ByeReason, Code, ENTRY_OVERHEAD, Entry, Gap, GapReason, Hello, Join, Joined, MAGIC,
+    MAX_BODY, MAX_CONTROL, MAX_ECHO, MAX_EXTENSION_BYTES, MAX_EXTENSIONS, MAX_PROOF, MAX_TEXT,
+    Message, Names, Notice, NoticeKind, PeerError, Roster, Welcome, WireError,
+};
+
+const NAME: &str = "Zoë";
+const LONGEST: &str = "a name that takes 32 bytes, so..";
+const ROSTER: &[u8] = b"\x05alice\x03bob\x04Zo\xc3\xab";
+
+/// One of each message, with a different value in every field.
+fn messages() -> Vec<Message<'static>> {
+    vec![
+        Message::Hello(Hello {
+            version_min: 1,
+            version_max: 3,
+            suite: 0,
+            key_id: 0x0102_0304,
+            flags: Hello::EPHEMERAL,
+            nonce: 0x1122_3344_5566_7788,
+            device: *b"a serial number!",
+            max_frame: 4096,
+            credit: 16,
+            keepalive: 60,
+            proof: b"",
+        }),
+        Message::Retry {
+            cookie: *b"0123456789abcdef",
+        },
+        Message::Welcome(Welcome {
+            version: 1,
+            suite: 0,
+            flags: 0,
+            nonce: 0x1122_3344_5566_7788,
+            session: 0x99aa_bbcc_ddee_ff00,
+            store: 0x0123_4567_89ab_cdef,
+            generation: 7,
+            keepalive: 61,
+            max_body: 1024,
+            window: 4,
+            proof: &[0xa5; MAX_PROOF],
+        }),
+        Message::Join(Join {
+            slot: 1,
+            flags: Join::OWN_BODIES,
+            cursor: Join::LATEST,
+            history: 100,
+            room: b"lab",
+            name: b"\xff not checked \x00",
+        }),
+        Message::Leave { slot: 2 },
+        Message::Joined(Joined {
+            slot: 3,
+            room: 0x0a0b_0c0d,
+            up_seq: 41,
+            rejects: 5,
+            start: 1 << 40,
+            head: (1 << 40) + 1,
+            members: 12,
+            presence: 99,
+        }),
+        Message::Post {
+            slot: 4,
+            seq: 42,
+            body: b"21.5 C",
+        },
+        Message::Ack {
+            slot: 5,
+            up_seq: 43,
+            rejects: 0x8000_0001,
+        },
+        Message::Reject {
+            slot: 6,
+            seq: 44,
+            code: Code::TooLarge,
+        },
+        Message::Entry(Entry {
+            room: 0x0a0b_0c0d,
+            offset: 1 << 33,
+            flags: 0,
+            from: NAME,
+            body: b"hello, world",
+        }),
+        Message::Credit {
+            slot: 7,
+            cursor: 1 << 34,
+            window: 8,
+        },
+        Message::Gap(Gap {
+            slot: 8,
+            from: 1,
+            to: 1 << 35,
+            reason: GapReason::TooLarge,
+        }),
+        Message::Notice(Notice {
+            slot: 9,
+            version: 100,
+            kind: NoticeKind::Joined,
+            members: 13,
+            who: "bob",
+        }),
+        Message::Who {
+            slot: 10,
+            skip: 500,
+        },
+        Message::Roster(Roster {
+            slot: 11,
+            skip: 501,
+            members: 504,
+            names: Names::new(ROSTER).expect("valid names"),
+        }),
+        Message::Ping { token: 0xdead_beef },
+        Message::Pong { token: 0xdead_bef0 },
+        Message::Error(PeerError {
+            code: Code::Other(200),
+            retry_after: 30_000,
+            text: "full, sorry",
+        }),
+        Message::Bye(Bye {
+            reason: ByeReason::Shutdown,
+            retry_after: 1500,
+        }),
+        Message::EchoRequest {
+            token: 1,
+            bytes: &[0x55; MAX_ECHO],
+        },
+        Message::EchoReply {
+            token: 2,
+            bytes: b"",
+        },
+    ]
+}
+
+#[track_caller]
+fn bytes(message: &Message<'_>) -> Vec<u8> {
+    let mut out = vec![0xee; MAX_BODY + 1000];
+    let len = encode(message, &mut out).expect("encodes");
+    assert!(out[len..].iter().all(|&b| b == 0xee), "wrote past its end");
+    out.truncate(len);
+    out
+}
+
+#[track_caller]
+fn check_error(frame: &[u8], want: WireError) {
+    assert_eq!(decode(frame), Err(want), "{frame:02x?}");
+}
+
+/// What must hold of any bytes at all. [W-CANON-1] [W-CANON-2]
+#[track_caller]
+fn check_any(frame: &[u8]) {
+    let Ok(decoded) = decode(frame) else { return };
+    if matches!(decoded.message, Message::Unknown { .. }) {
+        return;
+    }
+    let mut again = vec![0; frame.len()];
+    let len = encode(&decoded.message, &mut again).expect("what was decoded encodes");
+    again.truncate(len);
+    assert_eq!(decode(&again).map(|d| d.message), Ok(decoded.message));
+    if decoded.skipped == 0 {
+        assert_eq!(again, frame, "{:?}", decoded.message);
+    }
+}
+
+#[test]
+fn every_message_comes_back_as_it_went() {
+    // [W-CANON-1]
+    let all = messages();
+    assert_eq!(all.len(), kind::ALL.len());
+    for (message, (_, number)) in all.iter().zip(kind::ALL) {
+        let frame = bytes(message);
+        assert_eq!(message.kind(), *number);
+        assert_eq!(frame[0], *number, "[W-KIND-1]");
+        assert!(frame.len() > fixed_width(*number));
+        let decoded = decode(&frame).expect("decodes");
+        assert_eq!(decoded.message, *message);
+        assert_eq!(decoded.skipped, 0);
+    }
+}
+
+#[test]
+fn numbers_are_big_endian_and_fields_stand_in_their_order() {
+    // [W-NUM-1] [W-ORDER-1]
+    let frame = bytes(&messages()[5]);
+    assert_eq!(
+        frame,
+        [
+            0x86, 3, 0x0a, 0x0b, 0x0c, 0x0d, 0, 0, 0, 41, 0, 0, 0, 5, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0,
+            1, 0, 0, 0, 0, 1, 0, 0, 0, 12, 0, 0, 0, 99
+        ]
+    );
+}
+
+#[test]
+fn kinds_differ_in_their_lower_seven_bits() {
+    // [W-KIND-2]
+    for (at, (name, number)) in kind::ALL.iter().enumerate() {
+        assert_ne!(number & !CRITICAL, 0, "{name}");
+        for (other, less) in &kind::ALL[..at] {
+            assert_ne!(number & !CRITICAL, less & !CRITICAL, "{name} and {other}");
+        }
+    }
+}
+
+#[test]
+fn every_truncation_is_told() {
+    // [W-END-1]
+    for message in messages() {
+        let frame = bytes(&message);
+        for len in 0..frame.len() {
+            let cut = decode(&frame[..len]);
+            // Without its extension a Welcome is whole.
+            if matches!(message, Message::Welcome(_)) && len == 1 + fixed_width(kind::WELCOME) {
+                assert!(cut.is_ok());
+                continue;
+            }
+            assert_eq!(cut, Err(WireError::Truncated), "{message:?} at {len}");
+        }
+    }
+}
+
+#[test]
+fn every_changed_byte_gives_a_message_or_an_error() {
+    for message in messages() {
+        let mut frame = bytes(&message);
+        for at in 0..frame.len() {
+            let was = frame[at];
+            for byte in 0..=u8::MAX {
+                frame[at] = byte;
+                check_any(&frame);
+            }
+            frame[at] = was;
+        }
+    }
+}
+
+#[test]
+fn every_kind_is_known_skipped_or_refused() {
+    // [W-KIND-3] [W-KIND-4]
+    for number in 0..=u8::MAX {
+        let frame = [number, 1, 2, 3];
+        let got = decode(&frame);
+        if kind::ALL.iter().any(|(_, known)| *known == number) {
+            assert!(!matches!(
+                got,
+                Err(WireError::UnknownKind(_))
+                    | Ok(Decoded {
+                        message: Message::Unknown { .. },
+                        ..
+                    })
+            ));
+        } else if number & CRITICAL != 0 {
+            assert_eq!(got, Err(WireError::UnknownKind(number)));
+        } else {
+            let message = Message::Unknown { kind: number };
+            assert_eq!(
+                got,
+                Ok(Decoded {
+                    message,
+                    skipped: 0
+                })
+            );
+            assert_eq!(
+                encode(&message, &mut [0; 8]),
+                Err(WireError::UnknownKind(number))
+            );
+        }
+    }
+}
+
+#[test]
+fn unknown_extensions_that_may_be_skipped_are_counted() {
+    // [W-EXT-2] [W-EXT-4]
+    for message in messages() {
+        let mut frame = bytes(&message);
+        let known = u8::from(matches!(message, Message::Welcome(_)));
+        for count in 1..=4 - known {
+            frame.extend([count * 2 - 1, 2, 0xaa, 0xbb]);
+            let decoded = decode(&frame).expect("decodes");
+            assert_eq!((decoded.message, decoded.skipped), (message, count));
+        }
+        frame.extend([9, 0]);
+        check_error(&frame, WireError::TooLong);
+    }
+}
+
+#[test]
+fn unknown_extensions_that_must_not_be_skipped_are_refused() {
+    // [W-EXT-3]
+    for message in messages() {
+        for tag in (0..=u8::MAX).step_by(2) {
+            let mut frame = bytes(&message);
+            if tag == TAG_PROOF && matches!(message, Message::Hello(_) | Message::Welcome(_)) {
+                continue;
+            }
+            frame.extend([tag, 1, 0]);
+            check_error(&frame, WireError::UnknownExtension(tag));
+        }
+    }
+}
+
+#[test]
+fn extensions_keep_to_their_limits() {
+    // [W-EXT-4] [L-EXT-1] [L-EXT-2]
+    let ping = bytes(&Message::Ping { token: 1 });
+    let with = |tail: &[u8]| [&ping[..], tail].concat();
+    let largest = [&[1, 62][..], &[0; 62]].concat();
+    assert_eq!(largest.len(), MAX_EXTENSION_BYTES);
+    assert_eq!(decode(&with(&largest)).map(|d| d.skipped), Ok(1));
+    check_error(
+        &with(&[&[1, 63][..], &[0; 63]].concat()),
+        WireError::TooLong,
+    );
+    assert!(decode(&with(&[1, 0].repeat(MAX_EXTENSIONS))).is_ok());
+    check_error(
+        &with(&[1, 0].repeat(MAX_EXTENSIONS + 1)),
+        WireError::TooLong,
+    );
+    check_error(&with(&[1]), WireError::Truncated);
+    check_error(&with(&[1, 2, 0]), WireError::Truncated);
+}
+
+#[test]
+fn a_proof_is_an_extension_of_hello_and_welcome() {
+    // [W-PROOF-1] [W-PROOF-2]
+    let Message::Hello(hello) = messages()[0] else {
+        panic!("the first is a Hello")
+    };
+    let bare = bytes(&Message::Hello(hello));
+    let proof = &[7; MAX_PROOF];
+    let proven = Message::Hello(Hello { proof, ..hello });
+    let frame = bytes(&proven);
+    assert_eq!(frame, [&bare[..], &[2, 32], proof].concat());
+    // After an extension that is skipped, too.
+    let other = [&bare[..], &[1, 1, 0, 2, 32], proof].concat();
+    let decoded = decode(&other).expect("decodes");
+    assert_eq!((decoded.message, decoded.skipped), (proven, 1));
+
+    check_error(&[&bare[..], &[2, 0]].concat(), WireError::Malformed);
+    check_error(
+        &[&bare[..], &[2, 1, 7, 2, 1, 7]].concat(),
+        WireError::Malformed,
+    );
+    check_error(
+        &[&bare[..], &[2, 33], &[7; 33]].concat(),
+        WireError::TooLong,
+    );
+    let long = Message::Hello(Hello {
+        proof: &[7; MAX_PROOF + 1],
+        ..hello
+    });
+    assert_eq!(encode(&long, &mut [0; 200]), Err(WireError::TooLong));
+}
+
+#[test]
+fn a_hello_starts_with_the_magic() {
+    // [W-HELLO-1]
+    let mut frame = bytes(&messages()[0]);
+    assert_eq!(frame[1..5], MAGIC);
+    frame[4] ^= 1;
+    check_error(&frame, WireError::Malformed);
+}
+
+#[test]
+fn names_of_members_are_checked_where_they_have_to_be_valid() {
+    // [W-NAME-1] [W-ENTRY-1] [W-NOTICE-1]
+    let entry = |from: &[u8]| {
+        let mut frame = vec![kind::ENTRY];
+        frame.extend([0; 13]);
+        frame.push(u8::try_from(from.len()).expect("short"));
+        frame.extend(from);
+        frame.extend([0, 0]);
+        frame
+    };
+    assert!(decode(&entry(b"")).is_ok());
+    assert!(decode(&entry(LONGEST.as_bytes())).is_ok());
+    check_error(&entry(&[b'a'; 33]), WireError::Name(NameError::TooLong));
+    check_error(&entry(b"\xff"), WireError::Name(NameError::NotUtf8));
+    check_error(&entry(b"a\nb"), WireError::Name(NameError::Forbidden));
+    let notice = |who: &[u8]| [&[kind::NOTICE][..], &[0; 10], &[1], who].concat();
+    assert!(decode(&notice(b"a")).is_ok());
+    check_error(&notice(b"\x7f"), WireError::Name(NameError::Forbidden));
+    // [W-ROSTER-1]
+    let roster = |names: &[u8]| [&[kind::ROSTER][..], &[0; 8], &[2], names].concat();
+    assert!(decode(&roster(b"\x01a")).is_ok());
+    check_error(&roster(b"\x02a"), WireError::Malformed);
+    check_error(&roster(b"\x00\x00"), WireError::Malformed);
+    check_error(&roster(b"\x01\x07"), WireError::Malformed);
+}
+
+#[test]
+fn a_join_takes_any_bytes_for_its_names() {
+    // [W-JOIN-1]
+    let mut frame = vec![kind::JOIN];
+    frame.extend([0; 14]);
+    for _ in 0..2 {
+        frame.push(255);
+        frame.extend([0xff; 255]);
+    }
+    check_any(&frame);
+    let Ok(Message::Join(join)) = decode(&frame).map(|d| d.message) else {
+        panic!("no join")
+    };
+    assert_eq!((join.room, join.name), (&[0xff; 255][..], &[0xff; 255][..]));
+    let long = Message::Join(Join {
+        room: &[b'a'; 256],
+        ..join
+    });
+    assert_eq!(encode(&long, &mut [0; 1000]), Err(WireError::TooLong));
+}
+
+#[test]
+fn fields_above_their_limit_are_refused_both_ways() {
+    // [L-ECHO-1] [L-TEXT-1] [L-BODY-1]
+    let text = format!("{:64}", "x");
+    let error = |text| {
+        Message::Error(PeerError {
+            code: Code::Full,
+            retry_after: 0,
+            text,
+        })
+    };
+    assert_eq!(text.len(), MAX_TEXT);
+    assert_eq!(bytes(&error(&text)).len(), 71);
+    let long = format!("{text}x");
+    assert_eq!(
+        encode(&error(&long), &mut [0; 200]),
+        Err(WireError::TooLong)
+    );
+    let mut frame = [&[kind::ERROR, 1, 0, 0, 0, 0, 65][..], long.as_bytes()].concat();
+    check_error(&frame, WireError::TooLong);
+    frame.truncate(6);
+    frame.extend([1, 0xff]);
+    check_error(&frame, WireError::Malformed);
+
+    for number in [kind::ECHO_REQUEST, kind::ECHO_REPLY] {
+        let most = [&[number, 0, 0, 0, 0, 32][..], &[0; 32]].concat();
+        assert!(decode(&most).is_ok());
+        let more = [&[number, 0, 0, 0, 0, 33][..], &[0; 33]].concat();
+        check_error(&more, WireError::TooLong);
+    }
+    let echo = Message::EchoRequest {
+        token: 0,
+        bytes: &[0; MAX_ECHO + 1],
+    };
+    assert_eq!(encode(&echo, &mut [0; 200]), Err(WireError::TooLong));
+
+    let body = vec![1; MAX_BODY + 1];
+    let post = |body| Message::Post {
+        slot: 0,
+        seq: 1,
+        body,
+    };
+    check_any(&bytes(&post(&body[..MAX_BODY])));
+    assert_eq!(
+        encode(&post(&body), &mut vec![0; MAX_BODY + 100]),
+        Err(WireError::TooLong)
+    );
+    let entry = Message::Entry(Entry {
+        room: 0,
+        offset: 1,
+        flags: 0,
+        from: "a name of more than thirty-two bytes",
+        body: b"",
+    });
+    assert_eq!(encode(&entry, &mut [0; 200]), Err(WireError::TooLong));
+}
+
+#[test]
+fn a_buffer_that_is_too_small_is_told() {
+    for message in messages() {
+        let whole = bytes(&message);
+        for len in 0..whole.len() {
+            let mut out = vec![0; len];
+            assert_eq!(encode(&message, &mut out), Err(WireError::NoRoom));
+        }
+        let mut out = vec![0; whole.len()];
+        assert_eq!(encode(&message, &mut out), Ok(whole.len()));
+        assert_eq!(out, whole);
+    }
+}
+
+#[test]
+fn the_published_sizes_hold() {
+    // [L-ENTRY-1] [L-CONTROL-1]
+    let entry = Message::Entry(Entry {
+        room: 0,
+        offset: 1,
+        flags: 0,
+        from: LONGEST,
+        body: &[0; 100],
+    });
+    assert_eq!(bytes(&entry).len(), ENTRY_OVERHEAD + MAX_NAME + 100);
+
+    let longest_of = |message: &Message<'static>| match *message {
+        Message::Post { .. } | Message::Entry(_) | Message::Roster(_) => None,
+        Message::Join(join) => Some(Message::Join(Join {
+            room: LONGEST.as_bytes(),
+            name: LONGEST.as_bytes(),
+            ..join
+        })),
+        Message::Notice(notice) => Some(Message::Notice(Notice {
+            who: LONGEST,
+            ..notice
+        })),
+        Message::Error(error) => Some(Message::Error(PeerError {
+            text: "sixty-four bytes of text, which is as much as an error may carry",
+            ..error
+        })),
+        Message::Hello(hello) => Some(Message::Hello(Hello {
+            proof: &[],
+            ..hello
+        })),
+        Message::Welcome(welcome) => Some(Message::Welcome(Welcome {
+            proof: &[],
+            ..welcome
+        })),
+        other => Some(other),
+    };
+    let most = messages()
+        .iter()
+        .filter_map(longest_of)
+        .map(|m| bytes(&m).len())
+        .max();
+    assert_eq!(most, Some(81), "the longest Join");
+    assert!(81 + MAX_EXTENSION_BYTES <= MAX_CONTROL);
+}
