@@ -2,7 +2,54 @@
 //!
 //! Knows byte boundaries and limits. Does not know what is in a frame. A framing is a small state
 //! over slices: it is shown all bytes that were not consumed yet and says what they begin with.
-//! The same bytes give the same frames, in whatever pieces they come.
+//! The same bytes give the same frames and the same errors, in whatever pieces they come.
+//!
+//! | framing | a frame on the wire | for |
+//! | --- | --- | --- |
+//! | [`Length32`] | 4-byte big-endian length, payload | streams |
+//! | [`Length16`] | 2-byte big-endian length, payload | streams of small frames |
+//! | [`Lines`] | payload, LF (a CR before it is not payload) | text |
+//! | [`JsonObjects`] | one JSON object, white space or nothing between | text |
+//! | [`Datagram`] | the whole datagram | UDP and its like |
+//!
+//! A [`Decoder`] is a framing with a receive buffer:
+//!
+//! ```
+//! use halloo_core::frame::{Decoder, Framing, Length32};
+//!
+//! let mut out = [0; 16];
+//! out[Length32::HEADER..][..5].copy_from_slice(b"hello");
+//! let sealed = Length32::new(64).seal(&mut out, 5)?;
+//!
+//! let mut decoder: Decoder<Length32, 68> = Decoder::new(Length32::new(64));
+//! for piece in out[..sealed].chunks(4) {
+//!     let room = decoder.room();
+//!     room[..piece.len()].copy_from_slice(piece);
+//!     decoder.commit(piece.len());
+//!     while let Some(frame) = decoder.poll_frame()? {
+//!         assert_eq!(decoder.bytes(frame), b"hello");
+//!     }
+//! }
+//! decoder.end()?;
+//! # Ok::<(), halloo_core::frame::FrameError>(())
+//! ```
+
+mod counted;
+mod datagram;
+mod decoder;
+mod json_objects;
+mod length16;
+mod length32;
+mod lines;
+#[cfg(test)]
+mod testkit;
+
+pub use datagram::Datagram;
+pub use decoder::{Decoder, FrameToken};
+pub use json_objects::JsonObjects;
+pub use length16::Length16;
+pub use length32::Length32;
+pub use lines::Lines;
 
 use core::fmt;
 
@@ -25,7 +72,8 @@ pub enum Scan {
         start: usize,
         /// Where the payload ends.
         end: usize,
-        /// How many bytes the whole frame takes; at least `end`, at least 1.
+        /// How many bytes the whole frame takes; at least `end`, and at least 1 but for an empty
+        /// datagram (see [`Framing::WHOLE`]).
         consumed: usize,
     },
 }
@@ -42,7 +90,7 @@ pub enum FrameError {
     },
     /// Peer: the stream ended inside a frame. There is no next frame.
     Truncated,
-    /// Peer: bytes that no frame can begin with. The framing skips them; the next frame is found.
+    /// Peer: bytes that are no frame. The framing skips them; the next frame is found.
     Malformed,
     /// Caller: the payload is above the limit, does not fit into the buffer, or has bytes that this
     /// framing cannot carry.
@@ -78,16 +126,25 @@ pub trait Framing {
     /// How many bytes stand before the payload.
     const HEADER: usize;
 
-    /// The most bytes that sealing adds to a payload, header included.
+    /// The most bytes that a frame takes beside its payload, header included. Sealing adds no more,
+    /// and a buffer of the limit and this many bytes receives every frame.
     const OVERHEAD: usize;
+
+    /// Whether each input is one frame, with nothing before or behind it, and may be empty.
+    ///
+    /// Elsewhere an empty input is [`Scan::More`]. Here it is an empty frame that consumes nothing,
+    /// so a caller scans once per input and not until there is no more.
+    const WHOLE: bool = false;
 
     /// Looks at `input`, all bytes that were not consumed yet.
     ///
-    /// An error is told once and consumes nothing: call again, and the framing skips what the
-    /// error was about. Work: linear in the bytes that it was not shown before.
+    /// An error is told once and consumes nothing; the call after it, with the same bytes, is a
+    /// [`Scan::Skip`]. `More` is said only while `input` is shorter than the limit and `OVERHEAD`
+    /// together. Work: linear in the bytes that it was not shown before.
     fn scan(&mut self, input: &[u8]) -> Result<Scan, FrameError>;
 
-    /// The stream ended with `rest` not consumed: is that in the middle of a frame?
+    /// The stream ended with `rest` not consumed: [`FrameError::Truncated`] if that is in the
+    /// middle of a frame, a skipped one included. For when `scan` has said [`Scan::More`].
     fn end(&self, rest: &[u8]) -> Result<(), FrameError>;
 
     /// Makes a frame of the `len` bytes of payload that stand at `buf[HEADER..]`; returns how many
