@@ -13,7 +13,7 @@ use crate::wire::{
 /// that is not needed. [`MAX_CONTROL`](super::MAX_CONTROL) says how large `out` has to be; after
 /// [`WireError::NoRoom`] its contents are of no use. What [`decode`](super::decode) would refuse
 /// for its length is [`WireError::TooLong`]. JSON has no room for a `Join` whose room or name is
-/// not UTF-8 ([`WireError::Name`]), nor for an unknown message with a kind other than 0
+/// not UTF-8 ([`WireError::Name`]), and an unknown message is not passed on
 /// ([`WireError::UnknownKind`]). Other names are not checked again.
 pub fn encode(message: &Message<'_>, out: &mut [u8]) -> Result<usize, WireError> {
     let mut writer = Writer { out, at: Some(0) };
@@ -73,7 +73,6 @@ pub fn encode(message: &Message<'_>, out: &mut [u8]) -> Result<usize, WireError>
             .kind("echo_reply")
             .number("token", token)
             .bytes("bytes", within(MAX_ECHO, bytes)?),
-        Message::Unknown { kind: 0 } => w.kind("unknown"),
         Message::Unknown { kind } => return Err(WireError::UnknownKind(kind)),
     };
     writer.finish()

@@ -31,7 +31,7 @@ pub(super) enum Value<'a> {
     Array(&'a mut [u8]),
     /// An object or a literal, which no field has.
     Other,
-    /// Nothing: a field has it now.
+    /// Nothing: a field has it now, or it never was.
     #[default]
     Taken,
 }
@@ -84,16 +84,23 @@ impl<'a> Members<'a> {
 
     /// The field `key`, if it is there.
     pub(super) fn take<T: Field<'a>>(&mut self, key: &str) -> Result<Option<T>, WireError> {
-        let member = self.0.iter_mut().find(|it| it.key == key.as_bytes());
-        member
-            .map(|member| T::from_value(mem::take(&mut member.value)))
-            .transpose()
+        match self.value(key.as_bytes()) {
+            Value::Taken => Ok(None),
+            value => T::from_value(value).map(Some),
+        }
     }
 
     /// How many members no field took.
     pub(super) fn left(&self) -> u8 {
         let left = self.0.iter().filter(|it| !matches!(it.value, Value::Taken));
         u8::try_from(left.count()).unwrap_or(u8::MAX)
+    }
+
+    // One body for all types of fields.
+    #[inline(never)]
+    fn value(&mut self, key: &[u8]) -> Value<'a> {
+        let member = self.0.iter_mut().find(|it| it.key == key);
+        member.map_or(Value::Taken, |it| mem::take(&mut it.value))
     }
 
     fn push(&mut self, member: Member<'a>) -> Result<(), WireError> {
@@ -187,10 +194,11 @@ pub(super) struct Hex<'a>(pub(super) &'a [u8]);
 pub(super) struct Cursor(pub(super) u64);
 
 fn number<T: TryFrom<u64>>(value: Value<'_>) -> Result<T, WireError> {
-    let Value::Number(digits) = value else {
-        return Err(WireError::Malformed);
+    let number = match value {
+        Value::Number(digits) => decimal(digits),
+        _ => None,
     };
-    decimal(digits)
+    number
         .and_then(|number| T::try_from(number).ok())
         .ok_or(WireError::Malformed)
 }

@@ -2,7 +2,8 @@
 //!
 //! Knows which member stands for which field. Decoding is in place: what is escaped is unescaped
 //! inside the frame, where it only shrinks, so a message borrows the frame and no body is copied.
-//! Work is linear in the frame and there is no recursion; the stack holds [`MAX_MEMBERS`] members.
+//! Work is linear in the frame and there is no recursion; the stack holds [`MAX_MEMBERS`] members of five
+//! words.
 //!
 //! ```
 //! use halloo_core::wire::{Message, json};
@@ -45,7 +46,6 @@
 //! | `error` | `code` u8, `retry_after` u32 = 0, `text` text = "" |
 //! | `bye` | `reason` u8 = 1, `retry_after` u32 = 0 |
 //! | `echo_request`, `echo_reply` | `token` u32 = 0, `bytes` or `hex` |
-//! | `unknown` | none, and none ever: it stands for a kind without a name |
 //!
 //! - Numbers are integers without sign, fraction or exponent, within their type. A u64 is taken
 //!   as an integer and as a string of its decimal digits, because JavaScript rounds integers above

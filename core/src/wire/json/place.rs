@@ -40,7 +40,8 @@ pub(super) fn unhex(text: &mut [u8]) -> Result<&mut [u8], WireError> {
 
 /// Replaces an array of strings by the strings, each with its length in a byte before it.
 ///
-/// There is room for that: each string has a bracket or comma, and a quote, before it.
+/// The array was scanned, so a closing bracket that stands for a string is that of an empty array.
+/// There is room for the lengths: each string has a bracket or comma, and a quote, before it.
 pub(super) fn lengthen(array: &mut [u8]) -> Result<&mut [u8], WireError> {
     let total = array.len();
     let at = |rest: &[u8]| total.saturating_sub(rest.len());
@@ -48,7 +49,7 @@ pub(super) fn lengthen(array: &mut [u8]) -> Result<&mut [u8], WireError> {
     let mut write = 0;
     loop {
         let rest = scan::space(array.get(read..).unwrap_or_default());
-        if write == 0 && rest.first() == Some(&b']') {
+        if rest.first() == Some(&b']') {
             break;
         }
         let text = scan::token(rest, b'"')?;

@@ -294,9 +294,6 @@ fn what_json_cannot_carry_is_not_written() {
         encode(&join, &mut out),
         Err(WireError::Name(NameError::NotUtf8))
     );
-    let unknown = Message::Unknown { kind: 0x55 };
-    assert_eq!(
-        encode(&unknown, &mut out),
-        Err(WireError::UnknownKind(0x55))
-    );
+    let unknown = Message::Unknown { kind: 0 };
+    assert_eq!(encode(&unknown, &mut out), Err(WireError::UnknownKind(0)));
 }

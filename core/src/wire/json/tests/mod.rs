@@ -89,6 +89,9 @@ fn every_change_of_a_byte_gives_a_message_that_can_be_written_or_an_error() {
                 let Ok(decoded) = decode(&mut frame) else {
                     continue;
                 };
+                if let Message::Unknown { .. } = decoded.message {
+                    continue;
+                }
                 let len = encode(&decoded.message, &mut out).unwrap();
                 let again = decode(&mut out[..len]).unwrap().message;
                 assert_eq!(again, decoded.message, "{form} with {byte} at {at}");

@@ -4,6 +4,8 @@ use std::format;
 use std::string::String;
 
 use super::{PING, check, refuse};
+use crate::wire::json::MAX_MEMBERS;
+use crate::wire::json::members::Members;
 use crate::wire::{Entry, Message, Names, Roster, WireError};
 
 /// `value` is or is not the value of a member that is skipped.
@@ -224,4 +226,10 @@ fn an_object_has_a_bounded_number_of_members() {
     };
     check(object(30), PING, 30);
     refuse(object(31), WireError::TooLong);
+}
+
+#[test]
+fn a_member_takes_five_words() {
+    let words = size_of::<Members<'_>>() / size_of::<usize>();
+    assert!(words <= 5 * MAX_MEMBERS + 1, "{words} words");
 }
