@@ -2,8 +2,8 @@
 //!
 //! Knows which member stands for which field. Decoding is in place: what is escaped is unescaped
 //! inside the frame, where it only shrinks, so a message borrows the frame and no body is copied.
-//! Work is linear in the frame and there is no recursion; the stack holds [`MAX_MEMBERS`] members of five
-//! words.
+//! Work is linear in the frame and there is no recursion; the stack holds [`MAX_MEMBERS`] members
+//! of five words.
 //!
 //! ```
 //! use halloo_core::wire::{Message, json};
