@@ -1,1 +1,0 @@
-//! The flat JSON encoding.
