@@ -1,0 +1,161 @@
+//! What can be set on a socket, and the calls that set it.
+
+use std::io;
+use std::time::Duration;
+
+use socket2::{Socket, TcpKeepalive};
+
+/// The options of a socket; each applies to the kinds of socket that have it.
+///
+/// ```
+/// use std::time::Duration;
+/// use halloo_std::socket::Options;
+///
+/// let options = Options {
+///     read_timeout: Some(Duration::from_secs(30)),
+///     ..Options::default()
+/// };
+/// assert!(options.nodelay);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Bind an address whose former connections still linger. Default (`None`): on for a TCP
+    /// listener, so that a restart works; off for UDP, where two sockets would share the port.
+    pub reuse_address: Option<bool>,
+    /// Let several listeners share one address, and the system spread connections over them.
+    pub reuse_port: bool,
+    /// TCP: send at once, rather than wait for more to send. Default: on.
+    pub nodelay: bool,
+    /// TCP: notice a peer that is gone though nothing is sent. Default: off.
+    pub keepalive: Option<Keepalive>,
+    /// TCP: how long closing waits for unsent bytes; zero resets the connection. Default: the
+    /// system sends them in the background.
+    pub linger: Option<Duration>,
+    /// How long a read waits. Default: for ever. Zero waits for a microsecond, the least there is.
+    pub read_timeout: Option<Duration>,
+    /// How long a write waits. Default: for ever. Zero waits for a microsecond.
+    pub write_timeout: Option<Duration>,
+    /// How long connecting may take, over all addresses of a name; looking the name up is not in
+    /// it. Default: 10 s. `None`: as long as the system tries.
+    pub connect_timeout: Option<Duration>,
+    /// Bytes that the system holds for sending; Linux doubles it. Default: the system's.
+    pub send_buffer: Option<usize>,
+    /// Bytes that the system holds for reading; Linux doubles it. Default: the system's.
+    pub recv_buffer: Option<usize>,
+    /// IPv6: leave IPv4 peers out. Default: off, so `[::]` takes both.
+    pub v6only: bool,
+    /// Listeners: how many connections may wait to be accepted. Default: 1,024; the system has a
+    /// limit of its own.
+    pub backlog: u32,
+    /// Unix: the permissions of the socket file, such as `0o660`. Default: what the umask leaves.
+    pub mode: Option<u32>,
+}
+
+/// When TCP asks a silent peer whether it is there; whole seconds, at least one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keepalive {
+    /// How long the connection is silent before the first probe.
+    pub idle: Duration,
+    /// The time from one probe to the next.
+    pub interval: Duration,
+    /// How many probes in a row without answer end the connection.
+    pub retries: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            reuse_address: None,
+            reuse_port: false,
+            nodelay: true,
+            keepalive: None,
+            linger: None,
+            read_timeout: None,
+            write_timeout: None,
+            connect_timeout: Some(Duration::from_secs(10)),
+            send_buffer: None,
+            recv_buffer: None,
+            v6only: false,
+            backlog: 1024,
+            mode: None,
+        }
+    }
+}
+
+impl Default for Keepalive {
+    /// Idle 60 s, then 4 probes 15 s apart: a dead peer is noticed after 2 minutes.
+    fn default() -> Self {
+        Self {
+            idle: Duration::from_secs(60),
+            interval: Duration::from_secs(15),
+            retries: 4,
+        }
+    }
+}
+
+impl Options {
+    /// What any socket takes that reads and writes.
+    pub(super) fn apply(&self, socket: &Socket) -> io::Result<()> {
+        self.apply_buffers(socket)?;
+        if let Some(span) = self.read_timeout {
+            socket.set_read_timeout(Some(at_least_a_tick(span)))?;
+        }
+        if let Some(span) = self.write_timeout {
+            socket.set_write_timeout(Some(at_least_a_tick(span)))?;
+        }
+        Ok(())
+    }
+
+    /// What a TCP connection takes.
+    pub(super) fn apply_tcp(&self, socket: &Socket) -> io::Result<()> {
+        self.apply(socket)?;
+        socket.set_tcp_nodelay(self.nodelay)?;
+        if let Some(times) = self.keepalive {
+            let params = TcpKeepalive::new()
+                .with_time(times.idle.max(Duration::from_secs(1)))
+                .with_interval(times.interval.max(Duration::from_secs(1)))
+                .with_retries(times.retries.max(1));
+            socket.set_tcp_keepalive(&params)?;
+        }
+        if self.linger.is_some() {
+            socket.set_linger(self.linger)?;
+        }
+        Ok(())
+    }
+
+    /// What a socket takes before it is bound; `reuse` is the default for `reuse_address`.
+    pub(super) fn apply_bind(&self, socket: &Socket, ipv6: bool, reuse: bool) -> io::Result<()> {
+        // Before listening, since the window that TCP offers follows from the buffer's size.
+        self.apply_buffers(socket)?;
+        if ipv6 {
+            socket.set_only_v6(self.v6only)?;
+        }
+        if self.reuse_address.unwrap_or(reuse) {
+            socket.set_reuse_address(true)?;
+        }
+        if self.reuse_port {
+            socket.set_reuse_port(true)?;
+        }
+        Ok(())
+    }
+
+    /// The backlog as listen(2) takes it.
+    pub(super) fn backlog(&self) -> i32 {
+        i32::try_from(self.backlog).unwrap_or(i32::MAX)
+    }
+
+    fn apply_buffers(&self, socket: &Socket) -> io::Result<()> {
+        if let Some(bytes) = self.send_buffer {
+            socket.set_send_buffer_size(bytes)?;
+        }
+        if let Some(bytes) = self.recv_buffer {
+            socket.set_recv_buffer_size(bytes)?;
+        }
+        Ok(())
+    }
+}
+
+/// The system takes a time-out of zero for none at all.
+pub(super) fn at_least_a_tick(span: Duration) -> Duration {
+    span.max(Duration::from_micros(1))
+}

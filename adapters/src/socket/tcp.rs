@@ -1,0 +1,207 @@
+//! TCP: connecting over every address of a name in turn, and listening.
+
+use std::io;
+use std::net::{self, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use socket2::{Domain, Protocol, SockRef, Type};
+
+use super::poll::Interest;
+use super::{Address, Options, Shutdown, Socket, SocketError, io::waiting_at_most};
+
+/// A TCP connection.
+pub type TcpStream = Socket<net::TcpStream>;
+
+/// Long enough to leave the end of the attempt to the system.
+const SYSTEM_DECIDES: Duration = Duration::from_secs(24 * 3600);
+
+impl TcpStream {
+    /// Connects to the first address of `address` that answers.
+    ///
+    /// The addresses are tried in the resolver's order, each for its share of what is left of
+    /// `connect_timeout`. If none answers, the error is the first one, but one that says no more
+    /// than that there is no way there gives place to a better one.
+    pub fn connect<'a>(
+        address: impl Into<Address<'a>>,
+        options: &Options,
+    ) -> Result<Self, SocketError> {
+        let name = address.into();
+        let found = name.resolve()?;
+        let start = Instant::now();
+        let mut kept = None;
+        for (index, &to) in found.iter().enumerate() {
+            let share = options.connect_timeout.map(|total| {
+                let others = u32::try_from(found.len() - index).unwrap_or(u32::MAX);
+                total.saturating_sub(start.elapsed()) / others
+            });
+            match connect_one(to, share, options) {
+                Ok(socket) => return Ok(Self::from_std(socket.into(), &to.to_string())),
+                Err(source) => keep_better(&mut kept, SocketError::from_io(&at(name, to), source)),
+            }
+        }
+        Err(kept.unwrap_or_else(|| {
+            SocketError::from_io(&name.to_string(), io::ErrorKind::NotFound.into())
+        }))
+    }
+
+    /// The address of this end.
+    pub fn local_addr(&self) -> Result<SocketAddr, SocketError> {
+        self.inner.local_addr().map_err(|e| self.error(e))
+    }
+
+    /// The address of the other end.
+    pub fn peer_addr(&self) -> Result<SocketAddr, SocketError> {
+        self.inner.peer_addr().map_err(|e| self.error(e))
+    }
+
+    /// Ends reading, writing or both; the other end sees the end of the stream after what was
+    /// written.
+    pub fn shutdown(&self, how: Shutdown) -> Result<(), SocketError> {
+        self.inner.shutdown(how).map_err(|e| self.error(e))
+    }
+}
+
+/// A TCP listener.
+#[derive(Debug)]
+pub struct TcpListener {
+    inner: net::TcpListener,
+    options: Options,
+    name: String,
+}
+
+impl TcpListener {
+    /// Listens on the first address of `address` that can be bound; port 0 takes a free one.
+    ///
+    /// `options` apply to the connections that are accepted, too.
+    pub fn bind<'a>(
+        address: impl Into<Address<'a>>,
+        options: &Options,
+    ) -> Result<Self, SocketError> {
+        let name = address.into();
+        let socket = bind_first(name, |to| {
+            let socket = new(to, Type::STREAM, Protocol::TCP)?;
+            options.apply_bind(&socket, to.is_ipv6(), true)?;
+            socket.bind(&to.into())?;
+            socket.listen(options.backlog())?;
+            // Accepting waits in poll(2), so a connection that is gone again cannot hold it.
+            socket.set_nonblocking(true)?;
+            Ok(socket)
+        })?;
+        Ok(Self {
+            inner: socket.into(),
+            options: options.clone(),
+            name: name.to_string(),
+        })
+    }
+
+    /// The next connection; waits at most `timeout`, and for ever on `None`.
+    ///
+    /// Errors: [`SocketError::TimedOut`]; [`SocketError::TooManyFiles`], after which the
+    /// connection still waits.
+    pub fn accept(&self, timeout: Option<Duration>) -> Result<TcpStream, SocketError> {
+        let accepted =
+            accept(self.as_fd(), timeout, || self.inner.accept()).and_then(|(stream, from)| {
+                stream.set_nonblocking(false)?;
+                self.options.apply_tcp(&SockRef::from(&stream))?;
+                Ok(TcpStream::from_std(stream, &from.to_string()))
+            });
+        accepted.map_err(|e| SocketError::from_io(&self.name, e))
+    }
+
+    /// The address that it listens on, with the port that was chosen for port 0.
+    pub fn local_addr(&self) -> Result<SocketAddr, SocketError> {
+        let address = self.inner.local_addr();
+        address.map_err(|e| SocketError::from_io(&self.name, e))
+    }
+
+    /// Gives the listener up as one of the standard library, set not to block.
+    pub fn into_std(self) -> net::TcpListener {
+        self.inner
+    }
+}
+
+impl AsFd for TcpListener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.inner.as_fd()
+    }
+}
+
+/// A new socket of the family that `like` has.
+pub(super) fn new(like: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<socket2::Socket> {
+    socket2::Socket::new(Domain::for_address(like), kind, Some(protocol))
+}
+
+/// Binds the first address of `name` that can be.
+pub(super) fn bind_first(
+    name: Address<'_>,
+    bind: impl Fn(SocketAddr) -> io::Result<socket2::Socket>,
+) -> Result<socket2::Socket, SocketError> {
+    let mut kept = None;
+    for to in name.resolve()? {
+        match bind(to) {
+            Ok(socket) => return Ok(socket),
+            Err(source) => keep_better(&mut kept, SocketError::from_io(&at(name, to), source)),
+        }
+    }
+    Err(kept
+        .unwrap_or_else(|| SocketError::from_io(&name.to_string(), io::ErrorKind::NotFound.into())))
+}
+
+/// Accepts, and passes over a connection that was gone before it was taken.
+pub(super) fn accept<T>(
+    fd: BorrowedFd<'_>,
+    timeout: Option<Duration>,
+    mut accept: impl FnMut() -> io::Result<T>,
+) -> io::Result<T> {
+    waiting_at_most(
+        fd,
+        Interest::Read,
+        || Ok(timeout),
+        || loop {
+            match accept() {
+                Err(e) if e.kind() == io::ErrorKind::ConnectionAborted => {}
+                other => return other,
+            }
+        },
+    )
+}
+
+/// The first error stays, unless it says less than the next one.
+pub(super) fn keep_better(kept: &mut Option<SocketError>, next: SocketError) {
+    let vague = |error: &SocketError| {
+        matches!(
+            error,
+            SocketError::Unreachable { .. } | SocketError::AddressNotAvailable { .. }
+        )
+    };
+    if kept.as_ref().is_none_or(|old| vague(old) && !vague(&next)) {
+        *kept = Some(next);
+    }
+}
+
+/// The name as the user wrote it, and the address that it led to where that says more.
+pub(super) fn at(name: Address<'_>, to: SocketAddr) -> String {
+    let (name, to) = (name.to_string(), to.to_string());
+    if name == to {
+        name
+    } else {
+        format!("{name} ({to})")
+    }
+}
+
+fn connect_one(
+    to: SocketAddr,
+    limit: Option<Duration>,
+    options: &Options,
+) -> io::Result<socket2::Socket> {
+    let socket = new(to, Type::STREAM, Protocol::TCP)?;
+    options.apply_tcp(&socket)?;
+    socket.connect_timeout(&to.into(), limit.unwrap_or(SYSTEM_DECIDES))?;
+    // On one machine, a port that nobody listens on can be given to the very socket that connects
+    // to it, and TCP then joins it to itself.
+    if socket.local_addr()? == socket.peer_addr()? {
+        return Err(io::ErrorKind::ConnectionRefused.into());
+    }
+    Ok(socket)
+}
