@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn only_a_long_service_starts_it_over() {
         let mut backoff = Backoff::new();
-        let t = |s| Instant::from_ticks(s * 1_000_000);
+        let t = |s: u64| Instant::from_ticks(s * 1_000_000);
         backoff.next_wait(MAX, secs(0));
         backoff.handle_service(t(0));
         backoff.handle_disconnected(t(59));
