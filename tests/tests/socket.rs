@@ -458,7 +458,7 @@ fn a_listener_whose_backlog_is_full_lets_a_connection_time_out() {
 }
 
 #[test]
-fn every_address_is_tried_in_turn_and_has_its_share_of_the_time() {
+fn every_address_is_tried_in_turn() {
     let full = Options {
         backlog: 0,
         ..patient()

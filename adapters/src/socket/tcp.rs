@@ -31,10 +31,10 @@ impl TcpStream {
         let start = Instant::now();
         let mut kept = None;
         for (index, &to) in found.iter().enumerate() {
-            let share = options.connect_timeout.map(|total| {
-                let others = u32::try_from(found.len() - index).unwrap_or(u32::MAX);
-                total.saturating_sub(start.elapsed()) / others
-            });
+            let left = found.len() - index;
+            let share = options
+                .connect_timeout
+                .map(|total| share_of(total, start.elapsed(), left));
             match connect_one(to, share, options) {
                 Ok(socket) => return Ok(Self::from_std(socket.into(), &to.to_string())),
                 Err(source) => keep_better(&mut kept, SocketError::from_io(&at(name, to), source)),
@@ -190,6 +190,12 @@ pub(super) fn at(name: Address<'_>, to: SocketAddr) -> String {
     }
 }
 
+/// What one of the `left` addresses may take of `total`, so that a silent one leaves time for the
+/// others.
+fn share_of(total: Duration, spent: Duration, left: usize) -> Duration {
+    total.saturating_sub(spent) / u32::try_from(left.max(1)).unwrap_or(u32::MAX)
+}
+
 fn connect_one(
     to: SocketAddr,
     limit: Option<Duration>,
@@ -230,6 +236,16 @@ mod tests {
         let listener = net::TcpListener::bind(any).unwrap();
         let socket = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         assert!(!is_joined_to_itself(&SockRef::from(&socket)).unwrap());
+    }
+
+    #[test]
+    fn a_silent_address_leaves_time_for_the_others() {
+        let secs = Duration::from_secs;
+        assert_eq!(share_of(secs(10), secs(0), 2), secs(5));
+        assert_eq!(share_of(secs(10), secs(5), 1), secs(5));
+        assert_eq!(share_of(secs(10), secs(1), 3), secs(3));
+        assert_eq!(share_of(secs(10), secs(11), 1), secs(0));
+        assert_eq!(share_of(secs(10), secs(0), 0), secs(10));
     }
 
     #[test]
