@@ -74,7 +74,7 @@ impl Hub<'_> {
         conn.owed.add(Owed::WELCOME);
         conn.ephemeral = hello.flags & Hello::EPHEMERAL != 0;
         conn.keepalive = match hello.keepalive {
-            0 if least == 0 => 0,
+            0 => 0,
             wish => wish.clamp(least.min(most), most),
         };
         conn.credit = hello.credit;
@@ -112,7 +112,7 @@ impl Hub<'_> {
                 slot,
                 cursor,
                 window,
-            } => self.credit(at, slot, cursor, window),
+            } => self.credit(now, at, slot, cursor, window),
             Message::Join(join) => {
                 if conn.owed.has(Owed::REFUSAL) {
                     return Err(Busy);
@@ -126,7 +126,7 @@ impl Hub<'_> {
                 }
             }
             Message::Leave { slot } => self.leave(at, slot, now),
-            Message::Who { slot, skip } => self.who(at, slot, skip),
+            Message::Who { slot, skip } => self.who(now, at, slot, skip),
             Message::Ping { token } => {
                 conn.pong = token;
                 conn.owed.add(Owed::PONG);
@@ -167,20 +167,21 @@ impl Hub<'_> {
     }
 
     /// The device has handed on everything up to `cursor` and takes `window` more.
-    fn credit(&mut self, at: u32, slot: u8, cursor: u64, window: u16) {
-        // Credit for a slot that was left is merely late.
+    fn credit(&mut self, now: Instant, at: u32, slot: u8, cursor: u64, window: u16) {
         let Some(at_member) = self.member_in_slot(at, slot) else {
+            self.violation(at, now, Code::BadSlot);
             return;
         };
         if let Some(member) = self.storage.members.get_mut(at_member as usize) {
-            member.handed = member.handed.max(cursor.min(member.cursor));
-            member.window = window;
+            let limit = cursor.min(member.cursor).saturating_add(u64::from(window));
+            member.limit = member.limit.max(limit);
             self.queue(at);
         }
     }
 
-    fn who(&mut self, at: u32, slot: u8, skip: u16) {
+    fn who(&mut self, now: Instant, at: u32, slot: u8, skip: u16) {
         let Some(at_member) = self.member_in_slot(at, slot) else {
+            self.violation(at, now, Code::BadSlot);
             return;
         };
         if let Some(member) = self.storage.members.get_mut(at_member as usize) {

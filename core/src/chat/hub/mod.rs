@@ -43,7 +43,7 @@ pub struct Config {
     pub max_body: u16,
     /// How many posts without verdict a device may have in each room; 1 to 32.
     pub window: u16,
-    /// The least keepalive interval that a device gets, in seconds; 0 lets it have none.
+    /// The least keepalive interval that a device gets, in seconds, if it wants any.
     pub keepalive_min: u16,
     /// The longest keepalive interval that a device gets, in seconds.
     pub keepalive_max: u16,
