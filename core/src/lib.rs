@@ -16,10 +16,12 @@
 #[cfg(test)]
 extern crate std;
 
+mod bytes;
 pub mod chat;
 pub mod echo;
 pub mod frame;
 pub mod link;
 pub mod name;
 pub mod time;
+mod trace;
 pub mod wire;

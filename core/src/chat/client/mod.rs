@@ -15,6 +15,7 @@ use core::fmt;
 use super::{ANSWER, HANDSHAKE, MAX_SLOTS, MAX_WINDOW, seq};
 use crate::name::{self, Name, NameError};
 use crate::time::{Duration, Instant, after, earliest, secs};
+use crate::trace::debug;
 use crate::wire::{
     ByeReason, Code, DeviceId, GapReason, Join, MAX_ECHO, Notice, PeerError, Roster,
 };
@@ -696,6 +697,7 @@ impl Parts<'_> {
 
     /// The session is over; the application is told.
     fn close(&mut self, cause: Cause) {
+        debug!("client: the session is over: {:?}", cause);
         self.base.state = State::Closed;
         self.base.closed = Some(cause);
     }

@@ -5,6 +5,7 @@ use super::slots::{LastWord, Owed, Phase};
 use super::{Busy, ConnId, Hub, Parting};
 use crate::chat::MAX_SLOTS;
 use crate::time::Instant;
+use crate::trace::debug;
 use crate::wire::{ByeReason, Code, Hello, MAX_CONTROL, Message, VERSION};
 
 impl Hub<'_> {
@@ -62,6 +63,7 @@ impl Hub<'_> {
         }
         if let Some(old) = self.find_device(&hello.device) {
             self.counters.fenced = self.counters.fenced.saturating_add(1);
+            debug!("hub: connection {} is fenced by connection {}", old, at);
             self.part(old, now, LastWord::Bye(ByeReason::Replaced), Parting::Lost);
         }
         self.sessions = self.sessions.wrapping_add(1);
@@ -83,6 +85,7 @@ impl Hub<'_> {
         conn.nonce = hello.nonce;
         // A bijection of a counter under a random key: no number comes twice.
         conn.session = mix(self.config.seed ^ mix(self.sessions));
+        debug!("hub: connection {} has session {}", at, conn.session);
         conn.heard = now;
         insert(
             self.storage.conns,
@@ -192,6 +195,7 @@ impl Hub<'_> {
     }
 
     fn refuse(&mut self, at: u32, slot: u8, code: Code) {
+        debug!("hub: connection {} is refused a join: {:?}", at, code);
         if let Some(conn) = self.storage.conns.get_mut(at as usize) {
             conn.refusal = (slot, code);
             conn.owed.add(Owed::REFUSAL);

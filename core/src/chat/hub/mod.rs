@@ -25,6 +25,7 @@ use core::fmt;
 use super::log::View;
 use super::{HANDSHAKE, MAX_WINDOW};
 use crate::time::{Duration, Instant, after};
+use crate::trace::warning;
 use crate::wire::{ByeReason, Code};
 use links::{List, NONE};
 use slots::{LastWord, Phase};
@@ -325,6 +326,7 @@ impl<'s> Hub<'s> {
 
     fn violation(&mut self, at: u32, now: Instant, code: Code) {
         self.counters.violations = self.counters.violations.saturating_add(1);
+        warning!("hub: connection {} is closed: {:?}", at, code);
         self.part(at, now, LastWord::Error(code), Parting::Lost);
     }
 
