@@ -5,4 +5,5 @@
 #![deny(missing_docs)]
 
 pub mod socket;
+pub mod testkit;
 pub mod url;
