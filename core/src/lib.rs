@@ -19,6 +19,7 @@ extern crate std;
 pub mod chat;
 pub mod echo;
 pub mod frame;
+pub mod link;
 pub mod name;
 pub mod time;
 pub mod wire;

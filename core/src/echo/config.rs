@@ -15,7 +15,7 @@ pub enum Transport {
     Datagram,
 }
 
-/// What a [`Probe`] sends and expects.
+/// What a [`Probe`](super::Probe) sends and expects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ProbeConfig<'t> {

@@ -218,6 +218,25 @@ fn reordered_duplicated_and_late_datagrams_are_told_apart() {
 }
 
 #[test]
+fn a_duplicate_is_known_for_64_probes_and_late_after_that() {
+    let mut probe: Probe<'_, 1> = probe(ProbeConfig {
+        count: 100,
+        ..config(Transport::Datagram)
+    });
+    let first = transmit(&mut probe, at(0)).unwrap();
+    probe.handle_bytes(at(0), &first);
+    assert_eq!(events(&mut probe).len(), 1);
+    for more in 1..70 {
+        let sent = transmit(&mut probe, at(0)).unwrap();
+        probe.handle_bytes(at(0), &first);
+        probe.handle_bytes(at(0), &sent);
+        assert_eq!(events(&mut probe).len(), 1);
+        assert_eq!(probe.report().duplicated, more.min(63));
+        assert_eq!(probe.report().late, more - more.min(63));
+    }
+}
+
+#[test]
 fn every_changed_byte_and_every_truncation_of_a_datagram_is_corrupt() {
     let mut probe: Probe<'_, 1> = probe(config(Transport::Datagram));
     let sent = transmit(&mut probe, at(0)).unwrap();

@@ -1,0 +1,388 @@
+//! Drives a device over a byte pipe: the only part of the core that names `embedded-io` and `nb`.
+//!
+//! Knows bytes, frames and the order in which to ask. Does not know what a message means. It owns
+//! the two buffers of a connection; the machine and the pipe are the caller's.
+
+#[cfg(feature = "async")]
+mod asynchronous;
+
+use core::fmt;
+
+use embedded_io::{Read, ReadReady, Write, WriteReady};
+
+use crate::chat::Client;
+use crate::chat::client::{Delivery, Event};
+use crate::frame::{Decoder, FrameError, FrameToken, Framing};
+use crate::time::Instant;
+use crate::wire::{self, Code, Message};
+
+/// How many reads, and messages without news, one call of `poll` works off.
+const BATCH: usize = 16;
+
+/// The receive buffer that takes frames with payloads of `max_frame` bytes.
+#[must_use]
+pub const fn rx_bytes<F: Framing>(max_frame: usize) -> usize {
+    F::OVERHEAD.saturating_add(max_frame)
+}
+
+/// The send buffer that takes posts of `body` bytes and every message without a body.
+#[must_use]
+pub const fn tx_bytes<F: Framing>(body: usize) -> usize {
+    let post = body.saturating_add(1 + 1 + 4 + 2);
+    let most = if post > wire::MAX_CONTROL {
+        post
+    } else {
+        wire::MAX_CONTROL
+    };
+    F::OVERHEAD.saturating_add(most)
+}
+
+/// What a link has for the application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Output<'l> {
+    /// Something that a message brought, in the link's receive buffer.
+    Delivery(Delivery<'l>),
+    /// Something that happened.
+    Event(Event),
+}
+
+/// Why a link has no connection any more.
+///
+/// The client was told: `Event::Closed` is the next that it has. Connect again with
+/// [`Link::connect`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum LinkError<E> {
+    /// Transport: the pipe failed.
+    Io(E),
+    /// Peer: the stream ended between two frames.
+    Closed,
+    /// Peer: the stream ended inside a frame.
+    Truncated,
+    /// Transport: the pipe takes no more bytes.
+    WriteZero,
+}
+
+impl<E: fmt::Debug> fmt::Display for LinkError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(cause) => write!(f, "the connection failed: {cause:?}"),
+            Self::Closed => f.write_str("the peer closed the connection"),
+            Self::Truncated => f.write_str("the connection ended inside a frame"),
+            Self::WriteZero => f.write_str("the connection takes no more bytes"),
+        }
+    }
+}
+
+impl<E: fmt::Debug> core::error::Error for LinkError<E> {}
+
+/// A connection of a device: framing and the two buffers.
+///
+/// `RX` is sized by [`rx_bytes`], `TX` by [`tx_bytes`]. One frame at a time is read and written; a
+/// slow application or a slow pipe holds the hub back and loses nothing.
+///
+/// ```
+/// use halloo_core::chat::client::{outbox_bytes, Client, Config, From};
+/// use halloo_core::frame::Length32;
+/// use halloo_core::link::{rx_bytes, tx_bytes, Link, Output};
+/// use halloo_core::time::Instant;
+///
+/// fn run<IO>(uart: &mut IO, now: fn() -> Instant, nonce: u64)
+/// where
+///     IO: embedded_io::Read + embedded_io::Write + embedded_io::ReadReady + embedded_io::WriteReady,
+/// {
+///     let config = Config::new(*b"serial no 000042", "sensor-42").unwrap();
+///     let mut client = Client::<1, { outbox_bytes(4, 32) }>::new(config);
+///     let mut link = Link::<Length32, { rx_bytes::<Length32>(256) }, { tx_bytes::<Length32>(32) }>
+///         ::new(Length32::new(256));
+///     let lab = client.join("lab", From::Latest).unwrap();
+///     link.connect(&mut client, now(), nonce);
+///     loop {
+///         match link.poll(uart, &mut client, now()) {
+///             Ok(Output::Delivery(_entry)) => { /* obey it */ }
+///             Ok(Output::Event(_event)) => { client.post(lab, b"21.5").ok(); }
+///             Err(nb::Error::WouldBlock) => { /* read the sensor, or sleep until poll_timeout */ }
+///             Err(nb::Error::Other(_)) => break, // reconnect
+///         }
+///     }
+/// }
+/// ```
+#[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Link<F, const RX: usize, const TX: usize> {
+    rx: Decoder<F, RX>,
+    tx: [u8; TX],
+    /// The framed bytes of `tx` that are not written yet.
+    start: usize,
+    end: usize,
+    framing: F,
+}
+
+impl<F: Framing + Clone, const RX: usize, const TX: usize> Link<F, RX, TX> {
+    /// A link without a connection.
+    #[must_use]
+    pub fn new(framing: F) -> Self {
+        const { assert!(TX >= F::OVERHEAD + wire::MAX_CONTROL, "size TX by tx_bytes") };
+        Self {
+            rx: Decoder::new(framing.clone()),
+            tx: [0; TX],
+            start: 0,
+            end: 0,
+            framing,
+        }
+    }
+
+    /// The largest payload that this link takes: what the client's `Config::max_frame` should say.
+    #[must_use]
+    pub fn max_frame(&self) -> usize {
+        self.rx.limit()
+    }
+
+    /// A connection stands: forgets what was left of the last one, and has the client say `Hello`.
+    ///
+    /// `nonce` is random and new for every attempt.
+    pub fn connect<const R: usize, const O: usize>(
+        &mut self,
+        client: &mut Client<R, O>,
+        now: Instant,
+        nonce: u64,
+    ) {
+        self.rx = Decoder::new(self.framing.clone());
+        (self.start, self.end) = (0, 0);
+        client.handle_connected(now, nonce);
+    }
+
+    /// Whether bytes wait for the pipe to take them.
+    #[must_use]
+    pub const fn is_writing(&self) -> bool {
+        self.start < self.end
+    }
+
+    /// Moves bytes both ways as far as the pipe goes without blocking, until there is something for
+    /// the application.
+    ///
+    /// `WouldBlock`: nothing now; call again when the pipe is ready or at
+    /// [`Client::poll_timeout`]. Work: at most 16 reads and as many frames without news, and all
+    /// that the client has to send.
+    pub fn poll<IO, const R: usize, const O: usize>(
+        &mut self,
+        io: &mut IO,
+        client: &mut Client<R, O>,
+        now: Instant,
+    ) -> nb::Result<Output<'_>, LinkError<IO::Error>>
+    where
+        IO: Read + Write + ReadReady + WriteReady,
+    {
+        if client.poll_timeout().is_some_and(|due| due <= now) {
+            client.handle_timeout(now);
+        }
+        match self.step(io, client, now) {
+            Ok(Found::Delivery(frame, delivery)) => Ok(self.deliver(frame, delivery)),
+            Ok(Found::Event(event)) => Ok(Output::Event(event)),
+            Ok(Found::Nothing) => Err(nb::Error::WouldBlock),
+            Err(error) => {
+                client.handle_disconnected(now);
+                Err(nb::Error::Other(error))
+            }
+        }
+    }
+
+    fn step<IO, const R: usize, const O: usize>(
+        &mut self,
+        io: &mut IO,
+        client: &mut Client<R, O>,
+        now: Instant,
+    ) -> Result<Found, LinkError<IO::Error>>
+    where
+        IO: Read + Write + ReadReady + WriteReady,
+    {
+        for _ in 0..BATCH {
+            self.send(io, client, now)?;
+            if let Some(event) = client.poll_event() {
+                return Ok(Found::Event(event));
+            }
+            match self.next_frame(client, now) {
+                Next::Delivery(frame, delivery) => return Ok(Found::Delivery(frame, delivery)),
+                Next::Absorbed => continue,
+                Next::Nothing => {}
+            }
+            if !io.read_ready().map_err(LinkError::Io)? {
+                return Ok(Found::Nothing);
+            }
+            let n = io.read(self.rx.room()).map_err(LinkError::Io)?;
+            self.received(n)?;
+        }
+        Ok(Found::Nothing)
+    }
+
+    fn send<IO, const R: usize, const O: usize>(
+        &mut self,
+        io: &mut IO,
+        client: &mut Client<R, O>,
+        now: Instant,
+    ) -> Result<(), LinkError<IO::Error>>
+    where
+        IO: Write + WriteReady,
+    {
+        while self.fill(client, now) {
+            if !io.write_ready().map_err(LinkError::Io)? {
+                return Ok(());
+            }
+            let n = io.write(self.unwritten()).map_err(LinkError::Io)?;
+            self.written(n)?;
+        }
+        Ok(())
+    }
+
+    /// Frames the next message of the client if the last one is written; whether there are bytes.
+    fn fill<const R: usize, const O: usize>(
+        &mut self,
+        client: &mut Client<R, O>,
+        now: Instant,
+    ) -> bool {
+        if self.start < self.end {
+            return true;
+        }
+        (self.start, self.end) = (0, 0);
+        let room = TX.saturating_sub(F::OVERHEAD);
+        let end = F::HEADER.saturating_add(room);
+        let Some(out) = self.tx.get_mut(F::HEADER..end) else {
+            return false;
+        };
+        let Some(len) = client.poll_transmit(now, out) else {
+            return false;
+        };
+        match self.framing.seal(&mut self.tx, len) {
+            Ok(end) => self.end = end,
+            // Above the framing's limit: nothing that this link could ever send.
+            Err(_) => client.handle_bad_frame(now, Code::Oversize),
+        }
+        self.start < self.end
+    }
+
+    fn unwritten(&self) -> &[u8] {
+        self.tx.get(self.start..self.end).unwrap_or_default()
+    }
+
+    fn written<E>(&mut self, n: usize) -> Result<(), LinkError<E>> {
+        if n == 0 {
+            return Err(LinkError::WriteZero);
+        }
+        self.start = self.start.saturating_add(n);
+        Ok(())
+    }
+
+    fn received<E>(&mut self, n: usize) -> Result<(), LinkError<E>> {
+        if n == 0 {
+            return Err(match self.rx.end() {
+                Ok(()) => LinkError::Closed,
+                Err(_) => LinkError::Truncated,
+            });
+        }
+        self.rx.commit(n);
+        Ok(())
+    }
+
+    fn next_frame<const R: usize, const O: usize>(
+        &mut self,
+        client: &mut Client<R, O>,
+        now: Instant,
+    ) -> Next {
+        let frame = match self.rx.poll_frame() {
+            Ok(Some(frame)) => frame,
+            Ok(None) => return Next::Nothing,
+            Err(error) => {
+                let code = match error {
+                    FrameError::Oversize { .. } => Code::Oversize,
+                    _ => Code::Malformed,
+                };
+                client.handle_bad_frame(now, code);
+                return Next::Absorbed;
+            }
+        };
+        match wire::binary::decode(self.rx.bytes(frame)) {
+            Ok(decoded) => match client.handle_message(now, &decoded.message) {
+                Some(delivery) => Next::Delivery(frame, strip(&delivery)),
+                None => Next::Absorbed,
+            },
+            Err(error) => {
+                client.handle_bad_frame(now, error.code());
+                Next::Absorbed
+            }
+        }
+    }
+
+    /// The delivery again, now borrowed from the buffer: a borrow could not leave the loop.
+    fn deliver(&self, frame: FrameToken, delivery: Delivery<'static>) -> Output<'_> {
+        let whole = match wire::binary::decode(self.rx.bytes(frame)) {
+            Ok(decoded) => restore(delivery, &decoded.message),
+            Err(_) => delivery,
+        };
+        Output::Delivery(whole)
+    }
+}
+
+/// What a step found, without a borrow.
+enum Found {
+    Delivery(FrameToken, Delivery<'static>),
+    Event(Event),
+    Nothing,
+}
+
+enum Next {
+    Delivery(FrameToken, Delivery<'static>),
+    Absorbed,
+    Nothing,
+}
+
+/// A delivery without what it borrows.
+fn strip(delivery: &Delivery<'_>) -> Delivery<'static> {
+    match *delivery {
+        Delivery::Entry { slot, offset, .. } => Delivery::Entry {
+            slot,
+            offset,
+            from: "",
+            body: &[],
+        },
+        Delivery::Own { slot, offset } => Delivery::Own { slot, offset },
+        Delivery::Gap {
+            slot,
+            from,
+            to,
+            reason,
+        } => Delivery::Gap {
+            slot,
+            from,
+            to,
+            reason,
+        },
+        Delivery::Notice(notice) => Delivery::Notice(wire::Notice { who: "", ..notice }),
+        Delivery::Roster(roster) => Delivery::Roster(wire::Roster {
+            names: wire::Names::default(),
+            ..roster
+        }),
+        Delivery::Echo { token, .. } => Delivery::Echo { token, bytes: &[] },
+        Delivery::Error(error) => Delivery::Error(wire::PeerError { text: "", ..error }),
+    }
+}
+
+/// A stripped delivery with what it borrows, out of the message that it came in.
+fn restore<'m>(stripped: Delivery<'static>, message: &Message<'m>) -> Delivery<'m> {
+    match (stripped, *message) {
+        (Delivery::Entry { slot, offset, .. }, Message::Entry(entry)) => Delivery::Entry {
+            slot,
+            offset,
+            from: entry.from,
+            body: entry.body,
+        },
+        (Delivery::Notice(_), Message::Notice(notice)) => Delivery::Notice(notice),
+        (Delivery::Roster(_), Message::Roster(roster)) => Delivery::Roster(roster),
+        (Delivery::Echo { .. }, Message::EchoReply { token, bytes }) => {
+            Delivery::Echo { token, bytes }
+        }
+        (Delivery::Error(_), Message::Error(error)) => Delivery::Error(error),
+        (stripped, _) => stripped,
+    }
+}
