@@ -1,1 +1,3 @@
 //! halloo-tests
+
+pub mod net;
