@@ -261,11 +261,9 @@ impl Net {
             if !link.hub.out.is_empty() {
                 let taken = link.down.write(&mut self.rng, self.now, &link.hub.out);
                 link.hub.out.drain(..taken);
-                self.note_write(key, taken);
-                let Some(link) = self.links.get(&key) else {
-                    return Ok(());
-                };
-                if !link.hub.out.is_empty() {
+                let is_all = link.hub.out.is_empty();
+                self.note_write(key, taken, is_all);
+                if !is_all {
                     return Ok(());
                 }
                 continue;
@@ -291,7 +289,7 @@ impl Net {
                     let taken = link.down.write(&mut self.rng, self.now, &bytes);
                     link.hub.out = hub.handle_sent(at(self.now), id, sent, taken).to_vec();
                     self.hub_shows(key, &bytes, taken)?;
-                    self.note_write(key, taken);
+                    self.note_write(key, taken, taken == bytes.len());
                     if taken < bytes.len() {
                         return Ok(());
                     }
@@ -302,13 +300,16 @@ impl Net {
         Ok(())
     }
 
-    fn note_write(&mut self, key: u64, taken: usize) {
+    fn note_write(&mut self, key: u64, taken: usize, is_all: bool) {
         let Some(link) = self.links.get_mut(&key) else {
             return;
         };
-        if taken > 0 {
+        if taken > 0 || is_all {
             self.moved = true;
             link.hub.blocked_since = None;
+        }
+        if is_all {
+            return;
         }
         if link.down.has_room() {
             if taken == 0 {

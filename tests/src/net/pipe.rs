@@ -20,6 +20,8 @@ pub struct Pipe {
     end: Option<u64>,
     /// Nothing arrives any more, and nobody is told.
     is_hole: bool,
+    /// What is written is lost; what was on its way still arrives.
+    is_broken: bool,
     /// A writer may be told that fewer bytes were taken than there is room for.
     is_short: bool,
 }
@@ -52,6 +54,7 @@ impl Pipe {
             last_at: 0,
             end: None,
             is_hole: false,
+            is_broken: false,
             is_short: shape.is_short,
         }
     }
@@ -61,6 +64,9 @@ impl Pipe {
         let mut taken = bytes.len().min(self.capacity.saturating_sub(self.held));
         if self.is_short && taken > 0 && rng.chance(300) {
             taken = rng.below(taken as u64 + 1) as usize;
+        }
+        if self.is_broken {
+            return taken;
         }
         let mut rest = &bytes[..taken];
         while !rest.is_empty() {
@@ -121,8 +127,9 @@ impl Pipe {
         self.end.get_or_insert(self.last_at);
     }
 
-    /// Loses a random part of what is on its way, the last bytes.
+    /// Breaks: loses a random part of what is on its way, the last bytes, and all that follows.
     pub fn truncate(&mut self, rng: &mut Rng) {
+        self.is_broken = true;
         let keep = rng.below(self.held as u64 + 1) as usize;
         while self.held > keep {
             let Some((_, piece)) = self.pieces.back_mut() else {
