@@ -113,9 +113,8 @@ impl Net {
                 self.chaos.stops_hub = Some(fault);
             }
             Fault::BadBytes => {
-                if let Some(link) = key.and_then(|key| self.links.get_mut(&key)) {
-                    let bytes = [0, 0, 0, 3, 0xff, 1, 2];
-                    link.up.write(&mut self.rng, now, &bytes);
+                if !self.devices[number].say_rubbish() {
+                    return;
                 }
             }
             // These strike where they belong.

@@ -146,6 +146,15 @@ impl Device {
         (next != u64::MAX).then(|| next.max(self.stalled_until))
     }
 
+    /// Says a frame that is no message, behind the last one; whether that was possible.
+    pub(super) fn say_rubbish(&mut self) -> bool {
+        let is_between = matches!(self.phase, Phase::Up { .. }) && self.out.is_empty();
+        if is_between {
+            self.out = framed(&[0xff, 1, 2]);
+        }
+        is_between
+    }
+
     pub(super) fn jump(&mut self, by: i64) {
         self.skew += by;
     }
@@ -427,11 +436,12 @@ impl Net {
                 #[allow(unreachable_patterns)]
                 _ => continue,
             };
+            let cursor = device.client.cursor(slot);
             let Some(membership) = device.rooms[usize::from(slot)].as_mut() else {
                 return Err(super::model::Broken(format!("S11: {event:?} for no room")));
             };
             match event {
-                Event::Joined { head, .. } => membership.joined(life, head)?,
+                Event::Joined { head, .. } => membership.joined(life, head, cursor)?,
                 Event::StoreChanged { .. } => membership.changed(life)?,
                 Event::Refused { code, .. } => {
                     membership.is_over = true;

@@ -290,7 +290,7 @@ impl Membership {
     }
 
     /// The application was told that it is a member, in a session with life `life` of the hub.
-    pub fn joined(&mut self, life: usize, head: u64) -> Check {
+    pub fn joined(&mut self, life: usize, head: u64, cursor: Option<u64>) -> Check {
         must!(!self.is_over, "S11: joined {} after it was over", self.room);
         must!(
             self.store.is_none_or(|known| known == life),
@@ -299,7 +299,10 @@ impl Membership {
         );
         self.store = Some(life);
         // Where `Latest` is, only the hub knows.
-        self.next.get_or_insert(head + 1);
+        let start = cursor.unwrap_or(u64::MAX);
+        must!(start <= head, "S5: {}: starts at {cursor:?} of {head}", self.room);
+        let next = *self.next.get_or_insert(start + 1);
+        must!(next == start + 1, "S5: {}: {next} is next after {start}", self.room);
         Ok(())
     }
 
