@@ -1,3 +1,4 @@
-//! halloo-tests: what several of the integration tests share.
+//! What several of the integration tests share.
 
 pub mod hub;
+pub mod net;

@@ -8,9 +8,6 @@ use crate::time::{Duration, Instant, millis, secs};
 use crate::trace::{debug, warning};
 use crate::wire::{Code, Entry, Gap, Join, Joined, Message, VERSION, Welcome};
 
-/// Why a post was rejected, when the hub's own word was lost with a connection.
-const UNTOLD: Code = Code::Other(0);
-
 impl Parts<'_> {
     pub(super) fn handle_message<'m>(
         &mut self,
@@ -147,24 +144,25 @@ impl Parts<'_> {
 
     /// The hub told where the device stands in a room (rules D-5 and D-8).
     fn joined(&mut self, joined: &Joined) {
-        let has_waiting = self.has_waiting(joined.slot);
+        let first_waiting = self
+            .find_post(|post| post.slot == joined.slot && post.is_waiting())
+            .map(|post| post.seq);
         let Some(slot) = self.asked(joined.slot) else {
             self.skip();
             return;
         };
         let last_used = slot.next_seq.wrapping_sub(1);
+        let up_seq = joined.up_seq.wrapping_add(slot.ahead);
         let is_renumbered = slot.is_numbered
             && (slot.is_foreign
-                || seq::is_after(slot.up_seq, joined.up_seq)
-                || seq::is_after(joined.up_seq, last_used));
+                || seq::is_after(slot.up_seq, up_seq)
+                || seq::is_after(up_seq, last_used));
         let lost_entries = slot.cursor != Join::LATEST && joined.start < slot.cursor;
         let is_changed = slot.is_changed || is_renumbered || lost_entries;
         if slot.cursor == Join::LATEST || lost_entries {
             slot.cursor = joined.start;
         }
         slot.credited = slot.cursor;
-        slot.sent_seq = joined.up_seq;
-        slot.up_seq = joined.up_seq;
         slot.is_foreign = false;
         slot.is_changed = false;
         slot.standing = Standing::Joined { room: joined.room };
@@ -180,44 +178,26 @@ impl Parts<'_> {
         } else {
             Owed::Joined { head, members }
         };
-        if !slot.is_numbered || !has_waiting {
+        if !slot.is_numbered {
             slot.is_numbered = true;
-            slot.next_seq = seq::next(joined.up_seq);
-        } else if is_renumbered {
-            self.renumber(joined.slot, joined.up_seq);
-        } else {
+            slot.next_seq = seq::next(up_seq);
+        }
+        // The posts that wait have consecutive numbers: the hub is to count on with the first.
+        slot.up_seq = match first_waiting {
+            _ if !is_renumbered => up_seq,
+            Some(first) => first.wrapping_sub(1),
+            None => last_used,
+        };
+        slot.sent_seq = slot.up_seq;
+        slot.ahead = slot.up_seq.wrapping_sub(joined.up_seq);
+        if !is_renumbered {
             self.settle(joined.slot, joined.up_seq, joined.rejects);
-            if !self.has_waiting(joined.slot)
-                && let Some(slot) = self.slots.get_mut(usize::from(joined.slot))
-            {
-                slot.next_seq = seq::next(joined.up_seq);
-            }
         }
     }
 
     fn asked(&mut self, at: SlotId) -> Option<&mut Slot> {
         let slot = self.slots.get_mut(usize::from(at))?;
         (slot.standing == Standing::Asked).then_some(slot)
-    }
-
-    /// Gives the posts that wait the numbers after `up_seq`, in their order.
-    fn renumber(&mut self, at: SlotId, up_seq: u32) {
-        let mut number = up_seq;
-        let mut skip = 0;
-        loop {
-            let post = self.base.outbox.posts(self.arena).nth(skip);
-            let Some(post) = post else {
-                break;
-            };
-            skip = skip.saturating_add(1);
-            if post.slot == at && post.fate == Fate::Waiting {
-                number = seq::next(number);
-                self.base.outbox.set_seq(self.arena, &post, number);
-            }
-        }
-        if let Some(slot) = self.slots.get_mut(usize::from(at)) {
-            slot.next_seq = seq::next(number);
-        }
     }
 
     /// Every post of a slot up to `up_seq` has its verdict.
@@ -227,6 +207,7 @@ impl Parts<'_> {
             return;
         };
         let last_sent = slot.sent_seq;
+        let up_seq = up_seq.wrapping_add(slot.ahead);
         if !matches!(slot.standing, Standing::Joined { .. }) {
             self.skip();
             return;
@@ -239,40 +220,47 @@ impl Parts<'_> {
         if seq::is_after(up_seq, slot.up_seq) {
             slot.up_seq = up_seq;
         }
-        let is_settled = |post: &Post| {
-            post.slot == at && post.fate == Fate::Waiting && !seq::is_after(post.seq, up_seq)
-        };
+        let is_settled =
+            |post: &Post| post.slot == at && post.is_waiting() && !seq::is_after(post.seq, up_seq);
         while let Some(post) = self.find_post(is_settled) {
-            let fate = if seq::is_rejected(post.seq, up_seq, rejects) {
-                Fate::Rejected(UNTOLD)
-            } else {
-                Fate::Kept
+            let fate = match post.fate {
+                Fate::Waiting(code) if seq::is_rejected(post.seq, up_seq, rejects) => {
+                    Fate::Rejected(code)
+                }
+                _ => Fate::Kept,
             };
             self.base.outbox.set_fate(self.arena, &post, fate);
         }
     }
 
-    /// A post, or with number 0 a join, was refused.
+    /// A join (with number 0) was refused, or a post: the `Ack` that follows makes that final.
     fn reject(&mut self, at: SlotId, seq: u32, code: Code) {
-        if seq == 0
-            && let Some(slot) = self.asked(at)
-        {
-            *slot = Slot {
-                owed: Owed::Refused(code),
-                ..Slot::FREE
-            };
-            self.reject_waiting(at, |_| true, code);
-        } else {
-            self.reject_waiting(at, |number| number == seq, code);
-        }
-    }
-
-    fn reject_waiting(&mut self, at: SlotId, is_meant: impl Fn(u32) -> bool, code: Code) {
-        let meant =
-            |post: &Post| post.slot == at && post.fate == Fate::Waiting && is_meant(post.seq);
-        while let Some(post) = self.find_post(meant) {
-            let fate = Fate::Rejected(code);
-            self.base.outbox.set_fate(self.arena, &post, fate);
+        let Some(slot) = self.slots.get_mut(usize::from(at)) else {
+            self.skip();
+            return;
+        };
+        let (standing, number) = (slot.standing, seq.wrapping_add(slot.ahead));
+        match standing {
+            Standing::Asked if seq == 0 => {
+                *slot = Slot {
+                    owed: Owed::Refused(code),
+                    ..Slot::FREE
+                };
+                let meant = |post: &Post| post.slot == at && post.is_waiting();
+                while let Some(post) = self.find_post(meant) {
+                    let fate = Fate::Rejected(code);
+                    self.base.outbox.set_fate(self.arena, &post, fate);
+                }
+            }
+            Standing::Joined { .. } => {
+                let meant =
+                    |post: &Post| post.slot == at && post.is_waiting() && post.seq == number;
+                if let Some(post) = self.find_post(meant) {
+                    let fate = Fate::Waiting(code);
+                    self.base.outbox.set_fate(self.arena, &post, fate);
+                }
+            }
+            Standing::Free | Standing::Wanted | Standing::Asked => self.skip(),
         }
     }
 
@@ -334,9 +322,7 @@ impl Parts<'_> {
     fn restart_waiting(&mut self, now: Instant) {
         let is_open = self.slots.iter().zip(0_u8..).any(|(slot, at)| {
             let is_sent = |post: Post| {
-                post.slot == at
-                    && post.fate == Fate::Waiting
-                    && !seq::is_after(post.seq, slot.sent_seq)
+                post.slot == at && post.is_waiting() && !seq::is_after(post.seq, slot.sent_seq)
             };
             match slot.standing {
                 Standing::Asked => true,

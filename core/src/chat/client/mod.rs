@@ -406,7 +406,7 @@ impl<const ROOMS: usize, const OUTBOX: usize> Client<ROOMS, OUTBOX> {
     #[must_use]
     pub fn unacknowledged(&self) -> usize {
         let posts = self.base.outbox.posts(&self.arena);
-        posts.filter(|post| post.fate == Fate::Waiting).count()
+        posts.filter(outbox::Post::is_waiting).count()
     }
 
     /// How many messages were passed over: unknown ones, late ones, and those for rooms left.
@@ -437,10 +437,11 @@ impl<const ROOMS: usize, const OUTBOX: usize> Client<ROOMS, OUTBOX> {
         self.parts().leave(slot);
     }
 
-    /// Puts a post into the outbox and returns its sequence number in the room.
+    /// Puts a post into the outbox and returns its number in the room.
     ///
     /// Works offline too, once the room was joined. The body is copied. `Event::Acked` or
-    /// `Event::Rejected` tells the verdict, exactly once.
+    /// `Event::Rejected` tells the verdict under this number, exactly once and in the order of the
+    /// room's posts, also when the store changed in between.
     pub fn post(&mut self, slot: SlotId, body: &[u8]) -> Result<u32, PostError> {
         self.parts().post(slot, body)
     }
@@ -639,7 +640,7 @@ impl Parts<'_> {
 
     fn has_waiting(&self, at: SlotId) -> bool {
         let mut posts = self.base.outbox.posts(self.arena);
-        posts.any(|post| post.slot == at && post.fate == Fate::Waiting)
+        posts.any(|post| post.slot == at && post.is_waiting())
     }
 
     fn post(&mut self, at: SlotId, body: &[u8]) -> Result<u32, PostError> {
@@ -755,14 +756,14 @@ impl Parts<'_> {
     }
 
     fn next_verdict(&mut self) -> Option<Event> {
-        let told = |post: &outbox::Post| !matches!(post.fate, Fate::Waiting | Fate::Told);
+        let told = |post: &outbox::Post| !matches!(post.fate, Fate::Waiting(_) | Fate::Told);
         let post = self.base.outbox.posts(self.arena).find(told)?;
         self.base.outbox.set_fate(self.arena, &post, Fate::Told);
         let (slot, seq) = (post.slot, post.seq);
         match post.fate {
             Fate::Kept => Some(Event::Acked { slot, seq }),
             Fate::Rejected(code) => Some(Event::Rejected { slot, seq, code }),
-            Fate::Waiting | Fate::Told => None,
+            Fate::Waiting(_) | Fate::Told => None,
         }
     }
 }

@@ -11,11 +11,15 @@ use crate::wire::Code;
 /// The bytes that a post takes beside its body.
 pub(super) const HEADER: usize = 9;
 
+/// Why a post was rejected, when the hub's own word was lost with a connection.
+const UNTOLD: Code = Code::Other(0);
+
 /// What is known of a post.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) enum Fate {
-    Waiting,
+    /// The code is the one that goes with a reject, once that is final.
+    Waiting(Code),
     Kept,
     Rejected(Code),
     /// The application knows: the place is to be won back.
@@ -25,7 +29,7 @@ pub(super) enum Fate {
 impl Fate {
     const fn to_bytes(self) -> [u8; 2] {
         match self {
-            Self::Waiting => [0, 0],
+            Self::Waiting(code) => [0, code.to_wire()],
             Self::Kept => [1, 0],
             Self::Rejected(code) => [2, code.to_wire()],
             Self::Told => [3, 0],
@@ -34,7 +38,7 @@ impl Fate {
 
     const fn from_bytes([fate, code]: [u8; 2]) -> Self {
         match fate {
-            0 => Self::Waiting,
+            0 => Self::Waiting(Code::from_wire(code)),
             1 => Self::Kept,
             2 => Self::Rejected(Code::from_wire(code)),
             _ => Self::Told,
@@ -74,7 +78,7 @@ impl Outbox {
         }
         let place = arena.get_mut(self.end..self.end.saturating_add(needed))?;
         let (header, rest) = place.split_at_mut_checked(HEADER)?;
-        let [fate, code] = Fate::Waiting.to_bytes();
+        let [fate, code] = Fate::Waiting(UNTOLD).to_bytes();
         let [s0, s1, s2, s3] = seq.to_be_bytes();
         let [l0, l1] = len.to_be_bytes();
         bytes::copy(header, &[slot, fate, code, s0, s1, s2, s3, l0, l1]);
@@ -107,13 +111,6 @@ impl Outbox {
             bytes::copy(place, &fate.to_bytes());
         }
         self.drop_told(arena);
-    }
-
-    pub(super) fn set_seq(&self, arena: &mut [u8], post: &Post, seq: u32) {
-        let at = post.at.saturating_add(3);
-        if let Some(place) = arena.get_mut(at..at.saturating_add(4)) {
-            bytes::copy(place, &seq.to_be_bytes());
-        }
     }
 
     /// Wins back what is at the front.
@@ -149,6 +146,11 @@ impl Outbox {
 }
 
 impl Post {
+    /// Whether it has no verdict.
+    pub(super) const fn is_waiting(&self) -> bool {
+        matches!(self.fate, Fate::Waiting(_))
+    }
+
     const fn next(&self) -> usize {
         self.at.saturating_add(HEADER).saturating_add(self.len)
     }

@@ -62,6 +62,9 @@ pub(super) struct Slot {
     pub(super) next_seq: u32,
     pub(super) sent_seq: u32,
     pub(super) up_seq: u32,
+    /// How far the numbers of posts are ahead of those that the hub counts by: a hub that lost its
+    /// store counts anew, and the application's numbers stay.
+    pub(super) ahead: u32,
     pub(super) who: Option<u16>,
 }
 
@@ -81,6 +84,7 @@ impl Slot {
         next_seq: 1,
         sent_seq: 0,
         up_seq: 0,
+        ahead: 0,
         who: None,
     };
 

@@ -1,6 +1,6 @@
 //! What the device says to the hub: read from where it stands, most urgent first.
 
-use super::outbox::{Fate, Post};
+use super::outbox::Post;
 use super::slot::{Owed, Slot, Standing};
 use super::{Cause, Parts, SlotId, State};
 use crate::chat::seq;
@@ -179,15 +179,16 @@ impl Parts<'_> {
             let Some(slot) = slots.get(usize::from(post.slot)) else {
                 return false;
             };
-            post.fate == Fate::Waiting
+            post.is_waiting()
                 && matches!(slot.standing, Standing::Joined { .. })
                 && post.seq == seq::next(slot.sent_seq)
                 && post.seq.wrapping_sub(slot.up_seq) <= window
         };
         let post = self.base.outbox.posts(self.arena).find(is_next)?;
+        let ahead = slots.get(usize::from(post.slot))?.ahead;
         let message = Message::Post {
             slot: post.slot,
-            seq: post.seq,
+            seq: post.seq.wrapping_sub(ahead),
             body: self.base.outbox.body(self.arena, &post),
         };
         let len = wire::binary::encode(&message, out).ok()?;

@@ -38,6 +38,15 @@ impl Hub<'_> {
 
     /// Puts a member on a connection and tells it where it stands.
     fn seat(&mut self, at: u32, at_member: u32, join: &Join<'_>, name: &str) -> Result<(), Code> {
+        let member = self.storage.members.get(at_member as usize);
+        let is_new = match member.ok_or(Code::Internal)?.presence {
+            Presence::Here { .. } if member.is_some_and(|m| m.slot != join.slot) => {
+                return Err(Code::Unexpected);
+            }
+            Presence::Here { .. } | Presence::Lingering { .. } => false,
+            Presence::Free | Presence::Away { .. } => true,
+        };
+        self.stop_waiting(at_member);
         let members = &mut *self.storage.members;
         let member = members.get_mut(at_member as usize).ok_or(Code::Internal)?;
         let conn = self
@@ -50,11 +59,6 @@ impl Hub<'_> {
             .rooms
             .get_mut(member.room as usize)
             .ok_or(Code::Internal)?;
-        let is_new = match member.presence {
-            Presence::Here { .. } if member.slot != join.slot => return Err(Code::Unexpected),
-            Presence::Here { .. } | Presence::Lingering { .. } => false,
-            Presence::Free | Presence::Away { .. } => true,
-        };
         let head = room.log.head();
         let start = join.cursor.min(head);
         let recent = head.saturating_sub(u64::from(join.history));
@@ -68,9 +72,6 @@ impl Hub<'_> {
         member.cursor = start;
         member.limit = start.saturating_add(u64::from(conn.credit));
         member.history_from = recent;
-        self.lingering.remove(members, at_member, Member::waiting);
-        self.away.remove(members, at_member, Member::waiting);
-        self.done.remove(members, at_member, Member::waiting);
         conn.members.push(members, at_member, Member::in_conn);
         room.members.push(members, at_member, Member::in_room);
         let room = members.get(at_member as usize).map_or(NONE, |m| m.room);
@@ -147,6 +148,20 @@ impl Hub<'_> {
         self.presence_changed(room, NoticeKind::Left, at);
     }
 
+    /// Takes a member out of the one list of those without a connection that it is in.
+    fn stop_waiting(&mut self, at: u32) {
+        let Some(member) = self.storage.members.get(at as usize) else {
+            return;
+        };
+        let list = match member.presence {
+            Presence::Lingering { .. } => &mut self.lingering,
+            Presence::Away { .. } if member.done => &mut self.done,
+            Presence::Away { .. } => &mut self.away,
+            Presence::Free | Presence::Here { .. } => return,
+        };
+        list.remove(self.storage.members, at, Member::waiting);
+    }
+
     /// A slot for a device that is new in a room; forgets the longest gone if there is no other.
     fn remember(&mut self, device: DeviceId, room: u32, now: Instant) -> Option<u32> {
         let at = self.take_free_member().or_else(|| self.forget_first(now))?;
@@ -200,8 +215,7 @@ impl Hub<'_> {
                 .and_then(|at| expired(self, at, self.config.lifetime))
         };
         let at = done.or_else(away)?;
-        self.done.remove(self.storage.members, at, Member::waiting);
-        self.away.remove(self.storage.members, at, Member::waiting);
+        self.stop_waiting(at);
         let member = self.storage.members.get(at as usize)?;
         let key = self.member_hash(&member.device, member.room);
         take_out(self.storage.members, key, at);

@@ -1,1 +1,106 @@
+use super::*;
+use crate::time::secs;
+use crate::wire::{self, Hello, Join, Message};
+use std::vec::Vec;
 
+/// A hub over memory for a few of everything, for the length of a test.
+fn with_hub(test: impl FnOnce(&mut Hub<'_>)) {
+    let (mut conns, mut members) = ([Conn::FREE; 6], [const { Member::FREE }; 6]);
+    let mut rooms = [const { Room::FREE }; 2];
+    let (mut bytes, mut index) = ([0; 2048], [[0; 4]; 32]);
+    let mut pending = [Pending::FREE; 8];
+    let storage = Storage {
+        conns: &mut conns,
+        members: &mut members,
+        rooms: &mut rooms,
+        bytes: &mut bytes,
+        index: &mut index,
+        pending: &mut pending,
+    };
+    test(&mut Hub::new(Config::new(7, 9), storage));
+}
+
+fn at(seconds: u64) -> Instant {
+    Instant::from_ticks(secs(seconds).as_ticks())
+}
+
+/// A session of device `number` that has joined a room as slot 0, with all that is owed taken.
+fn member(hub: &mut Hub<'_>, now: Instant, number: u8, cursor: u64) -> ConnId {
+    let id = hub.connect(now).unwrap();
+    let hello = Hello {
+        version_min: 1,
+        version_max: 1,
+        suite: 0,
+        key_id: 0,
+        flags: 0,
+        nonce: 1,
+        device: [number; 16],
+        max_frame: 512,
+        credit: 8,
+        keepalive: 0,
+        proof: &[],
+    };
+    hub.handle_message(now, id, &Message::Hello(hello)).unwrap();
+    let join = Join {
+        slot: 0,
+        flags: 0,
+        cursor,
+        history: u32::MAX,
+        room: b"lab",
+        name: b"someone",
+    };
+    hub.handle_message(now, id, &Message::Join(join)).unwrap();
+    drain(hub, now, id);
+    id
+}
+
+/// Takes all messages that are owed; their names.
+fn drain(hub: &mut Hub<'_>, now: Instant, id: ConnId) -> Vec<std::string::String> {
+    let mut said = Vec::new();
+    let mut out = [0; 256];
+    while let Transmit::Message(len) = hub.poll_transmit(now, id, &mut out) {
+        let message = wire::binary::decode(&out[..len]).unwrap().message;
+        said.push(std::format!("{message:?}"));
+    }
+    said
+}
+
+fn post(hub: &mut Hub<'_>, id: ConnId, seq: u32) {
+    let body = b"a body";
+    let message = Message::Post { slot: 0, seq, body };
+    hub.handle_message(at(0), id, &message).unwrap();
+    hub.commit_in_memory();
+}
+
+#[test]
+fn one_that_comes_back_does_not_make_the_hub_forget_who_else_is_gone() {
+    with_hub(|hub| {
+        let watcher = member(hub, at(0), 1, 0);
+        let first = member(hub, at(0), 2, 0);
+        let second = member(hub, at(0), 3, 0);
+        // The first is gone and told to be; then the second lingers, and the first comes back.
+        hub.handle_disconnected(at(1), first);
+        hub.handle_timeout(at(20));
+        hub.handle_disconnected(at(20), second);
+        let first = member(hub, at(21), 2, 0);
+        drain(hub, at(21), watcher);
+        hub.handle_timeout(at(21));
+        let due = hub
+            .poll_timeout()
+            .expect("the second is still to be told gone");
+        assert_eq!(due, at(35));
+        hub.handle_timeout(due);
+        let told = drain(hub, due, watcher);
+        assert!(
+            told.iter()
+                .any(|t| t.contains("Left") && t.contains("members: 2")),
+            "{told:?}"
+        );
+        // The first is a member as before: it gets what is posted.
+        post(hub, watcher, 1);
+        drain(hub, due, first);
+        let mut out = [0; 256];
+        let sent = hub.poll_transmit(due, first, &mut out);
+        assert!(matches!(sent, Transmit::Entries(_)), "{sent:?}");
+    });
+}

@@ -1,0 +1,201 @@
+//! When which fault strikes.
+
+use super::Net;
+use super::fault::Fault;
+
+/// The faults that are to come.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Chaos {
+    next_at: Option<u64>,
+    /// The mean time between faults.
+    pause: u64,
+    stops_hub: Option<Fault>,
+}
+
+impl Chaos {
+    pub(super) const fn next_at(&self) -> Option<u64> {
+        self.next_at
+    }
+
+    pub(super) const fn stops_hub(&self) -> bool {
+        self.stops_hub.is_some()
+    }
+}
+
+impl Net {
+    /// From here on faults strike that are switched on.
+    pub(super) fn start_chaos(&mut self) {
+        let pause = self.rng.pick(&[300_000, 2_000_000, 10_000_000]);
+        self.chaos.pause = pause;
+        self.chaos.next_at = Some(self.now + self.rng.below(pause));
+        let shape = &mut self.limits.shape;
+        if self.faults.has(Fault::Delay) {
+            shape.delay = self.rng.pick(&[1000, 30_000, 700_000]);
+            shape.jitter = shape.delay;
+            self.faults.count(Fault::Delay);
+        }
+        if self.faults.has(Fault::Slow) {
+            shape.per_byte = self.rng.pick(&[100, 2000]);
+            self.faults.count(Fault::Slow);
+        }
+        shape.is_short = self.faults.has(Fault::ShortWrite);
+        if self.faults.has(Fault::SlowCommit) {
+            self.commit_delay = self.rng.pick(&[1000, 300_000, 5_000_000, 40_000_000]);
+        }
+        for device in &mut self.devices {
+            device.app.is_busy = true;
+        }
+    }
+
+    /// Which fault stopped the hub; it has to start again.
+    pub(super) fn take_stop(&mut self) -> Option<Fault> {
+        self.chaos.stops_hub.take()
+    }
+
+    /// A fault that strikes by chance, if it is switched on.
+    pub(super) fn happens(&mut self, fault: Fault, in_thousand: u64) -> bool {
+        let happens = self.faults.has(fault) && self.rng.chance(in_thousand);
+        if happens {
+            self.faults.count(fault);
+        }
+        happens
+    }
+
+    /// The faults whose time has come.
+    pub(super) fn cause_faults(&mut self) {
+        if self.chaos.next_at.is_none_or(|at| at > self.now) {
+            return;
+        }
+        self.chaos.next_at = Some(self.now + 1 + self.rng.below(2 * self.chaos.pause));
+        let fault = self.rng.pick(Fault::ALL);
+        if self.faults.has(fault) {
+            self.strike(fault);
+        }
+    }
+
+    fn strike(&mut self, fault: Fault) {
+        let now = self.now;
+        let number = self.rng.below(self.devices.len() as u64) as usize;
+        let key = self.devices[number].link();
+        let span = self.rng.pick(&[1_000_000, 8_000_000, 100_000_000]);
+        match fault {
+            Fault::NotReading => {
+                let hub_too = self.rng.chance(300);
+                self.devices[number].paused_until = now + span;
+                if let Some(link) = key.and_then(|key| self.links.get_mut(&key))
+                    && hub_too
+                {
+                    link.hub.paused_until = now + span;
+                }
+            }
+            Fault::Reset => self.reset_link(key),
+            Fault::Storm => {
+                let keys: Vec<u64> = self.links.keys().copied().collect();
+                keys.into_iter().for_each(|key| self.reset_link(Some(key)));
+            }
+            Fault::HalfOpen => self.half_open(key),
+            Fault::Silence => {
+                if let Some(link) = key.and_then(|key| self.links.get_mut(&key)) {
+                    link.up.hold_up(now, span);
+                    link.down.hold_up(now, span);
+                }
+            }
+            Fault::DeviceReset => self.reset_device(number),
+            Fault::ClockJump => self.devices[number].jump(10_000_000),
+            Fault::ClockBack => self.devices[number].jump(-3_000_000),
+            Fault::Stall => self.devices[number].stalled_until = now + 10_000_000,
+            Fault::TakeOver => self.abandon(number),
+            Fault::NewStore | Fault::Restored => {
+                // Not too often, else nothing ever happens between.
+                if self.rng.chance(500) {
+                    return;
+                }
+                self.chaos.stops_hub = Some(fault);
+            }
+            Fault::BadBytes => {
+                if !self.devices[number].say_rubbish() {
+                    return;
+                }
+            }
+            // These strike where they belong.
+            Fault::Cut
+            | Fault::Delay
+            | Fault::Slow
+            | Fault::ShortWrite
+            | Fault::Refused
+            | Fault::LateBytes
+            | Fault::SlowCommit => return,
+        }
+        self.faults.count(fault);
+        self.trace
+            .note(now, "fault", &[fault as u64, number as u64]);
+    }
+
+    /// Breaks a connection in the middle of what is on its way; both ends learn of it.
+    pub(super) fn reset_link(&mut self, key: Option<u64>) {
+        let Some(link) = key.and_then(|key| self.links.get_mut(&key)) else {
+            return;
+        };
+        link.up.truncate(&mut self.rng);
+        link.down.truncate(&mut self.rng);
+        link.device_reset_at
+            .get_or_insert(self.now + self.rng.below(200_000));
+        link.hub_reset_at
+            .get_or_insert(self.now + self.rng.below(200_000));
+    }
+
+    /// Breaks a connection; at most one end learns of it.
+    pub(super) fn half_open(&mut self, key: Option<u64>) {
+        let Some(link) = key.and_then(|key| self.links.get_mut(&key)) else {
+            return;
+        };
+        link.up.open_hole();
+        link.down.open_hole();
+        match self.rng.below(3) {
+            0 => link.device_reset_at = Some(self.now),
+            1 => link.hub_reset_at = Some(self.now),
+            _ => {}
+        }
+    }
+
+    /// Cuts a device's connection at once; both ends learn of it.
+    pub fn cut(&mut self, number: usize) {
+        self.reset_link(self.devices[number].link());
+    }
+
+    /// A device's connection is dead and nobody is told.
+    pub fn kill_link(&mut self, number: usize) {
+        let key = self.devices[number].link();
+        if let Some(link) = key.and_then(|key| self.links.get_mut(&key)) {
+            link.up.open_hole();
+            link.down.open_hole();
+        }
+    }
+
+    /// No more faults: applications are quiet, and carriers are good.
+    pub(super) fn heal(&mut self) {
+        self.faults.heal();
+        self.chaos.next_at = None;
+        self.chaos.stops_hub = None;
+        self.commit_delay = 0;
+        for device in &mut self.devices {
+            device.app.is_busy = false;
+            device.paused_until = 0;
+            device.stalled_until = 0;
+        }
+        let shape = &mut self.limits.shape;
+        (shape.is_short, shape.per_byte, shape.delay, shape.jitter) = (false, 0, 1000, 0);
+        for link in self.links.values_mut() {
+            link.up.heal();
+            link.down.heal();
+            link.hub.paused_until = 0;
+            // Without keepalive nobody notices a dead link that is idle: that is its meaning.
+            let is_dead = link.up.is_hole() || !link.is_device_open;
+            if is_dead && self.limits.keepalive == 0 {
+                link.device_reset_at.get_or_insert(self.now);
+                link.hub_reset_at.get_or_insert(self.now);
+            }
+        }
+        self.trace.note(self.now, "healed", &[]);
+    }
+}

@@ -1,0 +1,596 @@
+//! The devices: the real client, its application, and the loop that drives it.
+
+use super::fault::Fault;
+use super::limits::Limits;
+use super::link::{BUFFER, Link, framed};
+use super::model::{Check, Membership, PostId, Seen, must};
+use super::rng::Rng;
+use super::{Net, at};
+use halloo_core::chat::client::{Client, Config, Delivery, Event, From, PostError, outbox_bytes};
+use halloo_core::chat::{Backoff, HANDSHAKE};
+use halloo_core::frame::{Decoder, Length32};
+use halloo_core::time::Duration;
+use halloo_core::wire::{self, Code, Join, Message, binary};
+use std::collections::BTreeMap;
+
+/// The rooms of a device.
+pub const ROOMS: usize = 3;
+const OUTBOX: usize = outbox_bytes(8, 64);
+/// How long a write may make no progress.
+pub(super) const NO_PROGRESS: u64 = 30_000_000;
+
+/// What an application was told beside entries and verdicts.
+#[derive(Debug, Clone, Default)]
+pub struct App {
+    /// Posts whenever it pleases.
+    pub is_busy: bool,
+    /// The tokens of echoes that came back.
+    pub echoes: Vec<u32>,
+    /// Notices: the kind's number on the wire, the count, and who.
+    pub notices: Vec<(u8, u32, String)>,
+    /// Names out of rosters.
+    pub roster: Vec<String>,
+    /// Why joins were refused.
+    pub refused: Vec<Code>,
+    /// Why sessions ended, and when.
+    pub closed: Vec<(u64, halloo_core::chat::client::Cause)>,
+}
+
+/// A device.
+#[derive(Debug)]
+pub struct Device {
+    /// Its machine.
+    pub client: Client<ROOMS, OUTBOX>,
+    /// What its application knows of rooms.
+    pub rooms: [Option<Membership>; ROOMS],
+    /// What else it was told.
+    pub app: App,
+    /// Do not connect before somebody says so.
+    pub is_kept_offline: bool,
+    number: usize,
+    config: Config,
+    decoder: Box<Decoder<Length32, BUFFER>>,
+    out: Vec<u8>,
+    phase: Phase,
+    backoff: Backoff,
+    skew: i64,
+    pub(super) stalled_until: u64,
+    pub(super) paused_until: u64,
+    blocked_since: Option<u64>,
+    next_action: u64,
+    counter: u32,
+    next_token: u32,
+    /// How many sessions had ended when this connection was made.
+    ended_before: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Waiting { at: u64 },
+    Connecting { link: u64, until: u64 },
+    Up { link: u64 },
+}
+
+impl Device {
+    pub(super) fn new(number: usize, limits: &Limits, rng: &mut Rng) -> Self {
+        let name = format!("dev-{number}");
+        let id = super::model::device_id(number);
+        let mut config = Config::new(id, &name).expect("a valid name");
+        config.credit = limits.credit;
+        config.max_frame = limits.max_frame;
+        config.keepalive = limits.keepalive;
+        Self {
+            client: Client::new(config.clone()),
+            rooms: [const { None }; ROOMS],
+            app: App::default(),
+            is_kept_offline: false,
+            number,
+            decoder: decoder(&config),
+            config,
+            out: Vec::new(),
+            phase: Phase::Waiting {
+                at: 1_000_000 + rng.below(1000),
+            },
+            backoff: Backoff::new(),
+            skew: 0,
+            stalled_until: 0,
+            paused_until: 0,
+            blocked_since: None,
+            next_action: 0,
+            counter: 0,
+            next_token: 0,
+            ended_before: 0,
+        }
+    }
+
+    /// Its clock.
+    fn clock(&self, now: u64) -> u64 {
+        now.saturating_add_signed(self.skew)
+    }
+
+    pub(super) fn link(&self) -> Option<u64> {
+        match self.phase {
+            Phase::Waiting { .. } => None,
+            Phase::Connecting { link, .. } | Phase::Up { link } => Some(link),
+        }
+    }
+
+    pub(super) fn next_time(&self, links: &BTreeMap<u64, Link>) -> Option<u64> {
+        let mut next = u64::MAX;
+        let mut at = |time: Option<u64>| next = next.min(time.unwrap_or(u64::MAX));
+        if self.app.is_busy {
+            at(Some(self.next_action));
+        }
+        match self.phase {
+            Phase::Waiting { .. } if self.is_kept_offline => {}
+            Phase::Waiting { at: due } => at(Some(due)),
+            Phase::Connecting { link, until } => {
+                let link = links.get(&link);
+                at(link
+                    .map(|l| l.stands_at)
+                    .filter(|_| link.is_some_and(|l| !l.up.is_hole())));
+                at(link.and_then(|l| l.device_reset_at));
+                at(Some(until));
+            }
+            Phase::Up { link } => {
+                let link = links.get(&link);
+                at(link.and_then(|l| l.device_reset_at));
+                at(link
+                    .and_then(|l| l.down.ready_at())
+                    .map(|t| t.max(self.paused_until)));
+                let due = self.client.poll_timeout().map(|due| due.as_ticks());
+                at(due.map(|due| due.saturating_add_signed(-self.skew)));
+                at(self.blocked_since.map(|since| since + NO_PROGRESS));
+            }
+        }
+        (next != u64::MAX).then(|| next.max(self.stalled_until))
+    }
+
+    /// Says a frame that is no message, behind the last one; whether that was possible.
+    pub(super) fn say_rubbish(&mut self) -> bool {
+        let is_between = matches!(self.phase, Phase::Up { .. }) && self.out.is_empty();
+        if is_between {
+            self.out = framed(&[0xff, 1, 2]);
+        }
+        is_between
+    }
+
+    pub(super) fn jump(&mut self, by: i64) {
+        self.skew += by;
+    }
+}
+
+fn decoder(config: &Config) -> Box<Decoder<Length32, BUFFER>> {
+    Box::new(Decoder::new(Length32::new(config.max_frame as usize)))
+}
+
+impl Net {
+    /// Joins a room and keeps what its application then knows.
+    pub fn join(&mut self, number: usize, room: &str, from: From, flags: u8) -> Option<u8> {
+        let device = &mut self.devices[number];
+        let slot = device.client.join_with(room, from, flags).ok()?;
+        let own = flags & Join::OWN_BODIES != 0;
+        let new = Some(Membership::new(room, from, own));
+        let old = std::mem::replace(&mut device.rooms[usize::from(slot)], new);
+        let untold = old.map_or(0, |old| old.posts.len());
+        assert_eq!(
+            untold, 0,
+            "S9: a slot is used again before all verdicts were told"
+        );
+        self.moved = true;
+        Some(slot)
+    }
+
+    /// Posts a body of so many bytes.
+    pub fn post(&mut self, number: usize, slot: u8, len: usize) -> Result<PostId, PostError> {
+        let device = &mut self.devices[number];
+        let id = PostId {
+            device: number as u8,
+            counter: device.counter + 1,
+        };
+        let seq = device.client.post(slot, &id.body(len))?;
+        device.counter = id.counter;
+        if let Some(Some(membership)) = device.rooms.get_mut(usize::from(slot)) {
+            membership.posts.push((seq, id));
+        }
+        self.trace
+            .note(self.now, "post", &[number as u64, slot.into(), seq.into()]);
+        Ok(id)
+    }
+
+    /// Leaves a room.
+    pub fn leave(&mut self, number: usize, slot: u8) {
+        self.devices[number].client.leave(slot);
+    }
+
+    /// The device loses all RAM.
+    pub fn reset_device(&mut self, number: usize) {
+        self.trace.note(self.now, "device resets", &[number as u64]);
+        self.abandon(number);
+        let device = &mut self.devices[number];
+        device.client = Client::new(device.config.clone());
+        device.rooms = [const { None }; ROOMS];
+        device.backoff = Backoff::new();
+    }
+
+    /// The device forgets its connection without a word to anybody, and will connect at once.
+    pub fn abandon(&mut self, number: usize) {
+        let device = &mut self.devices[number];
+        if let Some(link) = device.link().and_then(|link| self.links.get_mut(&link)) {
+            link.is_device_open = false;
+            if self.faults.has(Fault::LateBytes) && self.rng.chance(500) {
+                link.up.hold_up(self.now, self.rng.below(40_000_000));
+                self.faults.count(Fault::LateBytes);
+            }
+        }
+        let now = device.clock(self.now);
+        device.client.handle_disconnected(at(now));
+        device.phase = Phase::Waiting { at: self.now };
+        device.out.clear();
+        device.blocked_since = None;
+    }
+
+    /// Says `Bye`.
+    pub fn bye(&mut self, number: usize) {
+        self.devices[number].client.bye();
+    }
+
+    pub(super) fn run_device(&mut self, number: usize) -> Check {
+        if self.devices[number].stalled_until > self.now {
+            return Ok(());
+        }
+        let clock = self.devices[number].clock(self.now);
+        match self.devices[number].phase {
+            Phase::Waiting { at } if at <= self.now => self.connect(number),
+            Phase::Waiting { .. } => {}
+            Phase::Connecting { link, until } => {
+                let Some(found) = self.links.get(&link) else {
+                    return Ok(());
+                };
+                if found.device_reset_at.is_some_and(|t| t <= self.now) || until <= self.now {
+                    self.disconnect(number, true);
+                } else if found.stands_at <= self.now && !found.up.is_hole() {
+                    let nonce = self.rng.next();
+                    let device = &mut self.devices[number];
+                    device.phase = Phase::Up { link };
+                    device.decoder = decoder(&device.config);
+                    device.ended_before = device.app.closed.len();
+                    device.client.handle_connected(at(clock), nonce);
+                }
+            }
+            Phase::Up { link } => self.serve_device(number, link)?,
+        }
+        self.drive_client(number)?;
+        self.act(number);
+        Ok(())
+    }
+
+    fn connect(&mut self, number: usize) {
+        if self.devices[number].is_kept_offline {
+            return;
+        }
+        let life = self.lives.len().wrapping_sub(1);
+        let mut link = Link::new(number, life, self.limits.shape, self.now);
+        let is_refused = !self.is_up || self.happens(Fault::Refused, 300);
+        if is_refused {
+            link.hub.state = super::link::HubState::Gone;
+            link.device_reset_at = Some(link.stands_at);
+            link.stands_at = u64::MAX;
+        } else if self.happens(Fault::HalfOpen, 50) {
+            link.up.open_hole();
+            link.down.open_hole();
+        }
+        self.trace
+            .note(self.now, "connects", &[number as u64, self.next_link]);
+        self.devices[number].phase = Phase::Connecting {
+            link: self.next_link,
+            until: self.now + HANDSHAKE.as_ticks(),
+        };
+        self.links.insert(self.next_link, link);
+        self.next_link += 1;
+    }
+
+    /// Reads what came.
+    fn serve_device(&mut self, number: usize, link: u64) -> Check {
+        let is_cut = self.faults.has(Fault::Cut);
+        if self.devices[number].paused_until > self.now {
+            return Ok(());
+        }
+        loop {
+            let device = &mut self.devices[number];
+            let Some(found) = self.links.get_mut(&link) else {
+                return Ok(());
+            };
+            let room = device.decoder.room();
+            let mut most = room.len();
+            if is_cut {
+                most = 1 + self.rng.below(most as u64) as usize;
+                self.faults.count(Fault::Cut);
+            }
+            let got = found.down.read(self.now, &mut room[..most]);
+            if got == 0 {
+                break;
+            }
+            self.moved = true;
+            self.trace.bytes(&room[..got]);
+            device.decoder.commit(got);
+            self.hand_in(number, link)?;
+            if self.devices[number].link() != Some(link) {
+                return Ok(());
+            }
+        }
+        let found = self.links.get(&link);
+        let is_reset = found
+            .and_then(|l| l.device_reset_at)
+            .is_some_and(|t| t <= self.now);
+        if is_reset || found.is_none_or(|link| link.down.is_over(self.now)) {
+            self.disconnect(number, true);
+        }
+        Ok(())
+    }
+
+    fn hand_in(&mut self, number: usize, link: u64) -> Check {
+        let clock = self.devices[number].clock(self.now);
+        loop {
+            let device = &mut self.devices[number];
+            let frame = match device.decoder.poll_frame() {
+                Ok(Some(frame)) => device.decoder.bytes(frame).to_vec(),
+                Ok(None) => return Ok(()),
+                Err(error) => return Err(super::model::Broken(format!("frame: {error}"))),
+            };
+            let message = binary::decode(&frame).map(|d| d.message);
+            let Ok(message) = message else {
+                return Err(super::model::Broken(format!(
+                    "S12: {frame:?} is no message"
+                )));
+            };
+            self.trace
+                .words(self.now, || format!("device {number} gets {message:?}"));
+            let life = self.links[&link].life;
+            let delivery = device.client.handle_message(at(clock), &message);
+            // What was lost before the delivery is told first: it is about older messages.
+            if let Some(delivery) = delivery {
+                self.deliver(number, life, delivery)?;
+            }
+            self.take_events(number, life)?;
+        }
+    }
+
+    fn deliver(&mut self, number: usize, life: usize, delivery: Delivery<'_>) -> Check {
+        let device = &mut self.devices[number];
+        let store = &self.lives[life];
+        let me = number as u8;
+        let (slot, seen) = match delivery {
+            Delivery::Entry {
+                slot,
+                offset,
+                from,
+                body,
+            } => {
+                let body = Some(body);
+                let id = body.and_then(PostId::of);
+                let name = id.map(|id| format!("dev-{}", id.device));
+                must!(
+                    name.as_deref() == Some(from),
+                    "S5: {from} did not post {id:?}"
+                );
+                (slot, Seen { offset, body })
+            }
+            Delivery::Own { slot, offset } => (slot, Seen { offset, body: None }),
+            Delivery::Gap {
+                slot,
+                from,
+                to,
+                reason,
+            } => {
+                let membership = device.rooms[usize::from(slot)].as_mut();
+                must!(membership.is_some(), "S11: a gap for no room");
+                return membership.map_or(Ok(()), |m| m.gap(life, store, (from, to), reason));
+            }
+            Delivery::Notice(notice) => {
+                let who = notice.who.to_owned();
+                let notice = (notice.kind.to_wire(), notice.members, who);
+                device.app.notices.push(notice);
+                return Ok(());
+            }
+            Delivery::Roster(roster) => {
+                device
+                    .app
+                    .roster
+                    .extend(roster.names.iter().map(str::to_owned));
+                return Ok(());
+            }
+            Delivery::Echo { token, .. } => {
+                device.app.echoes.push(token);
+                return Ok(());
+            }
+            Delivery::Error(_) => return Ok(()),
+        };
+        let membership = device.rooms[usize::from(slot)].as_mut();
+        must!(membership.is_some(), "S11: an entry for no room");
+        membership.map_or(Ok(()), |m| m.entry(life, store, me, seen))
+    }
+
+    /// Tells the application what happened.
+    fn take_events(&mut self, number: usize, life: usize) -> Check {
+        while let Some(event) = self.devices[number].client.poll_event() {
+            self.trace
+                .words(self.now, || format!("device {number}: {event:?}"));
+            let device = &mut self.devices[number];
+            let store = self.lives.get(life);
+            let slot = match event {
+                Event::Welcomed => {
+                    device.backoff.handle_service(at(device.clock(self.now)));
+                    continue;
+                }
+                Event::Closed { cause } => {
+                    device.app.closed.push((self.now, cause));
+                    continue;
+                }
+                Event::Joined { slot, .. }
+                | Event::Refused { slot, .. }
+                | Event::Acked { slot, .. }
+                | Event::Rejected { slot, .. }
+                | Event::StoreChanged { slot }
+                | Event::Left { slot } => slot,
+                #[allow(unreachable_patterns)]
+                _ => continue,
+            };
+            let cursor = device.client.cursor(slot);
+            let Some(membership) = device.rooms[usize::from(slot)].as_mut() else {
+                return Err(super::model::Broken(format!("S11: {event:?} for no room")));
+            };
+            match event {
+                Event::Joined { head, .. } => membership.joined(life, head, cursor)?,
+                Event::StoreChanged { .. } => membership.changed(life)?,
+                Event::Refused { code, .. } => {
+                    membership.is_over = true;
+                    device.app.refused.push(code);
+                }
+                Event::Left { .. } => membership.is_over = true,
+                Event::Acked { seq, .. } => match store {
+                    Some(store) => membership.verdict(store, seq, true)?,
+                    None => must!(false, "S1: acknowledged by nobody"),
+                },
+                Event::Rejected { seq, .. } => match store {
+                    Some(store) => membership.verdict(store, seq, false)?,
+                    None => must!(false, "S9: rejected by nobody"),
+                },
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Time, events and what is to be sent.
+    fn drive_client(&mut self, number: usize) -> Check {
+        let device = &mut self.devices[number];
+        let clock = at(device.clock(self.now));
+        device.client.handle_timeout(clock);
+        let Phase::Up { link } = device.phase else {
+            return self.take_events(number, self.lives.len().wrapping_sub(1));
+        };
+        let life = self.links.get(&link).map_or(0, |link| link.life);
+        self.take_events(number, life)?;
+        self.pump_device(number, link);
+        self.take_events(number, life)?;
+        let device = &self.devices[number];
+        let is_over = device.app.closed.len() > device.ended_before;
+        let is_stuck = device
+            .blocked_since
+            .is_some_and(|s| s + NO_PROGRESS <= self.now);
+        // The last word is said if the link takes it.
+        if is_over || is_stuck {
+            self.disconnect(number, false);
+            self.take_events(number, life)?;
+        }
+        Ok(())
+    }
+
+    fn pump_device(&mut self, number: usize, link: u64) {
+        let device = &mut self.devices[number];
+        let clock = at(device.clock(self.now));
+        let Some(found) = self.links.get_mut(&link) else {
+            return;
+        };
+        let mut buffer = [0; 512];
+        for _ in 0..64 {
+            if device.out.is_empty() {
+                let Some(len) = device.client.poll_transmit(clock, &mut buffer) else {
+                    device.blocked_since = None;
+                    return;
+                };
+                let message = &buffer[..len];
+                match binary::decode(message).map(|d| d.message) {
+                    Ok(Message::Ping { .. } | Message::Pong { .. }) => self.idle_messages += 1,
+                    _ => self.busy_messages += 1,
+                }
+                self.trace.words(self.now, || {
+                    format!("device {number} says {:?}", binary::decode(message))
+                });
+                device.out = framed(message);
+            }
+            let taken = found.up.write(&mut self.rng, self.now, &device.out);
+            if taken < device.out.len() && found.up.has_room() {
+                self.faults.count(Fault::ShortWrite);
+                self.moved = true;
+            }
+            if taken > 0 {
+                self.moved = true;
+                device.blocked_since = None;
+            }
+            device.out.drain(..taken);
+            if !device.out.is_empty() {
+                device.blocked_since.get_or_insert(self.now);
+                return;
+            }
+        }
+        self.moved = true;
+    }
+
+    /// The device closes its end, or has learned that it is closed.
+    fn disconnect(&mut self, number: usize, is_lost: bool) {
+        let now = self.now;
+        let device = &mut self.devices[number];
+        if let Some(link) = device.link().and_then(|link| self.links.get_mut(&link)) {
+            link.is_device_open = false;
+            if !is_lost && self.faults.has(Fault::LateBytes) && self.rng.chance(500) {
+                link.up.hold_up(now, self.rng.below(40_000_000));
+                self.faults.count(Fault::LateBytes);
+            }
+            link.up.close(now);
+        }
+        let clock = at(device.clock(now));
+        device.client.handle_disconnected(clock);
+        device.backoff.handle_disconnected(clock);
+        let asked: Duration = device.client.retry_after();
+        let wait = device.backoff.next_wait(self.rng.next() as u32, asked);
+        self.trace
+            .note(now, "disconnects", &[number as u64, wait.as_ticks()]);
+        device.phase = Phase::Waiting {
+            at: now + wait.as_ticks(),
+        };
+        device.out.clear();
+        device.blocked_since = None;
+        self.moved = true;
+    }
+
+    /// The application does something.
+    fn act(&mut self, number: usize) {
+        let device = &mut self.devices[number];
+        if !device.app.is_busy || device.next_action > self.now {
+            return;
+        }
+        let pause = self.rng.pick(&[50_000, 500_000, 3_000_000]);
+        device.next_action = self.now + 1 + self.rng.below(pause);
+        let slot = self.rng.below(ROOMS as u64) as u8;
+        match self.rng.below(100) {
+            0..60 => {
+                for _ in 0..self.rng.pick(&[1, 1, 1, 3, 12]) {
+                    let most = u64::from(self.limits.max_body).max(8);
+                    let len = self.rng.within(8, most) as usize;
+                    let _ = self.post(number, slot, len);
+                }
+            }
+            60..85 => {
+                let room = self.rng.pick(&["a", "b", "c", "lab-2.x", "e"]);
+                let from = match self.rng.below(5) {
+                    0 => From::Latest,
+                    1 => From::Last(self.rng.below(6) as u32),
+                    2 => From::After(self.rng.below(12)),
+                    _ => From::Earliest,
+                };
+                let flags = self.rng.below(4) as u8;
+                self.join(number, room, from, flags);
+            }
+            85..89 => self.leave(number, slot),
+            89..93 => device.client.who(slot, self.rng.below(3) as u16),
+            93..98 => {
+                device.next_token += 1;
+                device.client.echo(device.next_token, &[7; wire::MAX_ECHO]);
+            }
+            _ => self.bye(number),
+        }
+        self.moved = true;
+    }
+}

@@ -1,0 +1,465 @@
+//! The hub: the real machine, and the loop that drives it as a server's would.
+
+use super::device::NO_PROGRESS;
+use super::fault::Fault;
+use super::link::{HubState, Link, Told, framed};
+use super::model::{Broken, Check, Handed, must};
+use super::{Net, at};
+use halloo_core::chat::Hub;
+use halloo_core::chat::hub::{ConnId, Transmit};
+use halloo_core::frame::FrameError;
+use halloo_core::wire::{Code, Message, binary};
+
+/// How many messages one connection gets in a turn.
+const SHARE: usize = 32;
+
+impl Link {
+    /// When the hub's end has something to do.
+    pub(super) fn hub_next_time(&self) -> u64 {
+        let reset = self.hub_reset_at.unwrap_or(u64::MAX);
+        match self.hub.state {
+            HubState::Coming if self.up.is_hole() => u64::MAX,
+            HubState::Coming => self.arrives_at,
+            HubState::Open(_) | HubState::Closing(_) => {
+                let read = self.up.ready_at().filter(|_| self.hub.held.is_none());
+                let read = read.map_or(u64::MAX, |t| t.max(self.hub.paused_until));
+                let blocked = self.hub.blocked_since.map_or(u64::MAX, |t| t + NO_PROGRESS);
+                reset.min(read).min(blocked)
+            }
+            HubState::Gone => u64::MAX,
+        }
+    }
+
+    fn conn(&self) -> Option<ConnId> {
+        match self.hub.state {
+            HubState::Open(conn) | HubState::Closing(conn) => Some(conn),
+            HubState::Coming | HubState::Gone => None,
+        }
+    }
+}
+
+impl Net {
+    pub(super) fn run_hub(&mut self, hub: &mut Hub<'_>) -> Check {
+        hub.handle_timeout(at(self.now));
+        let keys: Vec<u64> = self.links.keys().copied().collect();
+        for &key in &keys {
+            self.accept(hub, key);
+            self.serve_conn(hub, key)?;
+        }
+        self.commit(hub)?;
+        while let Some(id) = hub.poll_ready() {
+            let mut links = self.links.values_mut();
+            if let Some(link) = links.find(|link| link.conn() == Some(id)) {
+                link.hub.wants = true;
+            }
+        }
+        for &key in &keys {
+            self.pump_conn(hub, key)?;
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self, hub: &mut Hub<'_>, key: u64) {
+        let Some(link) = self.links.get_mut(&key) else {
+            return;
+        };
+        if link.hub.state != HubState::Coming || link.arrives_at > self.now || link.up.is_hole() {
+            return;
+        }
+        link.hub.state = match hub.connect(at(self.now)) {
+            Ok(id) => HubState::Open(id),
+            Err(_) => {
+                self.refused += 1;
+                link.device_reset_at = Some(self.now + self.limits.shape.delay);
+                HubState::Gone
+            }
+        };
+        self.moved = true;
+    }
+
+    /// Reads what came on one connection.
+    fn serve_conn(&mut self, hub: &mut Hub<'_>, key: u64) -> Check {
+        let now = self.now;
+        let Some(link) = self.links.get_mut(&key) else {
+            return Ok(());
+        };
+        let Some(id) = link.conn() else {
+            return Ok(());
+        };
+        let is_stuck = link
+            .hub
+            .blocked_since
+            .is_some_and(|s| s + NO_PROGRESS <= now);
+        if link.hub_reset_at.is_some_and(|t| t <= now) || is_stuck || link.up.is_over(now) {
+            self.drop_conn(hub, key, id);
+            return Ok(());
+        }
+        if link.hub.paused_until > now {
+            return Ok(());
+        }
+        if let Some(held) = link.hub.held.take() {
+            self.hub_gets(hub, key, id, held)?;
+        }
+        let is_cut = self.faults.has(Fault::Cut);
+        for _ in 0..SHARE {
+            let Some(link) = self.links.get_mut(&key) else {
+                return Ok(());
+            };
+            if link.hub.held.is_some() {
+                break;
+            }
+            match link.hub.decoder.poll_frame() {
+                Ok(Some(frame)) => {
+                    let message = link.hub.decoder.bytes(frame).to_vec();
+                    self.hub_gets(hub, key, id, message)?;
+                    continue;
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    let code = match error {
+                        FrameError::Oversize { .. } => Code::Oversize,
+                        _ => Code::Malformed,
+                    };
+                    hub.handle_bad_frame(at(now), id, code);
+                    continue;
+                }
+            }
+            let room = link.hub.decoder.room();
+            let most = match is_cut {
+                true => 1 + self.rng.below(room.len() as u64) as usize,
+                false => room.len(),
+            };
+            let got = link.up.read(now, &mut room[..most]);
+            if got == 0 {
+                break;
+            }
+            self.moved = true;
+            self.trace.bytes(&room[..got]);
+            link.hub.decoder.commit(got);
+        }
+        Ok(())
+    }
+
+    fn hub_gets(&mut self, hub: &mut Hub<'_>, key: u64, id: ConnId, bytes: Vec<u8>) -> Check {
+        let message = match binary::decode(&bytes) {
+            Ok(decoded) => decoded.message,
+            Err(error) => {
+                hub.handle_bad_frame(at(self.now), id, error.code());
+                return Ok(());
+            }
+        };
+        let sessions = hub.counters().sessions;
+        let taken = hub.handle_message(at(self.now), id, &message);
+        let Some(link) = self.links.get_mut(&key) else {
+            return Ok(());
+        };
+        if taken.is_err() {
+            self.busy += 1;
+            link.hub.held = Some(bytes);
+            return Ok(());
+        }
+        self.trace
+            .words(self.now, || format!("hub gets on {key}: {message:?}"));
+        self.moved = true;
+        let device = link.device;
+        if hub.counters().sessions > sessions {
+            self.live[device] = Some(key);
+        }
+        let is_live = self.live[device] == Some(key);
+        match message {
+            Message::Join(join) if is_live => {
+                let room = String::from_utf8_lossy(join.room).into_owned();
+                let told = Told { room, joined: None };
+                link.hub.rooms.insert(join.slot, told);
+            }
+            Message::Leave { slot } => {
+                link.hub.rooms.remove(&slot);
+            }
+            Message::Post { slot, seq, body } if is_live => {
+                if let (Some(told), Some(store)) =
+                    (link.hub.rooms.get(&slot), self.lives.last_mut())
+                {
+                    store.offer(device as u8, &told.room, seq, body);
+                }
+            }
+            Message::Credit {
+                slot,
+                cursor,
+                window,
+            } => {
+                if let Some(told) = link.hub.rooms.get_mut(&slot)
+                    && let Some((_, sent, granted)) = &mut told.joined
+                {
+                    must!(cursor <= *sent, "S10: credit for {cursor}, sent {sent}");
+                    *granted = (*granted).max(cursor + u64::from(window));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn drop_conn(&mut self, hub: &mut Hub<'_>, key: u64, id: ConnId) {
+        hub.handle_disconnected(at(self.now), id);
+        let now = self.now;
+        self.trace.note(now, "hub drops", &[key]);
+        if let Some(link) = self.links.get_mut(&key) {
+            link.hub.state = HubState::Gone;
+            link.down.close(now);
+            // Whoever writes to a closed connection learns of it.
+            link.device_reset_at.get_or_insert(now + 60_000_000);
+        }
+        self.moved = true;
+    }
+
+    /// What is handed out becomes durable after a while, in any portions.
+    fn commit(&mut self, hub: &mut Hub<'_>) -> Check {
+        let Some(store) = self.lives.last_mut() else {
+            return Ok(());
+        };
+        let before = store.handed.len();
+        while let Some(append) = hub.poll_append() {
+            store.handed.push(Handed::of(&append));
+        }
+        let fresh = store.handed.len() - before;
+        if fresh > 0 {
+            let mut due = self.now;
+            if self.commit_delay > 0 {
+                due += self.rng.below(self.commit_delay + 1);
+                self.faults.count(Fault::SlowCommit);
+            }
+            due = due.max(self.commits.back().map_or(0, |(at, _)| *at));
+            let first = match self.commit_delay > 0 {
+                true => self.rng.below(fresh as u64 + 1) as usize,
+                false => fresh,
+            };
+            self.commits.push_back((due, first));
+            self.commits
+                .push_back((due + self.commit_delay / 2, fresh - first));
+        }
+        while let Some((due, count)) = self.commits.front().copied() {
+            if due > self.now {
+                break;
+            }
+            self.commits.pop_front();
+            store.commit(count)?;
+            hub.handle_appended(count);
+            self.moved = true;
+        }
+        Ok(())
+    }
+
+    /// Writes what the hub has for one connection.
+    fn pump_conn(&mut self, hub: &mut Hub<'_>, key: u64) -> Check {
+        for _ in 0..SHARE {
+            let Some(link) = self.links.get_mut(&key) else {
+                return Ok(());
+            };
+            let Some(id) = link.conn() else {
+                return Ok(());
+            };
+            if !link.hub.out.is_empty() {
+                let taken = link.down.write(&mut self.rng, self.now, &link.hub.out);
+                link.hub.out.drain(..taken);
+                let is_all = link.hub.out.is_empty();
+                self.note_write(key, taken, is_all);
+                if !is_all {
+                    return Ok(());
+                }
+                continue;
+            }
+            if link.hub.state == HubState::Closing(id) {
+                self.drop_conn(hub, key, id);
+                return Ok(());
+            }
+            if !link.hub.wants {
+                return Ok(());
+            }
+            let mut buffer = [0; 200];
+            match hub.poll_transmit(at(self.now), id, &mut buffer) {
+                Transmit::Idle => link.hub.wants = false,
+                Transmit::Close => link.hub.state = HubState::Closing(id),
+                Transmit::Message(len) => {
+                    link.hub.out = framed(&buffer[..len]);
+                    self.hub_says(key, &buffer[..len])?;
+                }
+                Transmit::Entries(entries) => {
+                    let bytes = [entries.head, entries.tail].concat();
+                    let sent = entries.sent;
+                    let taken = link.down.write(&mut self.rng, self.now, &bytes);
+                    link.hub.out = hub.handle_sent(at(self.now), id, sent, taken).to_vec();
+                    self.hub_shows(key, &bytes, taken)?;
+                    self.note_write(key, taken, taken == bytes.len());
+                    if taken < bytes.len() {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        self.moved = true;
+        Ok(())
+    }
+
+    fn note_write(&mut self, key: u64, taken: usize, is_all: bool) {
+        let Some(link) = self.links.get_mut(&key) else {
+            return;
+        };
+        if taken > 0 || is_all {
+            self.moved = true;
+            link.hub.blocked_since = None;
+        }
+        if is_all {
+            return;
+        }
+        if link.down.has_room() {
+            if taken == 0 {
+                self.faults.count(Fault::ShortWrite);
+                self.moved = true;
+            }
+        } else {
+            link.hub.blocked_since.get_or_insert(self.now);
+        }
+    }
+
+    /// The hub gave a message for a connection.
+    fn hub_says(&mut self, key: u64, bytes: &[u8]) -> Check {
+        let Ok(decoded) = binary::decode(bytes) else {
+            return Err(Broken(format!("S12: {bytes:?} is no message")));
+        };
+        let message = decoded.message;
+        let mut again = [0; 256];
+        let len = binary::encode(&message, &mut again).unwrap_or(0);
+        must!(
+            again[..len] == *bytes,
+            "S12: {message:?} is encoded otherwise"
+        );
+        match message {
+            Message::Ping { .. } | Message::Pong { .. } => self.idle_messages += 1,
+            _ => self.busy_messages += 1,
+        }
+        let Some(link) = self.links.get_mut(&key) else {
+            return Ok(());
+        };
+        self.trace
+            .words(self.now, || format!("hub says on {key}: {message:?}"));
+        let device = link.device as u8;
+        let is_last_word = matches!(message, Message::Bye(_) | Message::Error(_));
+        must!(
+            is_last_word || self.live[link.device] == Some(key),
+            "S8: a fenced connection is told {message:?}"
+        );
+        let Some(store) = self.lives.last_mut() else {
+            return Ok(());
+        };
+        let told = |slot: u8| {
+            let told = link.hub.rooms.get(&slot);
+            told.ok_or_else(|| Broken(format!("S11: {message:?} for a slot without room")))
+        };
+        match message {
+            Message::Joined(joined) => {
+                let room = &told(joined.slot)?.room;
+                store.tell_up_seq(device, room, joined.up_seq, joined.rejects)?;
+                let head = store.log(room).len() as u64;
+                must!(joined.head == head, "S6: head {} of {head}", joined.head);
+                let granted = joined.start + u64::from(self.limits.credit);
+                if let Some(told) = link.hub.rooms.get_mut(&joined.slot) {
+                    told.joined = Some((joined.room, joined.start, granted));
+                }
+            }
+            Message::Ack {
+                slot,
+                up_seq,
+                rejects,
+            } => store.tell_up_seq(device, &told(slot)?.room, up_seq, rejects)?,
+            Message::Reject { slot, seq: 0, .. } => {
+                must!(told(slot)?.joined.is_none(), "a join is refused late");
+                link.hub.rooms.remove(&slot);
+            }
+            Message::Reject { slot, seq, .. } => {
+                store.tell_reject(device, &told(slot)?.room, seq)?;
+            }
+            Message::Gap(gap) => {
+                let head = store.log(&told(gap.slot)?.room).len() as u64;
+                must!(gap.to <= head, "S6: {gap:?} beyond {head}");
+                let told = link.hub.rooms.get_mut(&gap.slot);
+                let Some((_, sent, granted)) = told.and_then(|t| t.joined.as_mut()) else {
+                    return Err(Broken(format!("S5: {gap:?} before Joined")));
+                };
+                must!(
+                    gap.from == *sent + 1 && gap.to >= gap.from,
+                    "S5: {gap:?} after {sent}"
+                );
+                *sent = gap.to;
+                *granted = (*granted).max(gap.to + u64::from(self.limits.credit));
+            }
+            Message::Entry(entry) => {
+                must!(entry.flags == 1, "S5: a lone entry is no marker: {entry:?}");
+                let room = self.shown(key, entry.room, entry.offset)?;
+                let Some(store) = self.lives.last() else {
+                    return Ok(());
+                };
+                let kept = store.log(&room).get(entry.offset as usize - 1);
+                must!(
+                    kept.is_some_and(|kept| kept.id.device == device),
+                    "S5/S6: a marker for {entry:?}, which is {kept:?}"
+                );
+            }
+            Message::Notice(notice) => {
+                told(notice.slot)?;
+            }
+            Message::Roster(roster) => {
+                told(roster.slot)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The hub's entry goes to a connection: the next one, within credit, of a room that is joined.
+    fn shown(&mut self, key: u64, room: u32, offset: u64) -> Check<String> {
+        let link = self.links.get_mut(&key);
+        let rooms = link.map(|link| link.hub.rooms.values_mut());
+        let mut rooms = rooms.into_iter().flatten();
+        let told = rooms.find(|told| told.joined.is_some_and(|(number, ..)| number == room));
+        let Some(told) = told else {
+            return Err(Broken(format!("S11: {offset} of room {room} to no member")));
+        };
+        if let Some((_, sent, granted)) = &mut told.joined {
+            must!(offset == *sent + 1, "S5: {} sent after {sent}", offset);
+            must!(offset <= *granted, "S10: {offset} sent, {granted} granted");
+            *sent = offset;
+        }
+        Ok(told.room.clone())
+    }
+
+    /// Of the entries in `bytes`, the first `taken` bytes went to a connection.
+    fn hub_shows(&mut self, key: u64, bytes: &[u8], taken: usize) -> Check {
+        let device = self.links.get(&key).map_or(0, |link| link.device);
+        must!(
+            self.live[device] == Some(key),
+            "S8: a fenced connection gets entries"
+        );
+        let mut at = 0;
+        while at < taken {
+            let header = bytes[at..at + 4].try_into().unwrap_or_default();
+            let end = at + 4 + u32::from_be_bytes(header) as usize;
+            let frame = &bytes[at..end];
+            let Ok(Message::Entry(entry)) = binary::decode(&frame[4..]).map(|d| d.message) else {
+                return Err(Broken(format!("S12: {frame:?} is no entry")));
+            };
+            let room = self.shown(key, entry.room, entry.offset)?;
+            let log = self.lives.last().map_or(&[][..], |store| store.log(&room));
+            let kept = log.get(entry.offset as usize - 1);
+            must!(
+                kept.is_some_and(|kept| kept.frame == frame),
+                "S6: {room} shows {entry:?}, the log has {kept:?}"
+            );
+            self.busy_messages += 1;
+            self.trace.words(self.now, || {
+                format!("hub shows {} of {room} on {key}", entry.offset)
+            });
+            at = end;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,136 @@
+//! How large everything is: usual sizes, and sizes so small that everything is always full.
+
+use super::pipe::Shape;
+use super::rng::Rng;
+use halloo_core::chat::hub::{self, Conn, Member, Pending, Room, Storage};
+use halloo_core::chat::log::IndexSlot;
+
+/// The sizes of one run.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Devices.
+    pub devices: usize,
+    /// Rooms of the hub.
+    pub rooms: usize,
+    /// Connections of the hub.
+    pub conns: usize,
+    /// Members of the hub.
+    pub members: usize,
+    /// Bytes of each room's log.
+    pub log_bytes: usize,
+    /// Entries of each room's log.
+    pub index: usize,
+    /// Posts whose commit may wait.
+    pub pending: usize,
+    /// Posts without verdict of a device in a room.
+    pub window: u16,
+    /// The largest body.
+    pub max_body: u16,
+    /// Bytes of one run.
+    pub run_bytes: usize,
+    /// Entries beyond its cursor that a device takes.
+    pub credit: u16,
+    /// The largest frame of a device.
+    pub max_frame: u32,
+    /// The keepalive that devices want, in seconds.
+    pub keepalive: u16,
+    /// What the links are like.
+    pub shape: Shape,
+}
+
+impl Limits {
+    /// Sizes in which nothing is scarce.
+    pub const fn usual(devices: usize) -> Self {
+        Self {
+            devices,
+            rooms: 4,
+            conns: devices * 3 + 2,
+            members: devices * 4 + 2,
+            log_bytes: 16 * 1024,
+            index: 256,
+            pending: 64,
+            window: 32,
+            max_body: 256,
+            run_bytes: 4096,
+            credit: 64,
+            max_frame: 512,
+            keepalive: 20,
+            shape: Shape {
+                capacity: 4096,
+                delay: 1000,
+                jitter: 0,
+                per_byte: 0,
+                is_short: false,
+            },
+        }
+    }
+
+    /// Each size usual or tiny, as chance has it.
+    pub fn random(rng: &mut Rng) -> Self {
+        let devices = rng.within(1, 5) as usize;
+        let mut limits = Self::usual(devices);
+        limits.rooms = rng.within(1, 4) as usize;
+        limits.conns = rng.pick(&[devices, devices + 1, devices * 3 + 2]);
+        if rng.chance(150) {
+            limits.members = rng.within(1, devices as u64 * 2) as usize;
+        }
+        limits.log_bytes = rng.pick(&[120, 2048, 2048, 16 * 1024]);
+        limits.index = rng.pick(&[1, 4, 7, 64, 256]);
+        limits.pending = rng.pick(&[1, 1, 2, 5, 64]);
+        limits.window = rng.pick(&[1, 1, 2, 4, 32]);
+        limits.max_body = rng.pick(&[16, 40, 256]);
+        limits.run_bytes = rng.pick(&[1, 100, 4096]);
+        limits.credit = rng.pick(&[1, 1, 2, 3, 8, 64]);
+        limits.max_frame = rng.pick(&[160, 160, 512]);
+        limits.keepalive = rng.pick(&[0, 2, 5, 20, 60]);
+        limits.shape.capacity = rng.pick(&[1, 7, 64, 300, 4096]);
+        limits
+    }
+
+    /// What the hub is told.
+    pub const fn config(&self, seed: u64, store: u64, generation: u32) -> hub::Config {
+        let mut config = hub::Config::new(seed, store);
+        config.generation = generation;
+        config.window = self.window;
+        config.max_body = self.max_body;
+        config.run_bytes = self.run_bytes;
+        config
+    }
+}
+
+/// The memory of one life of a hub.
+#[derive(Debug)]
+pub struct HubMemory {
+    conns: Vec<Conn>,
+    members: Vec<Member>,
+    rooms: Vec<Room>,
+    bytes: Vec<u8>,
+    index: Vec<IndexSlot>,
+    pending: Vec<Pending>,
+}
+
+impl HubMemory {
+    /// Fresh memory.
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            conns: vec![Conn::FREE; limits.conns],
+            members: vec![Member::FREE; limits.members],
+            rooms: vec![Room::FREE; limits.rooms],
+            bytes: vec![0; limits.log_bytes * limits.rooms],
+            index: vec![[0; 4]; limits.index * limits.rooms],
+            pending: vec![Pending::FREE; limits.pending],
+        }
+    }
+
+    /// The memory, lent to a hub.
+    pub fn storage(&mut self) -> Storage<'_> {
+        Storage {
+            conns: &mut self.conns,
+            members: &mut self.members,
+            rooms: &mut self.rooms,
+            bytes: &mut self.bytes,
+            index: &mut self.index,
+            pending: &mut self.pending,
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Devices and a hub in virtual time: every byte, every fault and every delay comes from a seed.
+//!
+//! The machines are the real ones, framed and cut as on a stream; what must hold is judged by
+//! [`model`] after every step. [`replay`] runs one seed and keeps the last lines of its trace.
+
+mod chaos;
+mod device;
+pub mod fault;
+mod hub_side;
+pub mod limits;
+mod link;
+pub mod lossy;
+pub mod model;
+pub mod pipe;
+pub mod rng;
+mod run;
+mod trace;
+
+pub use device::{App, Device};
+pub use fault::{Fault, Faults};
+pub use limits::{HubMemory, Limits};
+pub use run::{Failure, Outcome, replay, run_seed};
+
+use chaos::Chaos;
+use halloo_core::chat::Hub;
+use halloo_core::time::Instant;
+use link::Link;
+use model::{Check, Membership, StoreModel, must};
+use rng::Rng;
+use std::collections::{BTreeMap, VecDeque};
+use trace::Trace;
+
+/// The shortest time between two turns of everything.
+const TURN: u64 = 1000;
+
+/// Devices and links around a hub that is lent to each call.
+#[derive(Debug)]
+pub struct Net {
+    /// How large everything is.
+    pub limits: Limits,
+    /// What may go wrong, and what did.
+    pub faults: Faults,
+    /// The devices.
+    pub devices: Vec<Device>,
+    /// The lives of the hub; the last one runs, if any.
+    pub lives: Vec<StoreModel>,
+    /// Microseconds since the start.
+    pub now: u64,
+    /// Messages that went each way, by what they say about rest: pings and pongs, and others.
+    pub idle_messages: u64,
+    /// See `idle_messages`.
+    pub busy_messages: u64,
+    /// Turns taken.
+    pub turns: u64,
+    /// Messages that the hub was too busy for.
+    pub busy: u64,
+    /// Connections that the full hub refused.
+    pub refused: u64,
+    rng: Rng,
+    trace: Trace,
+    links: BTreeMap<u64, Link>,
+    next_link: u64,
+    /// The connection that the hub has a device's session on.
+    live: Vec<Option<u64>>,
+    is_up: bool,
+    /// When the hub's storage has done what was handed out by then.
+    commits: VecDeque<(u64, usize)>,
+    /// How long a commit takes, at most.
+    pub commit_delay: u64,
+    chaos: Chaos,
+    moved: bool,
+}
+
+impl Net {
+    /// Healthy devices and links, no hub yet.
+    pub fn new(seed: u64, limits: Limits) -> Self {
+        Self::with(seed, limits, Faults::none(), Trace::with_text())
+    }
+
+    fn with(seed: u64, limits: Limits, faults: Faults, trace: Trace) -> Self {
+        let mut rng = Rng::new(seed);
+        let devices: Vec<_> = (0..limits.devices)
+            .map(|number| Device::new(number, &limits, &mut rng))
+            .collect();
+        Self {
+            faults,
+            lives: Vec::new(),
+            now: 1_000_000,
+            idle_messages: 0,
+            busy_messages: 0,
+            turns: 0,
+            busy: 0,
+            refused: 0,
+            rng,
+            trace,
+            links: BTreeMap::new(),
+            next_link: 0,
+            live: vec![None; devices.len()],
+            is_up: false,
+            commits: VecDeque::new(),
+            commit_delay: 0,
+            chaos: Chaos::default(),
+            moved: false,
+            limits,
+            devices,
+        }
+    }
+
+    /// A hub starts, with memory that is all fresh, under this name of its store.
+    pub fn start_hub<'m>(&mut self, memory: &'m mut HubMemory, name: (u64, u32)) -> Hub<'m> {
+        let config = self.limits.config(self.rng.next(), name.0, name.1);
+        self.lives.push(StoreModel::new(name));
+        self.is_up = true;
+        self.live.fill(None);
+        self.trace
+            .note(self.now, "hub starts", &[name.0, name.1.into()]);
+        Hub::new(config, memory.storage())
+    }
+
+    /// The hub is gone, with all that it did not send. Whoever is connected may learn of it.
+    pub fn stop_hub(&mut self) {
+        self.is_up = false;
+        self.commits.clear();
+        self.trace.note(self.now, "hub stops", &[]);
+        for link in self.links.values_mut() {
+            if link.hub.state != link::HubState::Gone {
+                link.hub.state = link::HubState::Gone;
+                let is_told = !self.faults.has(Fault::HalfOpen) || self.rng.chance(700);
+                if is_told {
+                    let later = self.rng.below(50_000);
+                    link.device_reset_at.get_or_insert(self.now + later);
+                }
+                link.down.truncate(&mut self.rng);
+            }
+        }
+    }
+
+    /// Everything happens up to `until`, or up to a fault that stops the hub.
+    pub fn run(&mut self, hub: &mut Option<Hub<'_>>, until: u64) -> Check {
+        while self.now < until && !(self.chaos.stops_hub() && hub.is_some()) {
+            self.turn(hub)?;
+            let next = self.next_time(hub.as_ref());
+            must!(next > self.now, "time stands still at {}", self.now);
+            self.now = next.min(until);
+        }
+        Ok(())
+    }
+
+    /// Everything happens for so many seconds.
+    pub fn run_secs(&mut self, hub: &mut Option<Hub<'_>>, secs: u64) -> Check {
+        self.run(hub, self.now + secs * 1_000_000)
+    }
+
+    /// One turn: every device, then the hub.
+    fn turn(&mut self, hub: &mut Option<Hub<'_>>) -> Check {
+        self.turns += 1;
+        self.moved = false;
+        self.trace.tick(self.now);
+        self.cause_faults();
+        for number in 0..self.devices.len() {
+            self.run_device(number)?;
+        }
+        if let Some(hub) = hub {
+            self.run_hub(hub)?;
+        }
+        self.links.retain(|_, link| !link.is_done());
+        Ok(())
+    }
+
+    fn next_time(&self, hub: Option<&Hub<'_>>) -> u64 {
+        if self.moved {
+            return self.now + TURN;
+        }
+        let mut next = self.chaos.next_at().unwrap_or(u64::MAX);
+        let mut at = |time: Option<u64>| next = next.min(time.unwrap_or(u64::MAX));
+        for device in &self.devices {
+            at(device.next_time(&self.links));
+        }
+        if let Some(hub) = hub {
+            at(hub.poll_timeout().map(|due| due.as_ticks()));
+            at(self.commits.front().map(|(due, _)| *due));
+            for link in self.links.values() {
+                at(Some(link.hub_next_time()));
+            }
+        }
+        next.max(self.now + TURN)
+    }
+
+    /// The rooms that a device's application knows of.
+    pub fn membership(&self, device: usize, slot: u8) -> Option<&Membership> {
+        self.devices[device].rooms.get(usize::from(slot))?.as_ref()
+    }
+
+    /// The last lines of the trace.
+    pub fn tail(&self) -> String {
+        self.trace.tail()
+    }
+}
+
+/// A time as the machines take it.
+pub fn at(micros: u64) -> Instant {
+    Instant::from_ticks(micros)
+}
