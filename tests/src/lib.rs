@@ -2,3 +2,8 @@
 
 pub mod hub;
 pub mod net;
+
+/// The README's examples, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
