@@ -262,9 +262,11 @@ enum State {
         deadline: Instant,
     },
     Serving(Session),
-    /// Something is to be said, then it is over.
+    /// Something is to be said, then it is over; at the deadline it is over anyway. `bye` does not
+    /// know the time, so the next time-out sets it.
     Parting {
         cause: Cause,
+        deadline: Option<Instant>,
     },
     Closed,
 }
@@ -461,12 +463,7 @@ impl<const ROOMS: usize, const OUTBOX: usize> Client<ROOMS, OUTBOX> {
 
     /// Says `Bye`; `Event::Closed` follows.
     pub fn bye(&mut self) {
-        match self.base.state {
-            State::Greeting { .. } | State::Serving(_) => {
-                self.base.state = State::Parting { cause: Cause::Done };
-            }
-            State::Offline | State::Parting { .. } | State::Closed => {}
-        }
+        self.parts().part(Cause::Done);
     }
 
     /// A connection to a hub stands. `nonce` is random and new for every attempt, also after a
@@ -535,11 +532,12 @@ impl Base {
     fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
             State::Greeting { deadline, .. } => Some(deadline),
+            State::Parting { deadline, .. } => Some(deadline.unwrap_or(self.now)),
             State::Serving(session) => {
                 let answer = session.waiting.map(|since| after(since, ANSWER));
                 earliest(session.keepalive_deadline(), answer)
             }
-            State::Offline | State::Parting { .. } | State::Closed => None,
+            State::Offline | State::Closed => None,
         }
     }
 }
@@ -673,7 +671,7 @@ impl Parts<'_> {
         self.tick(now);
         match self.base.state {
             State::Greeting { .. } | State::Serving(_) => self.close(Cause::Lost),
-            State::Parting { cause } => self.close(cause),
+            State::Parting { cause, .. } => self.close(cause),
             State::Offline | State::Closed => {}
         }
         self.base.state = State::Offline;
@@ -693,10 +691,17 @@ impl Parts<'_> {
     }
 
     fn violation(&mut self, code: Code) {
+        self.part(Cause::Violation(code));
+    }
+
+    /// The session is over but for a last word.
+    fn part(&mut self, cause: Cause) {
         match self.base.state {
             State::Greeting { .. } | State::Serving(_) => {
-                let cause = Cause::Violation(code);
-                self.base.state = State::Parting { cause };
+                self.base.state = State::Parting {
+                    cause,
+                    deadline: None,
+                };
             }
             State::Offline | State::Parting { .. } | State::Closed => {}
         }
@@ -719,7 +724,13 @@ impl Parts<'_> {
                     session.ping = true;
                 }
             }
-            State::Offline | State::Parting { .. } | State::Closed => {}
+            State::Parting { cause, deadline } => {
+                if *deadline.get_or_insert(after(now, HANDSHAKE)) <= now {
+                    let cause = *cause;
+                    self.close(cause);
+                }
+            }
+            State::Offline | State::Closed => {}
         }
     }
 
