@@ -100,6 +100,12 @@ impl Hub<'_> {
             && member.cursor.saturating_add(1) == sent.first;
         let room = member.room;
         self.spoke(at, now);
+        let log = self.storage.rooms.get(room as usize).map(|room| room.log);
+        if written < sent.len && log.is_none_or(|log| log.first() > sent.first) {
+            self.end_session(at, now, Parting::Lost);
+            self.close(at);
+            return &[];
+        }
         let (last, missing) = if written >= sent.len {
             (sent.last, 0)
         } else {
@@ -114,15 +120,8 @@ impl Hub<'_> {
             // The rest of the run is still there to be sent.
             self.queue(at);
         }
-        let Some(log) = self.storage.rooms.get(room as usize).map(|room| room.log) else {
-            return &[];
-        };
-        if missing > 0 && log.first() > last {
-            self.end_session(at, now, Parting::Lost);
-            self.close(at);
-            return &[];
-        }
-        let frame = log.frame(self.log_view(room), last).unwrap_or_default();
+        let frame = log.and_then(|log| log.frame(self.log_view(room), last));
+        let frame = frame.unwrap_or_default();
         let done = frame.len().saturating_sub(missing);
         frame.get(done..).unwrap_or_default()
     }
