@@ -96,8 +96,10 @@ impl Hub<'_> {
         }
         // The member may have left since, or have been seated elsewhere: then only the bytes of the
         // frame that was begun are still its business.
-        let is_current = member.presence == Presence::Here { conn: at }
-            && member.cursor.saturating_add(1) == sent.first;
+        let is_current = member.presence == Presence::Here { conn: at };
+        if is_current && member.cursor.saturating_add(1) != sent.first {
+            return &[];
+        }
         let room = member.room;
         self.spoke(at, now);
         let log = self.storage.rooms.get(room as usize).map(|room| room.log);
