@@ -198,6 +198,12 @@ impl StoreModel {
 
     /// The hub tells a device its `up_seq` and the rejects before it (S1, S7, S9).
     pub fn tell_up_seq(&mut self, device: u8, name: &str, up_seq: u32, rejects: u32) -> Check {
+        let bound = |seq, counter| {
+            let id = PostId { device, counter };
+            (device, name.to_owned(), seq, id)
+        };
+        let mut own = self.offered.range(bound(0, 0)..=bound(u32::MAX, u32::MAX));
+        let newest = own.next_back().map_or(0, |(_, _, seq, _)| *seq);
         let room = self.rooms.entry(name.to_owned()).or_default();
         let verdicts = room.verdicts.entry(device).or_default();
         must!(
@@ -211,7 +217,8 @@ impl StoreModel {
             "S7: device {device} in {name} is told {up_seq} after {told}"
         );
         *told = up_seq;
-        for back in 0..32.min(up_seq) {
+        // A device that has sent its newest post knows the verdicts of those 32 before it.
+        for back in 0..32.min(up_seq).min((up_seq + 32).saturating_sub(newest)) {
             let is_kept = verdicts[(up_seq - back) as usize - 1];
             must!(
                 is_kept == (rejects >> back & 1 == 0),

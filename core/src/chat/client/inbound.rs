@@ -162,6 +162,10 @@ impl Parts<'_> {
         if slot.cursor == Join::LATEST || lost_entries {
             slot.cursor = joined.start;
         }
+        if joined.head.saturating_sub(joined.start) <= u64::from(slot.history) {
+            // Nothing is cut off, and nothing shall be when the room has grown.
+            slot.history = u32::MAX;
+        }
         slot.credited = slot.cursor;
         slot.is_foreign = false;
         slot.is_changed = false;

@@ -263,7 +263,7 @@ enum State {
         deadline: Instant,
     },
     Serving(Session),
-    /// Something is to be said, then it is over.
+    /// Something is to be said, then it is over; at the deadline it is over anyway.
     Parting {
         cause: Cause,
         deadline: Instant,
@@ -463,12 +463,7 @@ impl<const ROOMS: usize, const OUTBOX: usize> Client<ROOMS, OUTBOX> {
 
     /// Says `Bye`; `Event::Closed` follows.
     pub fn bye(&mut self) {
-        match self.base.state {
-            State::Greeting { .. } | State::Serving(_) => {
-                self.base.part(Cause::Done);
-            }
-            State::Offline | State::Parting { .. } | State::Closed => {}
-        }
+        self.base.part(Cause::Done);
     }
 
     /// A connection to a hub stands. `nonce` is random and new for every attempt, also after a
@@ -546,11 +541,17 @@ impl Base {
     }
 
     /// Something is to be said, then the session is over; at the deadline it is over anyway.
+    /// The session is over but for a last word.
     fn part(&mut self, cause: Cause) {
-        self.state = State::Parting {
-            cause,
-            deadline: after(self.now, HANDSHAKE),
-        };
+        match self.state {
+            State::Greeting { .. } | State::Serving(_) => {
+                self.state = State::Parting {
+                    cause,
+                    deadline: after(self.now, HANDSHAKE),
+                };
+            }
+            State::Offline | State::Parting { .. } | State::Closed => {}
+        }
     }
 }
 
@@ -704,12 +705,7 @@ impl Parts<'_> {
     }
 
     fn violation(&mut self, code: Code) {
-        match self.base.state {
-            State::Greeting { .. } | State::Serving(_) => {
-                self.base.part(Cause::Violation(code));
-            }
-            State::Offline | State::Parting { .. } | State::Closed => {}
-        }
+        self.base.part(Cause::Violation(code));
     }
 
     fn handle_timeout(&mut self, now: Instant) {

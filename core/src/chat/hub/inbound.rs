@@ -203,8 +203,8 @@ impl Hub<'_> {
         }
     }
 
-    /// The peer said its last word: nothing is left to say.
-    fn close(&mut self, at: u32) {
+    /// The peer said its last word, or cannot be told any: nothing is left to say.
+    pub(super) fn close(&mut self, at: u32) {
         if let Some(conn) = self.storage.conns.get_mut(at as usize) {
             conn.phase = Phase::Closed;
             self.queue(at);

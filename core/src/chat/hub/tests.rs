@@ -104,3 +104,48 @@ fn one_that_comes_back_does_not_make_the_hub_forget_who_else_is_gone() {
         assert!(matches!(sent, Transmit::Entries(_)), "{sent:?}");
     });
 }
+
+#[test]
+fn what_an_old_connection_reports_late_moves_no_cursor_of_a_new_one() {
+    with_hub(|hub| {
+        let author = member(hub, at(0), 1, 0);
+        let old = member(hub, at(0), 2, 0);
+        (1..=3).for_each(|seq| post(hub, author, seq));
+        drain(hub, at(0), old);
+        let mut out = [0; 256];
+        let Transmit::Entries(entries) = hub.poll_transmit(at(0), old, &mut out) else {
+            panic!("entries are there");
+        };
+        let (whole, sent) = ([entries.head, entries.tail].concat(), entries.sent);
+        // The device comes back before the old connection's write is reported.
+        let new = member(hub, at(0), 2, 0);
+        let rest = hub.handle_sent(at(0), old, sent, 10);
+        assert_eq!(
+            rest,
+            &whole[10..whole.len() / 3],
+            "the frame that was begun is finished"
+        );
+        let Transmit::Entries(entries) = hub.poll_transmit(at(0), new, &mut out) else {
+            panic!("entries are there");
+        };
+        assert_eq!([entries.head, entries.tail].concat(), whole);
+    });
+}
+
+#[test]
+fn a_frame_that_was_begun_and_then_evicted_closes_its_connection() {
+    with_hub(|hub| {
+        let author = member(hub, at(0), 1, 0);
+        let reader = member(hub, at(0), 2, 0);
+        post(hub, author, 1);
+        drain(hub, at(0), reader);
+        let mut out = [0; 256];
+        let Transmit::Entries(entries) = hub.poll_transmit(at(0), reader, &mut out) else {
+            panic!("entries are there");
+        };
+        let sent = entries.sent;
+        (2..=40).for_each(|seq| post(hub, author, seq));
+        assert!(hub.handle_sent(at(0), reader, sent, 10).is_empty());
+        assert_eq!(hub.poll_transmit(at(0), reader, &mut out), Transmit::Close);
+    });
+}

@@ -1,8 +1,8 @@
 //! What the hub says to a connection: messages that are owed, then runs of the log.
 
 use super::links::NONE;
-use super::slots::{LastWord, Owed, Phase};
-use super::{ConnId, Hub};
+use super::slots::{LastWord, Owed, Phase, Presence};
+use super::{ConnId, Hub, Parting};
 use crate::chat::log::{FRAME_HEADER, Run};
 use crate::time::Instant;
 use crate::wire::{
@@ -81,7 +81,8 @@ impl Hub<'_> {
     ///
     /// Gives back what is missing of the last frame that was begun: the caller keeps these bytes
     /// and writes them before anything else. Entries of which nothing was written are offered
-    /// again.
+    /// again. To be called right after the write: should an append in between have taken the entry
+    /// that was begun out of the log, the connection is closed.
     pub fn handle_sent(&mut self, now: Instant, id: ConnId, sent: Sent, written: usize) -> &[u8] {
         let Some(at) = self.conn_at(id) else {
             return &[];
@@ -90,29 +91,37 @@ impl Hub<'_> {
         let Some(member) = self.storage.members.get(sent.member as usize) else {
             return &[];
         };
-        if written == 0 || member.cursor.saturating_add(1) != sent.first {
+        if written == 0 {
             return &[];
         }
+        // The member may have left since, or have been seated elsewhere: then only the bytes of the
+        // frame that was begun are still its business.
+        let is_current = member.presence == Presence::Here { conn: at }
+            && member.cursor.saturating_add(1) == sent.first;
         let room = member.room;
         self.spoke(at, now);
+        let log = self.storage.rooms.get(room as usize).map(|room| room.log);
+        if written < sent.len && log.is_none_or(|log| log.first() > sent.first) {
+            self.end_session(at, now, Parting::Lost);
+            self.close(at);
+            return &[];
+        }
         let (last, missing) = if written >= sent.len {
             (sent.last, 0)
         } else {
             self.last_begun(room, sent, written)
         };
-        let count = last.saturating_sub(sent.first).saturating_add(1);
-        self.counters.delivered = self.counters.delivered.saturating_add(count);
-        if let Some(member) = self.storage.members.get_mut(sent.member as usize) {
+        if is_current && let Some(member) = self.storage.members.get_mut(sent.member as usize) {
             member.cursor = last;
+            let count = last.saturating_sub(sent.first).saturating_add(1);
+            self.counters.delivered = self.counters.delivered.saturating_add(count);
         }
         if written < sent.len {
             // The rest of the run is still there to be sent.
             self.queue(at);
         }
-        let Some(log) = self.storage.rooms.get(room as usize).map(|room| room.log) else {
-            return &[];
-        };
-        let frame = log.frame(self.log_view(room), last).unwrap_or_default();
+        let frame = log.and_then(|log| log.frame(self.log_view(room), last));
+        let frame = frame.unwrap_or_default();
         let done = frame.len().saturating_sub(missing);
         frame.get(done..).unwrap_or_default()
     }
@@ -259,10 +268,8 @@ impl Hub<'_> {
             let len = wire::binary::encode(&Message::Gap(gap), out).ok()?;
             self.counters.gaps = self.counters.gaps.saturating_add(1);
             let member = self.storage.members.get_mut(at as usize)?;
-            // A gap takes no credit (rule D-GAP-2).
-            let length = gap.to.saturating_sub(member.cursor);
-            member.limit = member.limit.saturating_add(length);
             member.cursor = gap.to;
+            member.handed = member.handed.max(gap.to);
             return Some(len);
         }
         if owed.has(Owed::NOTICE)
@@ -320,16 +327,12 @@ impl Hub<'_> {
     }
 
     /// The longest frame, header included, that a member's device takes.
-    fn frame_limit(&self, presence: super::slots::Presence) -> usize {
+    fn frame_limit(&self, presence: Presence) -> usize {
         match presence {
-            super::slots::Presence::Here { conn } => {
-                self.storage.conns.get(conn as usize).map_or(0, |conn| {
-                    (conn.max_frame as usize).saturating_add(FRAME_HEADER)
-                })
-            }
-            super::slots::Presence::Free
-            | super::slots::Presence::Lingering { .. }
-            | super::slots::Presence::Away { .. } => usize::MAX,
+            Presence::Here { conn } => self.storage.conns.get(conn as usize).map_or(0, |conn| {
+                (conn.max_frame as usize).saturating_add(FRAME_HEADER)
+            }),
+            Presence::Free | Presence::Lingering { .. } | Presence::Away { .. } => usize::MAX,
         }
     }
 
@@ -356,7 +359,7 @@ impl Hub<'_> {
     fn sendable(&self, at: u32) -> Option<u64> {
         let member = self.storage.members.get(at as usize)?;
         let head = self.storage.rooms.get(member.room as usize)?.log.head();
-        let last = head.min(member.limit);
+        let last = head.min(member.handed.saturating_add(u64::from(member.window)));
         (last > member.cursor && !member.owed.has(Owed::JOINED)).then_some(last)
     }
 
