@@ -1,7 +1,7 @@
 //! A hub in a thread, and peers over plain sockets that speak to it frame by frame.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown as Half, TcpStream, UdpSocket};
+use std::net::{Shutdown as Half, SocketAddr, TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use halloo_core::wire::{
 };
 use halloo_std::hub::{HubConfig, HubError, HubStats, Server, Shutdown, Summary};
 use halloo_std::url::{Endpoint, Transport};
+use socket2::{Domain, Socket, Type};
 
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -103,6 +104,23 @@ impl RunningHub {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
         stream
+    }
+
+    /// A member whose socket holds little that it has not read.
+    #[must_use]
+    pub fn narrow_member(&self, device: u8, room: &str) -> Peer<TcpStream> {
+        let (host, port) = self.address(0);
+        let address: SocketAddr = format!("{host}:{port}").parse().unwrap();
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        // Before it connects, so that the window never grows.
+        socket.set_recv_buffer_size(4096).unwrap();
+        socket.connect(&address.into()).unwrap();
+        let stream = TcpStream::from(socket);
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut peer = Peer::new(stream);
+        peer.hello(device);
+        peer.join(0, room, &format!("dev{device}"), Join::LATEST);
+        peer
     }
 
     /// A UDP socket whose peer is the endpoint of that number.

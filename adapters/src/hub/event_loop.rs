@@ -9,13 +9,12 @@ use std::time;
 
 use halloo_core::chat::Hub;
 use halloo_core::time::{Duration, Instant, after, earliest, millis, since};
-use halloo_core::wire::ByeReason;
 use mio::event::Event;
 use mio::{Events, Poll, Token};
 use slab::Slab;
 
 use super::accept::Acceptor;
-use super::connection::{Connection, Flow, Reading, Role, Stage, Stream};
+use super::connection::{Connection, Flow, Reading, Role, Stage};
 use super::desk::{Desk, fugit};
 use super::listeners::{Bound, Datagrams};
 use super::memory::PER_CONNECTION;
@@ -31,29 +30,29 @@ const PUBLISH: Duration = millis(50);
 const NOBODY: usize = usize::MAX;
 
 pub(super) struct EventLoop<'s> {
-    poll: Poll,
-    desk: Desk<'s>,
-    acceptor: Acceptor,
+    pub(super) poll: Poll,
+    pub(super) desk: Desk<'s>,
+    pub(super) acceptor: Acceptor,
     datagrams: Vec<Datagrams>,
-    conns: Slab<Connection>,
+    pub(super) conns: Slab<Connection>,
     /// The connection at each of the chat machine's places.
-    by_place: Vec<usize>,
+    pub(super) by_place: Vec<usize>,
     /// Whose input, and whose output, is to be looked at.
     inputs: VecDeque<usize>,
     outputs: VecDeque<usize>,
     /// The token of the first datagram socket, and of the first connection.
     first_datagrams: usize,
-    first_conn: usize,
+    pub(super) first_conn: usize,
     clock: time::Instant,
     /// When deadlines are looked at next, if there are any, and how often that is.
-    sweep_at: Option<Instant>,
-    sweep_every: Duration,
+    pub(super) sweep_at: Option<Instant>,
+    pub(super) sweep_every: Duration,
     /// Since when the hub stops, and how long it may take.
-    stopping: Option<Instant>,
-    stop_timeout: Duration,
-    cut_off: usize,
+    pub(super) stopping: Option<Instant>,
+    pub(super) stop_timeout: Duration,
+    pub(super) cut_off: usize,
     handle: HubStats,
-    stats: Stats,
+    pub(super) stats: Stats,
     published: Instant,
     is_published: bool,
 }
@@ -223,46 +222,6 @@ impl<'s> EventLoop<'s> {
         }
     }
 
-    fn accept(&mut self) {
-        if self.stopping.is_some() {
-            return;
-        }
-        self.acceptor.start_turn();
-        while let Some((listener, stream)) = self.acceptor.accept(self.desk.now, self.conns.len()) {
-            self.stats.accepted += 1;
-            if let Err(error) = self.open(listener, stream) {
-                tracing::warn!(%error, "a connection was accepted and could not be served");
-            }
-        }
-    }
-
-    fn open(&mut self, listener: usize, mut stream: Stream) -> io::Result<()> {
-        let slot = self.conns.vacant_entry();
-        let key = slot.key();
-        let token = Token(self.first_conn + key);
-        stream.register(self.poll.registry(), token)?;
-        let role = if self.acceptor.mode(listener).is_some() {
-            Role::Echo { listener }
-        } else {
-            let id = self.desk.hub.connect(self.desk.now);
-            let id = id.map_err(io::Error::other)?;
-            if let Some(place) = self.by_place.get_mut(id.index()) {
-                *place = key;
-            }
-            Role::Chat(id)
-        };
-        let mut conn = Connection::new(stream, role);
-        if let Role::Echo { .. } = role {
-            conn.read_due = Some(after(self.desk.now, self.desk.echo_idle));
-            self.sweep_at
-                .get_or_insert(after(self.desk.now, self.sweep_every));
-        }
-        slot.insert(conn);
-        tracing::debug!(key, listener = %self.acceptor.endpoint(listener), "connection opened");
-        self.stats.connections_most = self.stats.connections_most.max(self.conns.len());
-        Ok(())
-    }
-
     fn serve_input(&mut self, key: usize) {
         let Some(conn) = self.conns.get_mut(key) else {
             return;
@@ -332,103 +291,6 @@ impl<'s> EventLoop<'s> {
             self.sweep_at
                 .get_or_insert(after(self.desk.now, self.sweep_every));
         }
-    }
-
-    /// Looks at the deadlines of all connections.
-    fn sweep(&mut self) {
-        let now = self.desk.now;
-        let mut waits = false;
-        for key in 0..self.conns.capacity() {
-            let Some(conn) = self.conns.get_mut(key) else {
-                continue;
-            };
-            let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-            if due(conn.write_due) {
-                self.cut(key, "took nothing for too long");
-                continue;
-            }
-            if due(conn.read_due) {
-                match conn.role {
-                    Role::Chat(id) => chat::frame_timed_out(&mut self.desk, conn, id),
-                    Role::Echo { .. } => {
-                        self.close(key, "silent for too long");
-                        continue;
-                    }
-                }
-            }
-            waits |= conn.read_due.is_some() || conn.write_due.is_some();
-        }
-        self.sweep_at = waits.then(|| after(now, self.sweep_every));
-    }
-
-    /// Says `Bye` to everybody.
-    fn stop(&mut self) {
-        self.stopping = Some(self.desk.now);
-        self.desk.hub.shut_down(self.desk.now, ByeReason::Shutdown);
-        for key in 0..self.conns.capacity() {
-            let Some(conn) = self.conns.get_mut(key) else {
-                continue;
-            };
-            match conn.role {
-                Role::Echo { .. } if conn.has_pending() => conn.stage = Stage::Finishing,
-                Role::Echo { .. } => self.close_last(key),
-                Role::Chat(_) if conn.stage == Stage::Draining => self.close_last(key),
-                Role::Chat(_) => {}
-            }
-        }
-    }
-
-    fn is_done(&mut self) -> bool {
-        let Some(since_when) = self.stopping else {
-            return false;
-        };
-        if since(self.desk.now, since_when) >= self.stop_timeout {
-            for key in 0..self.conns.capacity() {
-                if self.conns.contains(key) {
-                    self.cut(key, "the hub stops");
-                }
-            }
-        }
-        self.conns.is_empty()
-    }
-
-    /// Closes a connection that was told everything, without a wait for its peer.
-    fn close_last(&mut self, key: usize) {
-        if let Some(conn) = self.conns.get_mut(key) {
-            // What lies there unread would make the close a reset. The outcome changes nothing.
-            let _ = conn.drain(&mut self.desk.room);
-        }
-        self.close(key, "the hub stops");
-    }
-
-    /// Closes a connection that is owed more.
-    fn cut(&mut self, key: usize, why: &'static str) {
-        if self
-            .conns
-            .get(key)
-            .is_some_and(|c| c.stage != Stage::Draining)
-        {
-            self.cut_off += 1;
-        }
-        self.close(key, why);
-    }
-
-    fn fail(&mut self, key: usize, error: &io::Error) {
-        tracing::debug!(key, %error, "connection lost");
-        self.close(key, "lost");
-    }
-
-    fn close(&mut self, key: usize, why: &'static str) {
-        let Some(mut conn) = self.conns.try_remove(key) else {
-            return;
-        };
-        conn.release(&mut self.desk.buffers);
-        // Closing the descriptor does the same a moment later.
-        let _ = conn.stream.deregister(self.poll.registry());
-        if let Role::Chat(id) = conn.role {
-            self.desk.hub.handle_disconnected(self.desk.now, id);
-        }
-        tracing::debug!(key, why, "connection closed");
     }
 
     fn queue_input(&mut self, key: usize) {

@@ -26,6 +26,7 @@ mod connection;
 mod desk;
 mod echo;
 mod event_loop;
+mod lifecycle;
 mod listeners;
 mod memory;
 mod shutdown;
@@ -223,6 +224,12 @@ impl Server {
         let machine = self.config.machine()?;
         let hub = Hub::new(machine, slots.lend());
         shutdown.attach(&self.waker);
+        if shutdown.is_triggered() {
+            // It was before this hub could be woken by it.
+            self.waker
+                .wake()
+                .map_err(HubError::system("wake the hub"))?;
+        }
         let done = EventLoop::new(self.poll, self.bound, hub, &self.config, self.stats, fixed)
             .and_then(|event_loop| event_loop.run(shutdown));
         shutdown.detach(&self.waker);
