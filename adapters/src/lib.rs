@@ -5,5 +5,6 @@
 #![deny(missing_docs)]
 
 pub mod client;
+pub mod hub;
 pub mod socket;
 pub mod url;

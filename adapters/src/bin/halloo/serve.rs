@@ -104,6 +104,9 @@ fn allow_files(connections: usize) {
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         tracing::warn!(%error, "the limit of open files could not be raised");
     } else if most < wanted {
-        tracing::warn!(most, "fewer files may be open than connections were asked for");
+        tracing::warn!(
+            most,
+            "fewer files may be open than connections were asked for"
+        );
     }
 }

@@ -30,9 +30,8 @@ struct Editor {
 pub(super) fn editor() -> Result<(Input, Screen), Failure> {
     let before = tcgetattr(io::stdin()).ok();
     let config = Config::builder().auto_add_history(true).build();
-    let failed = |e: &dyn std::fmt::Display| {
-        Failure::Job(format!("the terminal cannot be used: {e}"))
-    };
+    let failed =
+        |e: &dyn std::fmt::Display| Failure::Job(format!("the terminal cannot be used: {e}"));
     let mut editor = DefaultEditor::with_config(config).map_err(|e| failed(&e))?;
     let printer = editor.create_external_printer().map_err(|e| failed(&e))?;
     let (lines, typed) = io::pipe().map_err(|e| failed(&e))?;

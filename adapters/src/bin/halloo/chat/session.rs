@@ -259,7 +259,8 @@ impl<'a> Session<'a> {
     /// A line is not posted.
     fn refuse(&mut self, why: &str) -> Result<(), Failure> {
         self.unposted += 1;
-        self.screen.remark(&format!("the line is not posted: {why}"))
+        self.screen
+            .remark(&format!("the line is not posted: {why}"))
     }
 
     fn show_news(&mut self) -> Result<(), Failure> {
