@@ -105,6 +105,7 @@ impl Device {
 
     /// Moves what can be moved without a wait, until something happened.
     pub(super) fn turn(&mut self) -> Result<Option<Happening>, ClientError> {
+        self.is_asked = false;
         loop {
             let told = match &mut self.line.state {
                 State::Over(ended) => return Err(ClientError::Ended(ended.clone())),
@@ -346,10 +347,11 @@ impl Device {
             line.failures = line.failures.saturating_add(1);
         }
         let retry_in = if !cause.is_final() && self.settings.reconnect.allows(line.failures) {
-            let wait = line
-                .backoff
-                .next_wait(getrandom::u32()?, self.client.retry_after());
-            Some(Duration::from_micros(wait.as_ticks()))
+            let jittered = line.backoff.next_wait(getrandom::u32()?, time::secs(0));
+            let asked = self.client.retry_after();
+            let jittered = Duration::from_micros(jittered.as_ticks());
+            let wait = jittered.min(self.settings.longest_wait);
+            Some(wait + Duration::from_micros(asked.as_ticks()))
         } else {
             None
         };

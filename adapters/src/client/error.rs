@@ -30,10 +30,11 @@ pub enum ClientError {
         source: NameError,
     },
     /// Caller: the room was not joined, and cannot be.
-    #[error("{source}")]
+    #[error("the room {room:?} cannot be joined: {}", because(source))]
     Join {
+        /// The room.
+        room: String,
         /// Why.
-        #[from]
         source: JoinError,
     },
     /// Caller: the post was not taken.
@@ -64,6 +65,14 @@ pub enum ClientError {
     /// Resource: the system gives no random numbers.
     #[error("the system gives no random numbers: {0}")]
     Random(#[from] getrandom::Error),
+}
+
+/// The cause of a refused name says more than that it was refused.
+fn because(error: &JoinError) -> String {
+    match error {
+        JoinError::Name(cause) => cause.to_string(),
+        other => other.to_string(),
+    }
 }
 
 /// Why a connection ended, or was never there.

@@ -90,6 +90,8 @@ pub struct Device {
     tracks: VecDeque<Track>,
     next_post: u64,
     queue: VecDeque<Happening>,
+    /// The application asked for something that no turn has looked at yet.
+    is_asked: bool,
 }
 
 impl Device {
@@ -150,6 +152,7 @@ impl Device {
             tracks: VecDeque::new(),
             next_post: 0,
             queue: VecDeque::new(),
+            is_asked: false,
         })
     }
 
@@ -176,8 +179,13 @@ impl Device {
     /// Becomes a member of a room, now or as soon as there is a session, and again after each
     /// reconnect. [`Happening::Joined`] or [`Happening::Refused`] follows.
     pub fn join(&mut self, room: &str, from: From) -> Result<(), ClientError> {
-        let slot = self.client.join(room, from)?;
+        let joined = self.client.join(room, from);
+        let slot = joined.map_err(|source| ClientError::Join {
+            room: room.into(),
+            source,
+        })?;
         self.rooms.set(slot, room);
+        self.is_asked = true;
         Ok(())
     }
 
@@ -217,6 +225,7 @@ impl Device {
     pub fn leave(&mut self, room: &str) {
         if let Some(slot) = self.slot(room) {
             self.client.leave(slot);
+            self.is_asked = true;
         }
     }
 
@@ -232,6 +241,7 @@ impl Device {
             return Err(PostError::TooLarge);
         }
         let seq = self.client.post(slot, body)?;
+        self.is_asked = true;
         let id = PostId(self.next_post);
         self.next_post += 1;
         self.tracks.push_back(Track { slot, seq, id });
@@ -275,12 +285,14 @@ impl Device {
     pub fn who(&mut self, room: &str, skip: u16) {
         if let Some(slot) = self.slot(room) {
             self.client.who(slot, skip);
+            self.is_asked = true;
         }
     }
 
     /// Sends up to 32 bytes to the hub and back. Best effort; [`Happening::Echo`] follows.
     pub fn echo(&mut self, token: u32, bytes: &[u8]) {
         self.client.echo(token, bytes);
+        self.is_asked = true;
     }
 
     /// What happens next; `None` when nothing did for `timeout`. A zero `timeout` only looks.
@@ -323,7 +335,7 @@ impl Device {
     /// the descriptor matters.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
-        if !self.queue.is_empty() {
+        if self.is_asked || !self.queue.is_empty() {
             return Some(Duration::ZERO);
         }
         self.deadline()

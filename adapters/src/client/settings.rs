@@ -38,6 +38,9 @@ pub struct Settings {
     pub handshake_timeout: Duration,
     /// What to do when the connection is lost. Default: [`Reconnect::Always`].
     pub reconnect: Reconnect,
+    /// The longest wait between two attempts, beside what the hub asks for. Default: 60 s. The wait
+    /// is random below a limit that starts at 0.5 s and doubles with each attempt up to this one.
+    pub longest_wait: Duration,
     /// The options of the socket, under what the URL says.
     pub socket: Options,
 }
@@ -49,7 +52,7 @@ pub enum Reconnect {
     Never,
     /// Try again until so many attempts in a row have failed.
     AtMost(u32),
-    /// Try again for ever, at most a minute apart unless the hub asks for longer.
+    /// Try again for ever.
     Always,
 }
 
@@ -66,6 +69,7 @@ impl Settings {
             connect_timeout: Duration::from_secs(10),
             handshake_timeout: Duration::from_secs(10),
             reconnect: Reconnect::Always,
+            longest_wait: Duration::from_secs(60),
             socket: Options::default(),
         }
     }

@@ -16,7 +16,8 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  all went well
   1  the job failed: a post was not acknowledged, an echo was lost or wrong
-  2  it could not start: bad arguments, a name without address, a port in use, a path that is no socket
+  2  it could not start: bad arguments, a name without address,
+     a port in use, a path that is no socket
   3  the connection was refused, timed out or was lost for good";
 
 /// Messages for small devices: a hub, a chat, and an echo probe.

@@ -15,7 +15,7 @@ use input::Input;
 use screen::Screen;
 use session::Session;
 
-/// Chat in a room: type a line to post it, and see what the others post.
+/// Chat in a room: type a line to post it, and see what the others post
 ///
 /// Your own posts are shown once the hub has them. A lost connection is made again, and nothing
 /// that was acknowledged is lost or doubled. At a terminal, /help lists the commands.

@@ -91,10 +91,12 @@ impl<'a> Session<'a> {
         match (unacknowledged, self.unposted) {
             (0, 0) => Ok(()),
             (0, refused) => Err(Failure::Job(format!(
-                "{refused} lines were not posted: see above why"
+                "{} not posted: see above why",
+                count(refused, "line was", "lines were")
             ))),
             (open, _) => Err(Failure::Job(format!(
-                "{open} posts were not acknowledged in time: check the hub, or allow more by --timeout"
+                "{} not acknowledged in time: check the hub, or allow more by --timeout",
+                count(open, "post was", "posts were")
             ))),
         }
     }
@@ -216,14 +218,14 @@ impl<'a> Session<'a> {
             Ok(()) => self.room = Some(room.into()),
             Err(ClientError::Join {
                 source: JoinError::Again,
+                ..
             }) => {
                 self.room = Some(room.into());
                 self.screen.remark(&format!("posting in {room}"))?;
             }
-            Err(ClientError::Join {
-                source: JoinError::Name(source),
-            }) => self.screen.remark(&source.to_string())?,
-            Err(error) => self.screen.remark(&error.to_string())?,
+            Err(error) => self
+                .screen
+                .remark(&harmless(error.to_string().as_bytes()))?,
         }
         Ok(())
     }
@@ -277,7 +279,8 @@ impl<'a> Session<'a> {
     fn lost(&self, error: ClientError) -> Failure {
         match (Failure::from(error), self.open.len()) {
             (Failure::Connection(text), open @ 1..) => {
-                Failure::Connection(format!("{text} ({open} posts were not acknowledged)"))
+                let open = count(open, "post was", "posts were");
+                Failure::Connection(format!("{text} ({open} not acknowledged)"))
             }
             (failure, _) => failure,
         }
@@ -357,7 +360,9 @@ impl<'a> Session<'a> {
                 reason,
             } => {
                 let missing = to.saturating_sub(from).saturating_add(1);
-                let text = format!("{missing} posts of {room} are missing here: {reason}");
+                let missing = usize::try_from(missing).unwrap_or(usize::MAX);
+                let missing = count(missing, "post", "posts");
+                let text = format!("{missing} of {room} missing here: {reason}");
                 self.screen.remark(&text)
             }
             Happening::StoreChanged { room } => {
@@ -370,7 +375,7 @@ impl<'a> Session<'a> {
             } => {
                 let open = match self.open.len() {
                     0 => String::new(),
-                    open => format!(", {open} posts wait"),
+                    open => format!(", {} for it", count(open, "post waits", "posts wait")),
                 };
                 let text = format!("connection lost, connecting again{open}: {cause}");
                 self.screen.remark(&harmless(text.as_bytes()))
@@ -431,6 +436,10 @@ impl<'a> Session<'a> {
         }
         Ok(())
     }
+}
+
+fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 fn said(room: &str, from: &str, body: &[u8]) -> String {
