@@ -24,6 +24,7 @@
 //! ```
 
 mod address;
+mod connecting;
 mod error;
 mod io;
 mod options;
@@ -39,6 +40,7 @@ use std::time::Duration;
 use socket2::SockRef;
 
 pub use address::{Address, resolve};
+pub use connecting::TcpConnect;
 pub use error::SocketError;
 pub use options::{Keepalive, Options};
 pub use poll::{Interest, Readiness};

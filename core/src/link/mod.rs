@@ -117,6 +117,8 @@ pub struct Link<F, const RX: usize, const TX: usize> {
     /// The framed bytes of `tx` that are not written yet.
     start: usize,
     end: usize,
+    /// The last poll stopped at its bound, not for want of work.
+    is_cut_short: bool,
     framing: F,
 }
 
@@ -130,6 +132,7 @@ impl<F: Framing + Clone, const RX: usize, const TX: usize> Link<F, RX, TX> {
             tx: [0; TX],
             start: 0,
             end: 0,
+            is_cut_short: false,
             framing,
         }
     }
@@ -160,12 +163,19 @@ impl<F: Framing + Clone, const RX: usize, const TX: usize> Link<F, RX, TX> {
         self.start < self.end
     }
 
+    /// Whether the last `poll` said `WouldBlock` only since it had done its share of work: poll again
+    /// before waiting for the pipe, since whole frames may be in the buffer already.
+    #[must_use]
+    pub const fn is_cut_short(&self) -> bool {
+        self.is_cut_short
+    }
+
     /// Moves bytes both ways as far as the pipe goes without blocking, until there is something for
     /// the application.
     ///
-    /// `WouldBlock`: nothing now; call again when the pipe is ready or at
-    /// [`Client::poll_timeout`]. Work: at most 16 reads and as many frames without news, and all
-    /// that the client has to send.
+    /// `WouldBlock`: nothing now; call again when the pipe is ready, at [`Client::poll_timeout`],
+    /// or at once if [`is_cut_short`](Self::is_cut_short). Work: at most 16 reads and as many frames
+    /// without news, and all that the client has to send.
     pub fn poll<IO, const R: usize, const O: usize>(
         &mut self,
         io: &mut IO,
@@ -198,6 +208,7 @@ impl<F: Framing + Clone, const RX: usize, const TX: usize> Link<F, RX, TX> {
     where
         IO: Read + Write + ReadReady + WriteReady,
     {
+        self.is_cut_short = false;
         for _ in 0..BATCH {
             self.send(io, client, now)?;
             if let Some(event) = client.poll_event() {
@@ -214,6 +225,7 @@ impl<F: Framing + Clone, const RX: usize, const TX: usize> Link<F, RX, TX> {
             let n = io.read(self.rx.room()).map_err(LinkError::Io)?;
             self.received(n)?;
         }
+        self.is_cut_short = true;
         Ok(Found::Nothing)
     }
 

@@ -409,6 +409,17 @@ impl<const ROOMS: usize, const OUTBOX: usize> Client<ROOMS, OUTBOX> {
         posts.filter(outbox::Post::is_waiting).count()
     }
 
+    /// The numbers of a room's posts whose verdict the application was not told, oldest first.
+    ///
+    /// A changed store numbers them anew, in the same order: ask again after
+    /// [`Event::StoreChanged`]. Work: linear in the outbox.
+    pub fn unsettled(&self, slot: SlotId) -> impl Iterator<Item = u32> + '_ {
+        let posts = self.base.outbox.posts(&self.arena);
+        posts
+            .filter(move |post| post.slot == slot && post.fate != Fate::Told)
+            .map(|post| post.seq)
+    }
+
     /// How many messages were passed over: unknown ones, late ones, and those for rooms left.
     #[must_use]
     pub const fn skipped(&self) -> u32 {

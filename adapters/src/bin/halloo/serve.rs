@@ -1,0 +1,112 @@
+//! `halloo serve`: a hub until it is told to stop.
+
+use std::time::Instant;
+
+use halloo_std::hub::{HubConfig, Server, Summary, signals};
+use halloo_std::url::{Endpoint, UrlError};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use super::failure::Failure;
+use super::{EXIT_CODES, output};
+
+/// Files that a hub needs beside its connections.
+const SPARE_FILES: u64 = 64;
+
+/// Serve rooms and echo until SIGINT or SIGTERM.
+///
+/// Prints one line for each listener, with the address that it really has, once all are ready.
+///
+/// Example: halloo serve --listen chat+tcp://0.0.0.0:7007 --listen echo+udp://127.0.0.1:7
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct Args {
+    /// Where to listen, and what to speak there: chat, json, echo or greet, over tcp, udp or unix.
+    /// May be given several times. Port 0 takes a free port.
+    #[arg(long, value_name = "URL", default_value = "chat+tcp://127.0.0.1:7007")]
+    listen: Vec<String>,
+    /// The most connections at the same time.
+    #[arg(long, value_name = "N", default_value_t = HubConfig::default().max_connections)]
+    max_connections: usize,
+    /// The most rooms.
+    #[arg(long, value_name = "N", default_value_t = HubConfig::default().rooms)]
+    max_rooms: usize,
+    /// The most pairs of device and room that are remembered.
+    #[arg(long, value_name = "N", default_value_t = HubConfig::default().members)]
+    max_members: usize,
+    /// The largest body of a post, in bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = HubConfig::default().max_body)]
+    max_body: u16,
+    /// How many bytes of posts each room keeps.
+    #[arg(long, value_name = "BYTES", default_value_t = HubConfig::default().log_bytes)]
+    room_bytes: usize,
+    /// How many posts each room keeps; rounded to a power of two.
+    #[arg(long, value_name = "N", default_value_t = HubConfig::default().log_entries)]
+    room_posts: usize,
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let endpoints: Result<Vec<Endpoint>, UrlError> =
+        args.listen.iter().map(|url| url.parse()).collect();
+    let config = HubConfig {
+        max_connections: args.max_connections,
+        rooms: args.max_rooms,
+        members: args.max_members,
+        max_body: args.max_body,
+        log_bytes: args.room_bytes,
+        log_entries: args.room_posts,
+        ..HubConfig::default()
+    };
+    let endpoints = endpoints?;
+    allow_files(args.max_connections);
+    let start = Instant::now();
+    let shutdown =
+        signals().map_err(|e| Failure::Start(format!("signals cannot be waited for: {e}")))?;
+    let server = Server::bind(&endpoints, config)?;
+    for endpoint in server.endpoints() {
+        match output::say(&format!("listening on {endpoint}")) {
+            // A hub serves on, whether or not somebody reads what it printed.
+            Ok(()) | Err(Failure::NoReader) => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    let summary = server.run(&shutdown)?;
+    output::complain(&describe(&summary, start));
+    Ok(())
+}
+
+fn describe(summary: &Summary, start: Instant) -> String {
+    let stats = &summary.stats;
+    format!(
+        "stopped after {} s: {} connections, {} posts kept, {} entries delivered, {} echoes, {} cut off",
+        start.elapsed().as_secs(),
+        stats.accepted,
+        stats.chat.posts,
+        stats.chat.delivered,
+        stats.echoed,
+        summary.cut_off,
+    )
+}
+
+/// Raises the limit of open files as far as this user may and the connections need.
+fn allow_files(connections: usize) {
+    let wanted = u64::try_from(connections)
+        .unwrap_or(u64::MAX)
+        .saturating_add(SPARE_FILES);
+    let limit = getrlimit(Resource::Nofile);
+    let most = limit.maximum.unwrap_or(u64::MAX);
+    if limit.current.is_none_or(|now| now >= wanted) {
+        return;
+    }
+    let raised = Rlimit {
+        current: Some(wanted.min(most)),
+        maximum: limit.maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the limit of open files could not be raised");
+    } else if most < wanted {
+        tracing::warn!(
+            most,
+            "fewer files may be open than connections were asked for"
+        );
+    }
+}
