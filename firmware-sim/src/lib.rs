@@ -1,1 +1,2 @@
-//! firmware-sim
+//! Fleets of devices against a hub.
+pub mod ledger;
