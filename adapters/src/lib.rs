@@ -4,5 +4,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+pub mod hub;
 pub mod socket;
+pub mod testkit;
 pub mod url;

@@ -1,1 +1,3 @@
-//! halloo-tests
+//! halloo-tests: what several of the integration tests share.
+
+pub mod hub;

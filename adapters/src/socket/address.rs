@@ -21,6 +21,8 @@ pub enum Address<'a> {
     Host(&'a str, u16),
     /// An address that needs no lookup.
     Known(SocketAddr),
+    /// Several of them, to be tried in this order.
+    AnyOf(&'a [SocketAddr]),
 }
 
 impl Address<'_> {
@@ -30,6 +32,11 @@ impl Address<'_> {
     pub fn resolve(&self) -> Result<Vec<SocketAddr>, SocketError> {
         match *self {
             Self::Known(address) => Ok(vec![address]),
+            Self::AnyOf([]) => Err(SocketError::Unresolved {
+                name: String::new(),
+                source: io::Error::new(io::ErrorKind::InvalidInput, "the list is empty"),
+            }),
+            Self::AnyOf(addresses) => Ok(addresses.to_vec()),
             Self::Host(host, port) => resolve(host, port),
             Self::Text(text) => match split(text) {
                 Some((host, port)) => resolve(host, port),
@@ -89,6 +96,13 @@ impl fmt::Display for Address<'_> {
             Self::Host(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
             Self::Host(host, port) => write!(f, "{host}:{port}"),
             Self::Known(address) => address.fmt(f),
+            Self::AnyOf(addresses) => {
+                for (index, address) in addresses.iter().enumerate() {
+                    let mark = if index == 0 { "" } else { ", " };
+                    write!(f, "{mark}{address}")?;
+                }
+                Ok(())
+            }
         }
     }
 }
@@ -102,6 +116,12 @@ impl<'a> From<&'a str> for Address<'a> {
 impl<'a> From<(&'a str, u16)> for Address<'a> {
     fn from((host, port): (&'a str, u16)) -> Self {
         Self::Host(host, port)
+    }
+}
+
+impl<'a> From<&'a [SocketAddr]> for Address<'a> {
+    fn from(addresses: &'a [SocketAddr]) -> Self {
+        Self::AnyOf(addresses)
     }
 }
 

@@ -95,7 +95,7 @@ impl Default for Keepalive {
 
 impl Options {
     /// What any socket takes that reads and writes.
-    pub(super) fn apply(&self, socket: &Socket) -> io::Result<()> {
+    pub(crate) fn apply(&self, socket: &Socket) -> io::Result<()> {
         self.apply_buffers(socket)?;
         if let Some(span) = self.read_timeout {
             socket.set_read_timeout(Some(at_least_a_tick(span)))?;
@@ -107,7 +107,7 @@ impl Options {
     }
 
     /// What a TCP connection takes.
-    pub(super) fn apply_tcp(&self, socket: &Socket) -> io::Result<()> {
+    pub(crate) fn apply_tcp(&self, socket: &Socket) -> io::Result<()> {
         self.apply(socket)?;
         socket.set_tcp_nodelay(self.nodelay)?;
         if let Some(times) = self.keepalive {

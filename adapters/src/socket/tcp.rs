@@ -31,10 +31,10 @@ impl TcpStream {
         let start = Instant::now();
         let mut kept = None;
         for (index, &to) in found.iter().enumerate() {
-            let share = options.connect_timeout.map(|total| {
-                let others = u32::try_from(found.len() - index).unwrap_or(u32::MAX);
-                total.saturating_sub(start.elapsed()) / others
-            });
+            let left = found.len() - index;
+            let share = options
+                .connect_timeout
+                .map(|total| share_of(total, start.elapsed(), left));
             match connect_one(to, share, options) {
                 Ok(socket) => return Ok(Self::from_std(socket.into(), &to.to_string())),
                 Err(source) => keep_better(&mut kept, SocketError::from_io(&at(name, to), source)),
@@ -190,6 +190,12 @@ pub(super) fn at(name: Address<'_>, to: SocketAddr) -> String {
     }
 }
 
+/// What one of the `left` addresses may take of `total`, so that a silent one leaves time for the
+/// others.
+fn share_of(total: Duration, spent: Duration, left: usize) -> Duration {
+    total.saturating_sub(spent) / u32::try_from(left.max(1)).unwrap_or(u32::MAX)
+}
+
 fn connect_one(
     to: SocketAddr,
     limit: Option<Duration>,
@@ -198,10 +204,65 @@ fn connect_one(
     let socket = new(to, Type::STREAM, Protocol::TCP)?;
     options.apply_tcp(&socket)?;
     socket.connect_timeout(&to.into(), limit.unwrap_or(SYSTEM_DECIDES))?;
-    // On one machine, a port that nobody listens on can be given to the very socket that connects
-    // to it, and TCP then joins it to itself.
-    if socket.local_addr()? == socket.peer_addr()? {
+    if is_joined_to_itself(&socket)? {
         return Err(io::ErrorKind::ConnectionRefused.into());
     }
     Ok(socket)
+}
+
+/// On one machine, a port that nobody listens on can be given to the very socket that connects to
+/// it, and TCP then joins the two ends of it.
+fn is_joined_to_itself(socket: &socket2::Socket) -> io::Result<bool> {
+    match socket.peer_addr() {
+        Ok(peer) => Ok(socket.local_addr()? == peer),
+        // The peer is gone already: the first read tells.
+        Err(e) if e.kind() == io::ErrorKind::NotConnected => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_that_reached_itself_is_noticed() {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let socket = new(any, Type::STREAM, Protocol::TCP).unwrap();
+        socket.bind(&any.into()).unwrap();
+        socket.connect(&socket.local_addr().unwrap()).unwrap();
+        assert!(is_joined_to_itself(&socket).unwrap());
+
+        let listener = net::TcpListener::bind(any).unwrap();
+        let socket = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        assert!(!is_joined_to_itself(&SockRef::from(&socket)).unwrap());
+    }
+
+    #[test]
+    fn a_silent_address_leaves_time_for_the_others() {
+        let secs = Duration::from_secs;
+        assert_eq!(share_of(secs(10), secs(0), 2), secs(5));
+        assert_eq!(share_of(secs(10), secs(5), 1), secs(5));
+        assert_eq!(share_of(secs(10), secs(1), 3), secs(3));
+        assert_eq!(share_of(secs(10), secs(11), 1), secs(0));
+        assert_eq!(share_of(secs(10), secs(0), 0), secs(10));
+    }
+
+    #[test]
+    fn of_several_errors_the_first_stays_unless_it_says_less() {
+        use rustix::io::Errno;
+        let kept = |errnos: &[Errno]| {
+            let mut kept = None;
+            for &errno in errnos {
+                keep_better(&mut kept, SocketError::from_io("there", errno.into()));
+            }
+            kept.map(|error| Errno::from_io_error(&error.into_source()))
+        };
+        let first_of = [Errno::CONNREFUSED, Errno::TIMEDOUT, Errno::NETUNREACH];
+        assert_eq!(kept(&first_of), Some(Some(Errno::CONNREFUSED)));
+        let vague_first = [Errno::NETUNREACH, Errno::AFNOSUPPORT, Errno::TIMEDOUT];
+        assert_eq!(kept(&vague_first), Some(Some(Errno::TIMEDOUT)));
+        let vague = [Errno::HOSTUNREACH, Errno::AFNOSUPPORT];
+        assert_eq!(kept(&vague), Some(Some(Errno::HOSTUNREACH)));
+    }
 }

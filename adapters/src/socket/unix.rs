@@ -245,8 +245,13 @@ fn connect_error(path: &Path, source: io::Error) -> SocketError {
     SocketError::from_path(path, source)
 }
 
+/// A link that leads nowhere is something, and no socket.
 fn is_socket(path: &Path) -> io::Result<bool> {
-    Ok(fs::metadata(path)?.file_type().is_socket())
+    let meta = match fs::metadata(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => fs::symlink_metadata(path)?,
+        other => other?,
+    };
+    Ok(meta.file_type().is_socket())
 }
 
 /// Which file it is, whatever its name.

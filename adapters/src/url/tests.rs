@@ -55,6 +55,7 @@ fn every_kind_of_url_is_parsed_and_shown_again() {
             Chat,
             tcp("fe80::1%eth0", 1),
         ),
+        ("chat+tcp://[fe80::1%2525]:1", Chat, tcp("fe80::1%25", 1)),
         ("chat+tcp://127.0.0.1:7?", Chat, tcp("127.0.0.1", 7)),
     ];
     for (url, protocol, transport) in cases {

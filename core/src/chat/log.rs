@@ -337,7 +337,7 @@ fn write_frame(frame: &mut [u8], offset: u64, entry: &NewEntry<'_>) -> Option<()
         body: entry.body,
     });
     let len = wire::binary::encode(&message, payload).ok()?;
-    header.copy_from_slice(&u32::try_from(len).ok()?.to_be_bytes());
+    crate::bytes::copy(header, &u32::try_from(len).ok()?.to_be_bytes());
     Some(())
 }
 

@@ -178,7 +178,7 @@ fn waiting(buf: &[u8], start: usize, end: usize) -> &[u8] {
 fn compact(buf: &mut [u8], start: &mut usize, end: &mut usize) {
     let waits = end.saturating_sub(*start);
     if *start > 0 && (waits <= *start || *end == buf.len()) {
-        buf.copy_within(*start..*end, 0);
+        crate::bytes::move_down(buf, *start, *end, 0);
         *start = 0;
         *end = waits;
     }

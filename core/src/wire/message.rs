@@ -144,7 +144,7 @@ pub struct Hello<'a> {
 }
 
 impl Hello<'_> {
-    /// In `flags`: forget what this device posted as soon as its session ends; it never comes back.
+    /// In `flags`: what this device posted may be forgotten 10 minutes after its session ended.
     pub const EPHEMERAL: u16 = 1;
 }
 

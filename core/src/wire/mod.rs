@@ -2,7 +2,7 @@
 //!
 //! Knows the layout of every message and the numbers that stand for things. Knows no state: what a
 //! message means is for [`chat`](crate::chat). A decoded message borrows the frame; a body is never
-//! copied. The specification is `core/PROTOCOL.md`.
+//! copied. The specification is [`protocol`].
 
 pub mod binary;
 mod code;
@@ -10,6 +10,8 @@ mod code;
 pub mod json;
 pub mod kind;
 mod message;
+#[doc = include_str!("../../PROTOCOL.md")]
+pub mod protocol {}
 
 pub use code::{ByeReason, Code, GapReason, NoticeKind};
 pub use message::{

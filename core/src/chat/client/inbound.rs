@@ -5,6 +5,7 @@ use super::slot::{Owed, Slot, Standing};
 use super::{Cause, Delivery, Echo, Parts, Session, SlotId, State};
 use crate::chat::seq;
 use crate::time::{Duration, Instant, millis, secs};
+use crate::trace::{debug, warning};
 use crate::wire::{Code, Entry, Gap, Join, Joined, Message, VERSION, Welcome};
 
 /// Why a post was rejected, when the hub's own word was lost with a connection.
@@ -64,6 +65,7 @@ impl Parts<'_> {
                 }
             }
         }
+        debug!("client: session {} is open", welcome.session);
         self.base.store = Some(store);
         self.base.max_body = welcome.max_body;
         self.base.window = welcome.window.max(1);
@@ -167,6 +169,12 @@ impl Parts<'_> {
         slot.is_changed = false;
         slot.standing = Standing::Joined { room: joined.room };
         let (head, members) = (joined.head, joined.members);
+        if is_changed {
+            warning!(
+                "client: the log of slot {} is another one than before",
+                joined.slot
+            );
+        }
         slot.owed = if is_changed {
             Owed::Changed { head, members }
         } else {

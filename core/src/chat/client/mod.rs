@@ -15,6 +15,7 @@ use core::fmt;
 use super::{ANSWER, HANDSHAKE, MAX_SLOTS, MAX_WINDOW, seq};
 use crate::name::{self, Name, NameError};
 use crate::time::{Duration, Instant, after, earliest, secs};
+use crate::trace::debug;
 use crate::wire::{
     ByeReason, Code, DeviceId, GapReason, Join, MAX_ECHO, Notice, PeerError, Roster,
 };
@@ -265,6 +266,7 @@ enum State {
     /// Something is to be said, then it is over.
     Parting {
         cause: Cause,
+        deadline: Instant,
     },
     Closed,
 }
@@ -462,7 +464,7 @@ impl<const ROOMS: usize, const OUTBOX: usize> Client<ROOMS, OUTBOX> {
     pub fn bye(&mut self) {
         match self.base.state {
             State::Greeting { .. } | State::Serving(_) => {
-                self.base.state = State::Parting { cause: Cause::Done };
+                self.base.part(Cause::Done);
             }
             State::Offline | State::Parting { .. } | State::Closed => {}
         }
@@ -533,13 +535,21 @@ impl<const ROOMS: usize, const OUTBOX: usize> Client<ROOMS, OUTBOX> {
 impl Base {
     fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
-            State::Greeting { deadline, .. } => Some(deadline),
+            State::Greeting { deadline, .. } | State::Parting { deadline, .. } => Some(deadline),
             State::Serving(session) => {
                 let answer = session.waiting.map(|since| after(since, ANSWER));
                 earliest(session.keepalive_deadline(), answer)
             }
-            State::Offline | State::Parting { .. } | State::Closed => None,
+            State::Offline | State::Closed => None,
         }
+    }
+
+    /// Something is to be said, then the session is over; at the deadline it is over anyway.
+    fn part(&mut self, cause: Cause) {
+        self.state = State::Parting {
+            cause,
+            deadline: after(self.now, HANDSHAKE),
+        };
     }
 }
 
@@ -672,7 +682,7 @@ impl Parts<'_> {
         self.tick(now);
         match self.base.state {
             State::Greeting { .. } | State::Serving(_) => self.close(Cause::Lost),
-            State::Parting { cause } => self.close(cause),
+            State::Parting { cause, .. } => self.close(cause),
             State::Offline | State::Closed => {}
         }
         self.base.state = State::Offline;
@@ -687,6 +697,7 @@ impl Parts<'_> {
 
     /// The session is over; the application is told.
     fn close(&mut self, cause: Cause) {
+        debug!("client: the session is over: {:?}", cause);
         self.base.state = State::Closed;
         self.base.closed = Some(cause);
     }
@@ -694,8 +705,7 @@ impl Parts<'_> {
     fn violation(&mut self, code: Code) {
         match self.base.state {
             State::Greeting { .. } | State::Serving(_) => {
-                let cause = Cause::Violation(code);
-                self.base.state = State::Parting { cause };
+                self.base.part(Cause::Violation(code));
             }
             State::Offline | State::Parting { .. } | State::Closed => {}
         }
@@ -718,7 +728,13 @@ impl Parts<'_> {
                     session.ping = true;
                 }
             }
-            State::Offline | State::Parting { .. } | State::Closed => {}
+            State::Parting { cause, deadline } => {
+                if *deadline <= now {
+                    let cause = *cause;
+                    self.close(cause);
+                }
+            }
+            State::Offline | State::Closed => {}
         }
     }
 

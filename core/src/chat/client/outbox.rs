@@ -5,6 +5,7 @@
 //! the middle can be done first; its place is won back when those before it are done, or when room
 //! is short.
 
+use crate::bytes;
 use crate::wire::Code;
 
 /// The bytes that a post takes beside its body.
@@ -76,8 +77,8 @@ impl Outbox {
         let [fate, code] = Fate::Waiting.to_bytes();
         let [s0, s1, s2, s3] = seq.to_be_bytes();
         let [l0, l1] = len.to_be_bytes();
-        header.copy_from_slice(&[slot, fate, code, s0, s1, s2, s3, l0, l1]);
-        rest.copy_from_slice(body);
+        bytes::copy(header, &[slot, fate, code, s0, s1, s2, s3, l0, l1]);
+        bytes::copy(rest, body);
         self.end = self.end.saturating_add(needed);
         Some(())
     }
@@ -102,16 +103,16 @@ impl Outbox {
 
     pub(super) fn set_fate(&mut self, arena: &mut [u8], post: &Post, fate: Fate) {
         let at = post.at.saturating_add(1);
-        if let Some(bytes) = arena.get_mut(at..at.saturating_add(2)) {
-            bytes.copy_from_slice(&fate.to_bytes());
+        if let Some(place) = arena.get_mut(at..at.saturating_add(2)) {
+            bytes::copy(place, &fate.to_bytes());
         }
         self.drop_told(arena);
     }
 
     pub(super) fn set_seq(&self, arena: &mut [u8], post: &Post, seq: u32) {
         let at = post.at.saturating_add(3);
-        if let Some(bytes) = arena.get_mut(at..at.saturating_add(4)) {
-            bytes.copy_from_slice(&seq.to_be_bytes());
+        if let Some(place) = arena.get_mut(at..at.saturating_add(4)) {
+            bytes::copy(place, &seq.to_be_bytes());
         }
     }
 
@@ -138,10 +139,7 @@ impl Outbox {
             };
             let next = post.next();
             if post.fate != Fate::Told {
-                // Within the arena: both ends were read from it, and `to` never passes `from`.
-                if next <= arena.len() && to <= from {
-                    arena.copy_within(from..next, to);
-                }
+                bytes::move_down(arena, from, next, to);
                 to = to.saturating_add(next.saturating_sub(from));
             }
             from = next;

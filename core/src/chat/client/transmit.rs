@@ -16,7 +16,7 @@ impl Parts<'_> {
                 let nonce = *nonce;
                 self.say_hello(nonce, out)
             }
-            State::Parting { cause } => {
+            State::Parting { cause, .. } => {
                 let cause = *cause;
                 self.close(cause);
                 self.say_last(cause, out)

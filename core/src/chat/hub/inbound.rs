@@ -5,6 +5,7 @@ use super::slots::{LastWord, Owed, Phase};
 use super::{Busy, ConnId, Hub, Parting};
 use crate::chat::MAX_SLOTS;
 use crate::time::Instant;
+use crate::trace::debug;
 use crate::wire::{ByeReason, Code, Hello, MAX_CONTROL, Message, VERSION};
 
 impl Hub<'_> {
@@ -62,6 +63,7 @@ impl Hub<'_> {
         }
         if let Some(old) = self.find_device(&hello.device) {
             self.counters.fenced = self.counters.fenced.saturating_add(1);
+            debug!("hub: connection {} is fenced by connection {}", old, at);
             self.part(old, now, LastWord::Bye(ByeReason::Replaced), Parting::Lost);
         }
         self.sessions = self.sessions.wrapping_add(1);
@@ -74,7 +76,7 @@ impl Hub<'_> {
         conn.owed.add(Owed::WELCOME);
         conn.ephemeral = hello.flags & Hello::EPHEMERAL != 0;
         conn.keepalive = match hello.keepalive {
-            0 if least == 0 => 0,
+            0 => 0,
             wish => wish.clamp(least.min(most), most),
         };
         conn.credit = hello.credit;
@@ -83,6 +85,7 @@ impl Hub<'_> {
         conn.nonce = hello.nonce;
         // A bijection of a counter under a random key: no number comes twice.
         conn.session = mix(self.config.seed ^ mix(self.sessions));
+        debug!("hub: connection {} has session {}", at, conn.session);
         conn.heard = now;
         insert(
             self.storage.conns,
@@ -112,7 +115,7 @@ impl Hub<'_> {
                 slot,
                 cursor,
                 window,
-            } => self.credit(at, slot, cursor, window),
+            } => self.credit(now, at, slot, cursor, window),
             Message::Join(join) => {
                 if conn.owed.has(Owed::REFUSAL) {
                     return Err(Busy);
@@ -126,7 +129,7 @@ impl Hub<'_> {
                 }
             }
             Message::Leave { slot } => self.leave(at, slot, now),
-            Message::Who { slot, skip } => self.who(at, slot, skip),
+            Message::Who { slot, skip } => self.who(now, at, slot, skip),
             Message::Ping { token } => {
                 conn.pong = token;
                 conn.owed.add(Owed::PONG);
@@ -167,20 +170,21 @@ impl Hub<'_> {
     }
 
     /// The device has handed on everything up to `cursor` and takes `window` more.
-    fn credit(&mut self, at: u32, slot: u8, cursor: u64, window: u16) {
-        // Credit for a slot that was left is merely late.
+    fn credit(&mut self, now: Instant, at: u32, slot: u8, cursor: u64, window: u16) {
         let Some(at_member) = self.member_in_slot(at, slot) else {
+            self.violation(at, now, Code::BadSlot);
             return;
         };
         if let Some(member) = self.storage.members.get_mut(at_member as usize) {
-            member.handed = member.handed.max(cursor.min(member.cursor));
-            member.window = window;
+            let limit = cursor.min(member.cursor).saturating_add(u64::from(window));
+            member.limit = member.limit.max(limit);
             self.queue(at);
         }
     }
 
-    fn who(&mut self, at: u32, slot: u8, skip: u16) {
+    fn who(&mut self, now: Instant, at: u32, slot: u8, skip: u16) {
         let Some(at_member) = self.member_in_slot(at, slot) else {
+            self.violation(at, now, Code::BadSlot);
             return;
         };
         if let Some(member) = self.storage.members.get_mut(at_member as usize) {
@@ -191,6 +195,7 @@ impl Hub<'_> {
     }
 
     fn refuse(&mut self, at: u32, slot: u8, code: Code) {
+        debug!("hub: connection {} is refused a join: {:?}", at, code);
         if let Some(conn) = self.storage.conns.get_mut(at as usize) {
             conn.refusal = (slot, code);
             conn.owed.add(Owed::REFUSAL);

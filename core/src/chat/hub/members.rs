@@ -51,7 +51,7 @@ impl Hub<'_> {
             .get_mut(member.room as usize)
             .ok_or(Code::Internal)?;
         let is_new = match member.presence {
-            Presence::Here { .. } if member.slot != join.slot => return Err(Code::BadSlot),
+            Presence::Here { .. } if member.slot != join.slot => return Err(Code::Unexpected),
             Presence::Here { .. } | Presence::Lingering { .. } => false,
             Presence::Free | Presence::Away { .. } => true,
         };
@@ -64,10 +64,9 @@ impl Hub<'_> {
         member.done = conn.ephemeral;
         member.slot = join.slot;
         member.flags = join.flags;
-        member.window = conn.credit;
         member.name = name::store(name);
         member.cursor = start;
-        member.handed = start;
+        member.limit = start.saturating_add(u64::from(conn.credit));
         member.history_from = recent;
         self.lingering.remove(members, at_member, Member::waiting);
         self.away.remove(members, at_member, Member::waiting);

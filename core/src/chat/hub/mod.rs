@@ -25,6 +25,7 @@ use core::fmt;
 use super::log::View;
 use super::{HANDSHAKE, MAX_WINDOW};
 use crate::time::{Duration, Instant, after};
+use crate::trace::warning;
 use crate::wire::{ByeReason, Code};
 use links::{List, NONE};
 use slots::{LastWord, Phase};
@@ -43,7 +44,7 @@ pub struct Config {
     pub max_body: u16,
     /// How many posts without verdict a device may have in each room; 1 to 32.
     pub window: u16,
-    /// The least keepalive interval that a device gets, in seconds; 0 lets it have none.
+    /// The least keepalive interval that a device gets, in seconds, if it wants any.
     pub keepalive_min: u16,
     /// The longest keepalive interval that a device gets, in seconds.
     pub keepalive_max: u16,
@@ -325,6 +326,7 @@ impl<'s> Hub<'s> {
 
     fn violation(&mut self, at: u32, now: Instant, code: Code) {
         self.counters.violations = self.counters.violations.saturating_add(1);
+        warning!("hub: connection {} is closed: {:?}", at, code);
         self.part(at, now, LastWord::Error(code), Parting::Lost);
     }
 

@@ -108,7 +108,7 @@ impl Hub<'_> {
                 break;
             };
             *len = u8::try_from(name.len()).ok()?;
-            rest.copy_from_slice(name);
+            crate::bytes::copy(rest, name);
             used = end;
         }
         Some(Message::Roster(Roster {

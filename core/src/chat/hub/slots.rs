@@ -197,7 +197,6 @@ pub struct Member {
     pub(super) done: bool,
     pub(super) slot: u8,
     pub(super) flags: u8,
-    pub(super) window: u16,
     pub(super) roster_skip: u16,
     pub(super) device: DeviceId,
     pub(super) room: u32,
@@ -211,10 +210,10 @@ pub struct Member {
     /// Entries from here on that carry this slot's number are its own.
     pub(super) own_from: u64,
     pub(super) own_last: u64,
-    /// The last offset sent, the last one that the device has handed on, and where the history
+    /// The last offset sent, the last one that the device has credit for, and where the history
     /// that it asked for starts.
     pub(super) cursor: u64,
-    pub(super) handed: u64,
+    pub(super) limit: u64,
     pub(super) history_from: u64,
     pub(super) presence_seen: u32,
     pub(super) in_room: Links,
@@ -232,7 +231,6 @@ impl Member {
         done: false,
         slot: 0,
         flags: 0,
-        window: 0,
         roster_skip: 0,
         device: [0; 16],
         room: 0,
@@ -244,7 +242,7 @@ impl Member {
         own_from: 0,
         own_last: 0,
         cursor: 0,
-        handed: 0,
+        limit: 0,
         history_from: 0,
         presence_seen: 0,
         in_room: Links::OUT,

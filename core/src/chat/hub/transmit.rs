@@ -259,8 +259,10 @@ impl Hub<'_> {
             let len = wire::binary::encode(&Message::Gap(gap), out).ok()?;
             self.counters.gaps = self.counters.gaps.saturating_add(1);
             let member = self.storage.members.get_mut(at as usize)?;
+            // A gap takes no credit (rule D-GAP-2).
+            let length = gap.to.saturating_sub(member.cursor);
+            member.limit = member.limit.saturating_add(length);
             member.cursor = gap.to;
-            member.handed = member.handed.max(gap.to);
             return Some(len);
         }
         if owed.has(Owed::NOTICE)
@@ -354,7 +356,7 @@ impl Hub<'_> {
     fn sendable(&self, at: u32) -> Option<u64> {
         let member = self.storage.members.get(at as usize)?;
         let head = self.storage.rooms.get(member.room as usize)?.log.head();
-        let last = head.min(member.handed.saturating_add(u64::from(member.window)));
+        let last = head.min(member.limit);
         (last > member.cursor && !member.owed.has(Owed::JOINED)).then_some(last)
     }
 

@@ -473,6 +473,61 @@ fn fields_above_their_limit_are_refused_both_ways() {
 }
 
 #[test]
+fn each_error_has_the_code_that_tells_the_peer() {
+    // [E-WIRE-1] [F-LEN-2] [W-ERROR-1] [W-EXT-1]
+    #[track_caller]
+    fn check(frame: &[u8], want: Code) {
+        assert_eq!(decode(frame).map_err(WireError::code), Err(want));
+    }
+    check(&[], Code::Malformed);
+    check(&[kind::PING, 0], Code::Malformed);
+    check(&[kind::ERROR, 1, 0, 0, 0, 0, 1, 0xff], Code::Malformed);
+    check(&[kind::LEAVE, 0, 1], Code::Malformed);
+    check(&[0xff], Code::UnknownCritical);
+    check(&[kind::LEAVE, 0, 6, 0], Code::UnknownCritical);
+    check(&[kind::ERROR, 1, 0, 0, 0, 0, 65], Code::Oversize);
+    let notice = [&[kind::NOTICE][..], &[0; 10], &[1, 0x7f]].concat();
+    check(&notice, Code::BadName);
+}
+
+#[test]
+fn what_is_wrong_first_is_what_is_told() {
+    // [E-WIRE-2]
+    let name_then_cut = [&[kind::ENTRY][..], &[0; 13], &[1, 0x7f]].concat();
+    check_error(&name_then_cut, WireError::Name(NameError::Forbidden));
+    let mut magic_then_tag = bytes(&messages()[0]);
+    magic_then_tag[1] = 0;
+    magic_then_tag.extend([6, 0]);
+    check_error(&magic_then_tag, WireError::Malformed);
+    check_error(
+        &[kind::LEAVE, 0, 6, 0, 8, 0],
+        WireError::UnknownExtension(6),
+    );
+    check_error(&[kind::LEAVE, 0, 6, 9], WireError::Truncated);
+}
+
+#[test]
+fn numbers_and_flags_of_later_versions_are_kept() {
+    // [E-CODE-1] [W-FLAG-1]
+    for number in 0..=u8::MAX {
+        let frame = [kind::REJECT, 0, 0, 0, 0, 0, number];
+        check_any(&frame);
+        let reject = Message::Reject {
+            slot: 0,
+            seq: 0,
+            code: Code::from_wire(number),
+        };
+        assert_eq!(decode(&frame).map(|d| d.message), Ok(reject));
+        assert_eq!(Code::from_wire(number).to_wire(), number);
+    }
+    let flags = [&[kind::JOIN, 0, 0xff][..], &[0; 14]].concat();
+    assert!(matches!(
+        decode(&flags).map(|d| d.message),
+        Ok(Message::Join(Join { flags: 0xff, .. }))
+    ));
+}
+
+#[test]
 fn a_buffer_that_is_too_small_is_told() {
     for message in messages() {
         let whole = bytes(&message);
@@ -529,5 +584,5 @@ fn the_published_sizes_hold() {
         .map(|m| bytes(&m).len())
         .max();
     assert_eq!(most, Some(81), "the longest Join");
-    assert!(81 + MAX_EXTENSION_BYTES <= MAX_CONTROL);
+    const { assert!(81 + MAX_EXTENSION_BYTES <= MAX_CONTROL) }
 }

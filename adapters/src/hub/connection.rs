@@ -1,0 +1,266 @@
+//! One connection of the hub: its socket, what is half read, what is half written.
+//!
+//! Knows bytes and readiness. Readiness is told by the system only once (edge-triggered), so it is
+//! remembered here until a read or a write finds that there is no more.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::net::Shutdown;
+
+use halloo_core::chat::hub::ConnId;
+use halloo_core::time::Instant;
+use mio::event::Source;
+use mio::{Interest, Registry, Token};
+
+use super::memory::Buffers;
+
+/// A stream of either family.
+#[derive(Debug)]
+pub(super) enum Stream {
+    Tcp(mio::net::TcpStream),
+    Unix(mio::net::UnixStream),
+}
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Role {
+    Chat(ConnId),
+    /// Echo or a greeting, as the listener of that number says.
+    Echo {
+        listener: usize,
+    },
+}
+
+/// How far the reading side is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// The system will say when there is more.
+    Waiting,
+    /// There may be more; `ending`: and then, the end.
+    Ready { ending: bool },
+    /// The peer sends no more.
+    Ended,
+}
+
+/// How far the connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    Open,
+    /// Broke the framing: nothing that it sends is looked at any more.
+    Deaf,
+    /// What is pending is written, then this side of the stream ends.
+    Finishing,
+    /// This side has ended. What still comes is thrown away, since closing with bytes unread would
+    /// reset the connection and take the last words from the peer.
+    Draining,
+}
+
+/// What came of writing or reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flow {
+    /// Nothing is left to do until the system or the chat machine says so.
+    Idle,
+    /// There is more to do, and others come first.
+    More,
+    /// The connection is over.
+    Over,
+}
+
+/// A connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) stream: Stream,
+    pub(super) role: Role,
+    pub(super) stage: Stage,
+    pub(super) reading: Reading,
+    /// Whether the system may take more.
+    pub(super) writable: bool,
+    /// The chat machine has to send or to commit before it takes what `inbox` begins with.
+    pub(super) busy: bool,
+    /// In the loop's queues.
+    pub(super) in_queue: bool,
+    pub(super) out_queue: bool,
+    /// What was read and is not used yet: the beginning of a frame, or frames if `busy`.
+    pub(super) inbox: Vec<u8>,
+    /// What has to be written first, from `pending_at` on.
+    pending: Vec<u8>,
+    pending_at: usize,
+    /// When the frame in `inbox` must be whole, or an echo's peer must have said something.
+    pub(super) read_due: Option<Instant>,
+    /// When a write must have made progress, or the peer of a drained connection be gone.
+    pub(super) write_due: Option<Instant>,
+}
+
+impl Connection {
+    pub(super) const fn new(stream: Stream, role: Role) -> Self {
+        Self {
+            stream,
+            role,
+            stage: Stage::Open,
+            reading: Reading::Waiting,
+            writable: true,
+            busy: false,
+            in_queue: false,
+            out_queue: false,
+            inbox: Vec::new(),
+            pending: Vec::new(),
+            pending_at: 0,
+            read_due: None,
+            write_due: None,
+        }
+    }
+
+    /// Reads once; `Ok(0)` if there is nothing, which `reading` then tells apart from the end.
+    pub(super) fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let Reading::Ready { ending } = self.reading else {
+            return Ok(0);
+        };
+        loop {
+            match self.stream.read(room) {
+                Ok(0) => self.reading = Reading::Ended,
+                // Less than there was room for is all there is, but the end may follow it.
+                Ok(n) => {
+                    if n < room.len() && !ending {
+                        self.reading = Reading::Waiting;
+                    }
+                    return Ok(n);
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.reading = Reading::Waiting,
+                Err(e) => return Err(e),
+            }
+            return Ok(0);
+        }
+    }
+
+    /// Writes once, all pieces in one call; how many bytes were taken.
+    pub(super) fn write(&mut self, pieces: [&[u8]; 3]) -> io::Result<usize> {
+        if !self.writable {
+            return Ok(0);
+        }
+        let slices = pieces.map(IoSlice::new);
+        loop {
+            match self.stream.write_vectored(&slices) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    self.writable = false;
+                    return Ok(0);
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// Writes what is pending until all is gone or the system takes no more.
+    pub(super) fn flush(&mut self, buffers: &mut Buffers) -> io::Result<usize> {
+        let mut total = 0;
+        while self.has_pending() && self.writable {
+            let pending = std::mem::take(&mut self.pending);
+            let written = self.write([&pending[self.pending_at..], &[], &[]]);
+            self.pending = pending;
+            let written = written?;
+            self.pending_at += written;
+            total += written;
+            if written == 0 {
+                break;
+            }
+        }
+        if !self.has_pending() {
+            self.pending_at = 0;
+            buffers.release(&mut self.pending);
+        }
+        Ok(total)
+    }
+
+    /// Keeps `bytes` to be written before anything else.
+    pub(super) fn postpone(&mut self, buffers: &mut Buffers, bytes: &[u8]) {
+        buffers.add(&mut self.pending, bytes);
+    }
+
+    pub(super) fn has_pending(&self) -> bool {
+        self.pending_at < self.pending.len()
+    }
+
+    /// Sets the deadline for writing: `limit` from the last progress on while the system takes no
+    /// more.
+    pub(super) fn watch_write(&mut self, progress: bool, limit: Instant) {
+        if self.writable && !self.has_pending() {
+            self.write_due = None;
+        } else if progress || self.write_due.is_none() {
+            self.write_due = Some(limit);
+        }
+    }
+
+    /// Gives all memory back.
+    pub(super) fn release(&mut self, buffers: &mut Buffers) {
+        buffers.release(&mut self.inbox);
+        buffers.release(&mut self.pending);
+    }
+
+    /// In the stage `Finishing`: once nothing is pending, ends this side of the stream and waits
+    /// until `drained` for the other side to end.
+    pub(super) fn finish(&mut self, drained: Instant) -> Flow {
+        if self.has_pending() {
+            return Flow::Idle;
+        }
+        if self.reading == Reading::Ended || self.stream.end().is_err() {
+            return Flow::Over;
+        }
+        self.stage = Stage::Draining;
+        self.read_due = None;
+        self.write_due = Some(drained);
+        // Bytes may lie there unread.
+        if self.reading == Reading::Waiting {
+            self.reading = Reading::Ready { ending: false };
+        }
+        Flow::More
+    }
+
+    /// Reads once and throws it away; over at the end of the stream.
+    pub(super) fn drain(&mut self, room: &mut [u8]) -> io::Result<Flow> {
+        self.read(room)?;
+        Ok(match self.reading {
+            Reading::Waiting => Flow::Idle,
+            Reading::Ready { .. } => Flow::More,
+            Reading::Ended if self.stage == Stage::Draining => Flow::Over,
+            Reading::Ended => Flow::Idle,
+        })
+    }
+}
+
+impl Stream {
+    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        match self {
+            Self::Tcp(stream) => stream.register(registry, token, interest),
+            Self::Unix(stream) => stream.register(registry, token, interest),
+        }
+    }
+
+    pub(super) fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.deregister(registry),
+            Self::Unix(stream) => stream.deregister(registry),
+        }
+    }
+
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.read(room),
+            Self::Unix(stream) => stream.read(room),
+        }
+    }
+
+    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.write_vectored(pieces),
+            Self::Unix(stream) => stream.write_vectored(pieces),
+        }
+    }
+
+    fn end(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            Self::Unix(stream) => stream.shutdown(Shutdown::Write),
+        }
+    }
+}

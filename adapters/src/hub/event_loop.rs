@@ -1,0 +1,495 @@
+//! The turn of the hub: what is ready is read, what was posted is committed, what is owed is sent.
+//!
+//! Knows which connection is served when. Each turn serves each connection once at most, and each
+//! of them has a share; who has more to do comes behind all others, in the next turn.
+
+use std::collections::VecDeque;
+use std::io;
+use std::time;
+
+use halloo_core::chat::Hub;
+use halloo_core::time::{Duration, Instant, after, earliest, millis, since};
+use halloo_core::wire::ByeReason;
+use mio::event::Event;
+use mio::{Events, Poll, Token};
+use slab::Slab;
+
+use super::accept::Acceptor;
+use super::connection::{Connection, Flow, Reading, Role, Stage, Stream};
+use super::desk::{Desk, fugit};
+use super::listeners::{Bound, Datagrams};
+use super::memory::PER_CONNECTION;
+use super::{HubConfig, HubError, HubStats, Memory, Shutdown, Stats, Summary, WAKE, chat, echo};
+
+/// How many events one turn takes from the system.
+const EVENTS: usize = 1024;
+
+/// How old the published numbers may be.
+const PUBLISH: Duration = millis(50);
+
+/// No connection.
+const NOBODY: usize = usize::MAX;
+
+pub(super) struct EventLoop<'s> {
+    poll: Poll,
+    desk: Desk<'s>,
+    acceptor: Acceptor,
+    datagrams: Vec<Datagrams>,
+    conns: Slab<Connection>,
+    /// The connection at each of the chat machine's places.
+    by_place: Vec<usize>,
+    /// Whose input, and whose output, is to be looked at.
+    inputs: VecDeque<usize>,
+    outputs: VecDeque<usize>,
+    /// The token of the first datagram socket, and of the first connection.
+    first_datagrams: usize,
+    first_conn: usize,
+    clock: time::Instant,
+    /// When deadlines are looked at next, if there are any, and how often that is.
+    sweep_at: Option<Instant>,
+    sweep_every: Duration,
+    /// Since when the hub stops, and how long it may take.
+    stopping: Option<Instant>,
+    stop_timeout: Duration,
+    cut_off: usize,
+    handle: HubStats,
+    stats: Stats,
+    published: Instant,
+    is_published: bool,
+}
+
+impl<'s> EventLoop<'s> {
+    pub(super) fn new(
+        poll: Poll,
+        bound: Bound,
+        hub: Hub<'s>,
+        config: &HubConfig,
+        handle: HubStats,
+        fixed: usize,
+    ) -> Result<Self, HubError> {
+        let refused = || HubError::system("watch a listener");
+        let first_datagrams = 1 + bound.streams.len();
+        let mut acceptor = Acceptor::new(bound.streams, config.max_connections);
+        acceptor.register(poll.registry()).map_err(refused())?;
+        let mut datagrams = bound.datagrams;
+        for (token, datagrams) in (first_datagrams..).zip(&mut datagrams) {
+            let interest = mio::Interest::READABLE;
+            let registry = poll.registry();
+            registry
+                .register(&mut datagrams.socket, Token(token), interest)
+                .map_err(refused())?;
+        }
+        let desk = Desk::new(hub, config);
+        let shortest = config.frame_timeout.min(config.write_timeout);
+        let shortest = shortest.min(config.drain_timeout).min(config.echo_idle);
+        let most = config.max_connections;
+        let stats = Stats {
+            memory: Memory {
+                fixed: fixed + desk.bytes() + most * size_of::<usize>(),
+                per_connection: PER_CONNECTION,
+                buffers: 0,
+            },
+            ..Stats::default()
+        };
+        Ok(Self {
+            first_conn: first_datagrams + datagrams.len(),
+            poll,
+            desk,
+            acceptor,
+            datagrams,
+            conns: Slab::new(),
+            by_place: vec![0; most],
+            inputs: VecDeque::new(),
+            outputs: VecDeque::new(),
+            first_datagrams,
+            clock: time::Instant::now(),
+            sweep_at: None,
+            sweep_every: fugit(shortest / 4).clamp(millis(10), millis(1000)),
+            stopping: None,
+            stop_timeout: fugit(config.stop_timeout),
+            cut_off: 0,
+            handle,
+            stats,
+            published: Instant::from_ticks(0),
+            is_published: true,
+        })
+    }
+
+    pub(super) fn run(mut self, shutdown: &Shutdown) -> Result<Summary, HubError> {
+        let mut events = Events::with_capacity(EVENTS);
+        while !self.is_done() {
+            self.desk.now = self.now();
+            let timeout = self.timeout();
+            match self.poll.poll(&mut events, timeout) {
+                Ok(()) => {}
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) => return Err(HubError::system("wait for events")(e)),
+            }
+            self.desk.now = self.now();
+            for event in &events {
+                self.note(event);
+            }
+            if shutdown.is_triggered() && self.stopping.is_none() {
+                self.stop();
+            }
+            self.turn();
+        }
+        self.publish();
+        Ok(Summary {
+            stats: self.stats,
+            cut_off: self.cut_off,
+        })
+    }
+
+    fn turn(&mut self) {
+        for _ in 0..self.inputs.len() {
+            if let Some(key) = self.inputs.pop_front() {
+                self.serve_input(key);
+            }
+        }
+        for datagrams in self.datagrams.iter_mut().filter(|d| d.ready) {
+            echo::serve_datagrams(&mut self.desk, datagrams);
+        }
+        self.accept();
+        self.desk.hub.commit_in_memory();
+        if self
+            .desk
+            .hub
+            .poll_timeout()
+            .is_some_and(|due| due <= self.desk.now)
+        {
+            self.desk.hub.handle_timeout(self.desk.now);
+        }
+        if self.sweep_at.is_some_and(|due| due <= self.desk.now) {
+            self.sweep();
+        }
+        while let Some(id) = self.desk.hub.poll_ready() {
+            let key = self.by_place.get(id.index()).copied();
+            self.queue_output(key.unwrap_or(NOBODY));
+        }
+        for _ in 0..self.outputs.len() {
+            if let Some(key) = self.outputs.pop_front() {
+                self.serve_output(key);
+            }
+        }
+        self.stats.turns += 1;
+        self.is_published = false;
+        if since(self.desk.now, self.published) >= PUBLISH {
+            self.publish();
+        }
+    }
+
+    /// What the system says, remembered for the turn.
+    fn note(&mut self, event: &Event) {
+        let token = event.token();
+        if token == WAKE {
+            return;
+        }
+        if token.0 < self.first_datagrams {
+            return self.acceptor.note(token);
+        }
+        if token.0 < self.first_conn {
+            if let Some(datagrams) = self.datagrams.get_mut(token.0 - self.first_datagrams) {
+                datagrams.ready = true;
+            }
+            return;
+        }
+        let key = token.0 - self.first_conn;
+        let Some(conn) = self.conns.get_mut(key) else {
+            return;
+        };
+        if (event.is_readable() || event.is_read_closed() || event.is_error())
+            && conn.reading != Reading::Ended
+        {
+            conn.reading = Reading::Ready {
+                ending: event.is_read_closed() || event.is_error(),
+            };
+            self.queue_input(key);
+        }
+        self.note_writable(key, event);
+    }
+
+    fn note_writable(&mut self, key: usize, event: &Event) {
+        let Some(conn) = self.conns.get_mut(key) else {
+            return;
+        };
+        let writable = event.is_writable() || event.is_write_closed() || event.is_error();
+        if writable && !conn.writable {
+            conn.writable = true;
+            match conn.role {
+                Role::Chat(_) => self.queue_output(key),
+                Role::Echo { .. } => self.queue_input(key),
+            }
+        }
+    }
+
+    fn accept(&mut self) {
+        if self.stopping.is_some() {
+            return;
+        }
+        self.acceptor.start_turn();
+        while let Some((listener, stream)) = self.acceptor.accept(self.desk.now, self.conns.len()) {
+            self.stats.accepted += 1;
+            if let Err(error) = self.open(listener, stream) {
+                tracing::warn!(%error, "a connection was accepted and could not be served");
+            }
+        }
+    }
+
+    fn open(&mut self, listener: usize, mut stream: Stream) -> io::Result<()> {
+        let slot = self.conns.vacant_entry();
+        let key = slot.key();
+        let token = Token(self.first_conn + key);
+        stream.register(self.poll.registry(), token)?;
+        let role = if self.acceptor.mode(listener).is_some() {
+            Role::Echo { listener }
+        } else {
+            let id = self.desk.hub.connect(self.desk.now);
+            let id = id.map_err(io::Error::other)?;
+            if let Some(place) = self.by_place.get_mut(id.index()) {
+                *place = key;
+            }
+            Role::Chat(id)
+        };
+        let mut conn = Connection::new(stream, role);
+        if let Role::Echo { .. } = role {
+            conn.read_due = Some(after(self.desk.now, self.desk.echo_idle));
+            self.sweep_at
+                .get_or_insert(after(self.desk.now, self.sweep_every));
+        }
+        slot.insert(conn);
+        tracing::debug!(key, listener = %self.acceptor.endpoint(listener), "connection opened");
+        self.stats.connections_most = self.stats.connections_most.max(self.conns.len());
+        Ok(())
+    }
+
+    fn serve_input(&mut self, key: usize) {
+        let Some(conn) = self.conns.get_mut(key) else {
+            return;
+        };
+        conn.in_queue = false;
+        let desk = &mut self.desk;
+        let served = match (conn.stage, conn.role) {
+            (Stage::Open, Role::Chat(id)) => chat::read(desk, conn, id),
+            (Stage::Open | Stage::Finishing, Role::Echo { listener }) => {
+                match self.acceptor.mode(listener) {
+                    Some(mode) => echo::serve(desk, conn, mode),
+                    None => Ok(Flow::Over),
+                }
+            }
+            (Stage::Deaf | Stage::Finishing | Stage::Draining, _) => conn.drain(&mut desk.room),
+        };
+        let owes = matches!(conn.role, Role::Chat(_))
+            && (conn.busy || conn.reading == Reading::Ended)
+            && served.is_ok();
+        match served {
+            Ok(Flow::Idle) => {}
+            Ok(Flow::More) => self.queue_input(key),
+            Ok(Flow::Over) => return self.close(key, "done"),
+            Err(error) => return self.fail(key, &error),
+        }
+        if owes {
+            self.queue_output(key);
+        }
+        self.watch(key);
+    }
+
+    fn serve_output(&mut self, key: usize) {
+        let Some(conn) = self.conns.get_mut(key) else {
+            return;
+        };
+        conn.out_queue = false;
+        let (Role::Chat(id), false) = (conn.role, conn.stage == Stage::Draining) else {
+            return;
+        };
+        let served = chat::write(&mut self.desk, conn, id);
+        let conn = &*conn;
+        let (draining, retry) = (
+            conn.stage == Stage::Draining,
+            conn.busy && conn.writable && !conn.has_pending(),
+        );
+        match served {
+            Ok(Flow::Over) => return self.close(key, "done"),
+            Ok(Flow::More) if draining => self.queue_input(key),
+            Ok(Flow::More) => self.queue_output(key),
+            Ok(Flow::Idle) => {}
+            Err(error) => return self.fail(key, &error),
+        }
+        if retry {
+            self.queue_input(key);
+        }
+        self.watch(key);
+    }
+
+    /// Makes sure that a connection's deadline is looked at.
+    fn watch(&mut self, key: usize) {
+        let drains = |conn: &Connection| conn.stage == Stage::Draining;
+        if self.stopping.is_some() && self.conns.get(key).is_some_and(drains) {
+            return self.close_last(key);
+        }
+        let waits = |conn: &Connection| conn.read_due.is_some() || conn.write_due.is_some();
+        if self.conns.get(key).is_some_and(waits) {
+            self.sweep_at
+                .get_or_insert(after(self.desk.now, self.sweep_every));
+        }
+    }
+
+    /// Looks at the deadlines of all connections.
+    fn sweep(&mut self) {
+        let now = self.desk.now;
+        let mut waits = false;
+        for key in 0..self.conns.capacity() {
+            let Some(conn) = self.conns.get_mut(key) else {
+                continue;
+            };
+            let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+            if due(conn.write_due) {
+                self.cut(key, "took nothing for too long");
+                continue;
+            }
+            if due(conn.read_due) {
+                match conn.role {
+                    Role::Chat(id) => chat::frame_timed_out(&mut self.desk, conn, id),
+                    Role::Echo { .. } => {
+                        self.close(key, "silent for too long");
+                        continue;
+                    }
+                }
+            }
+            waits |= conn.read_due.is_some() || conn.write_due.is_some();
+        }
+        self.sweep_at = waits.then(|| after(now, self.sweep_every));
+    }
+
+    /// Says `Bye` to everybody.
+    fn stop(&mut self) {
+        self.stopping = Some(self.desk.now);
+        self.desk.hub.shut_down(self.desk.now, ByeReason::Shutdown);
+        for key in 0..self.conns.capacity() {
+            let Some(conn) = self.conns.get_mut(key) else {
+                continue;
+            };
+            match conn.role {
+                Role::Echo { .. } if conn.has_pending() => conn.stage = Stage::Finishing,
+                Role::Echo { .. } => self.close_last(key),
+                Role::Chat(_) if conn.stage == Stage::Draining => self.close_last(key),
+                Role::Chat(_) => {}
+            }
+        }
+    }
+
+    fn is_done(&mut self) -> bool {
+        let Some(since_when) = self.stopping else {
+            return false;
+        };
+        if since(self.desk.now, since_when) >= self.stop_timeout {
+            for key in 0..self.conns.capacity() {
+                if self.conns.contains(key) {
+                    self.cut(key, "the hub stops");
+                }
+            }
+        }
+        self.conns.is_empty()
+    }
+
+    /// Closes a connection that was told everything, without a wait for its peer.
+    fn close_last(&mut self, key: usize) {
+        if let Some(conn) = self.conns.get_mut(key) {
+            // What lies there unread would make the close a reset. The outcome changes nothing.
+            let _ = conn.drain(&mut self.desk.room);
+        }
+        self.close(key, "the hub stops");
+    }
+
+    /// Closes a connection that is owed more.
+    fn cut(&mut self, key: usize, why: &'static str) {
+        if self
+            .conns
+            .get(key)
+            .is_some_and(|c| c.stage != Stage::Draining)
+        {
+            self.cut_off += 1;
+        }
+        self.close(key, why);
+    }
+
+    fn fail(&mut self, key: usize, error: &io::Error) {
+        tracing::debug!(key, %error, "connection lost");
+        self.close(key, "lost");
+    }
+
+    fn close(&mut self, key: usize, why: &'static str) {
+        let Some(mut conn) = self.conns.try_remove(key) else {
+            return;
+        };
+        conn.release(&mut self.desk.buffers);
+        // Closing the descriptor does the same a moment later.
+        let _ = conn.stream.deregister(self.poll.registry());
+        if let Role::Chat(id) = conn.role {
+            self.desk.hub.handle_disconnected(self.desk.now, id);
+        }
+        tracing::debug!(key, why, "connection closed");
+    }
+
+    fn queue_input(&mut self, key: usize) {
+        if let Some(conn) = self.conns.get_mut(key)
+            && !std::mem::replace(&mut conn.in_queue, true)
+        {
+            self.inputs.push_back(key);
+        }
+    }
+
+    fn queue_output(&mut self, key: usize) {
+        if let Some(conn) = self.conns.get_mut(key)
+            && !std::mem::replace(&mut conn.out_queue, true)
+        {
+            self.outputs.push_back(key);
+        }
+    }
+
+    /// How long the system may let the loop sleep.
+    fn timeout(&self) -> Option<time::Duration> {
+        let now = self.desk.now;
+        let is_full = self.acceptor.is_full(self.conns.len());
+        let at_once = !self.inputs.is_empty()
+            || !self.outputs.is_empty()
+            || self.datagrams.iter().any(|d| d.ready);
+        if at_once {
+            return Some(time::Duration::ZERO);
+        }
+        let stale = !self.is_published;
+        let mut due = earliest(self.desk.hub.poll_timeout(), self.sweep_at);
+        due = earliest(due, stale.then(|| after(self.published, PUBLISH)));
+        match self.stopping {
+            Some(start) => due = earliest(due, Some(after(start, self.stop_timeout))),
+            None if is_full => {}
+            None => due = earliest(due, self.acceptor.due(now)),
+        }
+        due.map(|due| time::Duration::from_micros(since(due, now).as_ticks()))
+    }
+
+    /// One function tells the time.
+    fn now(&self) -> Instant {
+        let micros = self.clock.elapsed().as_micros();
+        Instant::from_ticks(u64::try_from(micros).unwrap_or(u64::MAX))
+    }
+
+    fn publish(&mut self) {
+        self.published = self.desk.now;
+        self.is_published = true;
+        self.stats.chat = self.desk.hub.counters();
+        self.stats.connections = self.conns.len();
+        self.stats.accept_pauses = self.acceptor.pauses;
+        self.stats.echoed = self.desk.echoed;
+        self.stats.datagrams_dropped = self.desk.datagrams_dropped;
+        self.stats.cpu = thread_cpu_time();
+        self.stats.memory.buffers = self.desk.buffers.in_use();
+        self.handle.publish(self.stats);
+    }
+}
+
+/// The processor's time that this thread has used.
+fn thread_cpu_time() -> time::Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    time::Duration::try_from(time).unwrap_or_default()
+}

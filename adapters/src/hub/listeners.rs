@@ -1,0 +1,237 @@
+//! What a hub listens on: endpoints bound to real sockets, and what is spoken at each.
+
+use std::io;
+use std::net::SocketAddr;
+
+use halloo_core::echo::Mode;
+use halloo_core::time::Instant;
+use mio::event::Source;
+use mio::{Interest, Registry, Token};
+use socket2::SockRef;
+
+use super::HubError;
+use super::connection::Stream;
+use crate::socket::{self, Address, Options, SocketError, SocketFile};
+use crate::url::{Endpoint, Protocol, Transport};
+
+/// What the greeting says when the URL does not.
+const GREETING: &str = "Hello from halloo\n";
+
+/// What is spoken at a listener.
+#[derive(Debug)]
+pub(super) enum Service {
+    Chat,
+    Echo { prefix: Box<[u8]> },
+    Greet { text: Box<[u8]> },
+}
+
+impl Service {
+    /// How an echo or a greeting answers; chat does not.
+    pub(super) fn mode(&self) -> Option<Mode<'_>> {
+        match self {
+            Self::Chat => None,
+            Self::Echo { prefix } if prefix.is_empty() => Some(Mode::Verbatim),
+            Self::Echo { prefix } => Some(Mode::Prefixed(prefix)),
+            Self::Greet { text } => Some(Mode::Greeting(text)),
+        }
+    }
+}
+
+/// A listener of streams.
+#[derive(Debug)]
+pub(super) struct Listener {
+    socket: Accepting,
+    pub(super) endpoint: Endpoint,
+    pub(super) service: Service,
+    options: Options,
+    /// Whether a connection may be waiting.
+    pub(super) ready: bool,
+    /// Accepting failed for want of something: not before then.
+    pub(super) paused_until: Option<Instant>,
+    /// How many connections it may still hand over in this turn.
+    pub(super) share: usize,
+}
+
+#[derive(Debug)]
+enum Accepting {
+    Tcp(mio::net::TcpListener),
+    /// The file goes when the listener goes.
+    Unix(mio::net::UnixListener, #[expect(dead_code)] SocketFile),
+}
+
+/// A socket that answers datagrams.
+#[derive(Debug)]
+pub(super) struct Datagrams {
+    pub(super) socket: mio::net::UdpSocket,
+    pub(super) endpoint: Endpoint,
+    pub(super) service: Service,
+    pub(super) ready: bool,
+}
+
+/// Everything that a hub listens on.
+#[derive(Debug, Default)]
+pub(super) struct Bound {
+    pub(super) streams: Vec<Listener>,
+    pub(super) datagrams: Vec<Datagrams>,
+    /// What was asked for, at the addresses that it got.
+    pub(super) endpoints: Vec<Endpoint>,
+}
+
+impl Bound {
+    pub(super) fn bind(endpoints: &[Endpoint], base: &Options) -> Result<Self, HubError> {
+        let mut bound = Self::default();
+        for endpoint in endpoints {
+            let served = match (endpoint.protocol, &endpoint.transport) {
+                (Protocol::Json, _) | (Protocol::Chat, Transport::Udp { .. }) => false,
+                (Protocol::Chat | Protocol::Echo | Protocol::Greet, _) => true,
+            };
+            if !served {
+                return Err(HubError::NotServed {
+                    url: endpoint.to_string(),
+                });
+            }
+            bound.bind_one(endpoint, &endpoint.socket_options(base))?;
+        }
+        if bound.endpoints.is_empty() {
+            return Err(HubError::NoListener);
+        }
+        Ok(bound)
+    }
+
+    fn bind_one(&mut self, endpoint: &Endpoint, options: &Options) -> Result<(), HubError> {
+        match &endpoint.transport {
+            Transport::Tcp { host, port } => bind_each(host, *port, |at| {
+                let listener = socket::TcpListener::bind(at, options)?;
+                let real = listener.local_addr()?;
+                let socket = mio::net::TcpListener::from_std(listener.into_std());
+                let endpoint = at_address(endpoint, real);
+                self.add_stream(Accepting::Tcp(socket), endpoint, options);
+                Ok(real.port())
+            }),
+            Transport::Udp { host, port } => bind_each(host, *port, |at| {
+                let socket = socket::UdpSocket::bind(at, options)?;
+                socket.set_nonblocking(true)?;
+                let real = socket.local_addr()?;
+                let endpoint = at_address(endpoint, real);
+                self.endpoints.push(endpoint.clone());
+                self.datagrams.push(Datagrams {
+                    socket: mio::net::UdpSocket::from_std(socket.into_std()),
+                    service: service(&endpoint),
+                    endpoint,
+                    ready: true,
+                });
+                Ok(real.port())
+            }),
+            Transport::Unix(path) => {
+                let (socket, file) = socket::UnixListener::bind(path, options)?.into_std();
+                let socket = mio::net::UnixListener::from_std(socket);
+                self.add_stream(Accepting::Unix(socket, file), endpoint.clone(), options);
+                Ok(())
+            }
+        }
+    }
+
+    fn add_stream(&mut self, socket: Accepting, endpoint: Endpoint, options: &Options) {
+        self.endpoints.push(endpoint.clone());
+        self.streams.push(Listener {
+            socket,
+            service: service(&endpoint),
+            endpoint,
+            options: options.clone(),
+            ready: true,
+            paused_until: None,
+            share: 0,
+        });
+    }
+}
+
+impl Listener {
+    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        match &mut self.socket {
+            Accepting::Tcp(socket) => socket.register(registry, token, Interest::READABLE),
+            Accepting::Unix(socket, _) => socket.register(registry, token, Interest::READABLE),
+        }
+    }
+
+    /// The next connection that waits.
+    pub(super) fn accept(&self) -> io::Result<Stream> {
+        match &self.socket {
+            Accepting::Tcp(socket) => {
+                let (stream, _) = socket.accept()?;
+                self.options.apply_tcp(&SockRef::from(&stream))?;
+                Ok(Stream::Tcp(stream))
+            }
+            Accepting::Unix(socket, _) => {
+                let (stream, _) = socket.accept()?;
+                self.options.apply(&SockRef::from(&stream))?;
+                Ok(Stream::Unix(stream))
+            }
+        }
+    }
+}
+
+fn service(endpoint: &Endpoint) -> Service {
+    let bytes = |text: &Option<String>| text.clone().unwrap_or_default().into_bytes().into();
+    match endpoint.protocol {
+        Protocol::Echo => Service::Echo {
+            prefix: bytes(&endpoint.options.prefix),
+        },
+        Protocol::Greet => Service::Greet {
+            text: match &endpoint.options.text {
+                Some(text) => text.as_bytes().into(),
+                None => GREETING.as_bytes().into(),
+            },
+        },
+        Protocol::Chat | Protocol::Json => Service::Chat,
+    }
+}
+
+fn at_address(endpoint: &Endpoint, real: SocketAddr) -> Endpoint {
+    let (host, port) = (real.ip().to_string(), real.port());
+    let transport = match endpoint.transport {
+        Transport::Udp { .. } => Transport::Udp { host, port },
+        Transport::Tcp { .. } | Transport::Unix(_) => Transport::Tcp { host, port },
+    };
+    Endpoint {
+        transport,
+        ..endpoint.clone()
+    }
+}
+
+/// Binds every address that `host` stands for, all at the port that the first one got.
+///
+/// An address that this machine does not have is passed over if another one can be bound.
+fn bind_each(
+    host: &str,
+    port: u16,
+    mut bind: impl FnMut(Address<'_>) -> Result<u16, SocketError>,
+) -> Result<(), HubError> {
+    let mut real = None;
+    let mut absent = None;
+    let mut addresses = socket::resolve(host, port)?;
+    addresses.sort_by_key(SocketAddr::is_ipv6);
+    addresses.dedup();
+    for address in addresses {
+        let mut wanted = address;
+        wanted.set_port(real.unwrap_or(port));
+        let bound = match bind(Address::Known(wanted)) {
+            // A free port of one address is not always free at the next.
+            Err(SocketError::AddressInUse { .. }) if port == 0 => bind(Address::Known(address)),
+            other => other,
+        };
+        match bound {
+            Ok(got) => {
+                real.get_or_insert(got);
+            }
+            Err(error @ SocketError::AddressNotAvailable { .. }) => {
+                tracing::warn!(%error, "an address of {host} is passed over");
+                absent.get_or_insert(error);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    match (real, absent) {
+        (None, Some(error)) => Err(error.into()),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,278 @@
+//! The hub on a real machine: one event loop that carries bytes between sockets and the machines.
+//!
+//! Knows sockets, readiness and when to give up. Does not know what a message means: that is
+//! [`halloo_core::chat::Hub`]. All of it runs on one thread and holds no lock. Memory is what
+//! [`HubConfig`] says, plus a bound for each connection that reads slowly: about one frame and one
+//! buffer of 8 KiB.
+//!
+//! ```
+//! use std::thread;
+//! use halloo_std::hub::{HubConfig, Server, Shutdown};
+//!
+//! let endpoints = ["echo+tcp://127.0.0.1:0".parse()?];
+//! let server = Server::bind(&endpoints, HubConfig::default())?;
+//! println!("{}", server.endpoints()[0]); // with the port that it got
+//! let shutdown = Shutdown::new();
+//! let stop = shutdown.clone();
+//! let hub = thread::spawn(move || server.run(&shutdown));
+//! stop.trigger();
+//! hub.join().unwrap()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod accept;
+mod chat;
+mod connection;
+mod desk;
+mod echo;
+mod event_loop;
+mod listeners;
+mod memory;
+mod shutdown;
+mod stats;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use halloo_core::chat::Hub;
+use halloo_core::chat::hub::Config;
+use halloo_core::chat::log::FRAME_HEADER;
+use halloo_core::name::MAX_NAME;
+use halloo_core::wire::ENTRY_OVERHEAD;
+use mio::{Poll, Token, Waker};
+
+use crate::socket::{Options, SocketError};
+use crate::url::Endpoint;
+use event_loop::EventLoop;
+use listeners::Bound;
+use memory::Slots;
+
+pub use shutdown::{Shutdown, signals};
+pub use stats::{HubStats, Memory, Stats};
+
+/// The token of the waker.
+const WAKE: Token = Token(0);
+
+/// What a hub is told once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HubConfig {
+    /// The most connections at the same time, echo included. Default: 16,384.
+    pub max_connections: usize,
+    /// The most rooms, for ever. Default: 4,096.
+    pub rooms: usize,
+    /// The most pairs of device and room that are remembered. Default: 32,768.
+    pub members: usize,
+    /// The bytes of each room's log. Default: 64 KiB.
+    pub log_bytes: usize,
+    /// The most entries in each room's log; a power of two is used. Default: 1,024.
+    pub log_entries: usize,
+    /// The largest body of a post, in bytes. Default: 1,024.
+    pub max_body: u16,
+    /// How many posts without verdict a device may have in each room. Default: 32.
+    pub window: u16,
+    /// The least and the longest keepalive interval that a device gets, in seconds; a least of 0
+    /// lets it have none. Default: 0 and 300.
+    pub keepalive: (u16, u16),
+    /// About how many bytes of entries one member gets at a time. Default: 64 KiB.
+    pub run_bytes: usize,
+    /// How long a device's posts are remembered after it went away. Default: 30 days.
+    pub lifetime: Duration,
+    /// What session numbers and the store's number come from. Default: the system's randomness.
+    pub seed: Option<u64>,
+    /// How long the rest of a frame may take. Default: 10 s.
+    pub frame_timeout: Duration,
+    /// How long a connection may take nothing of what is owed to it. Default: 30 s.
+    pub write_timeout: Duration,
+    /// How long an echo connection may be silent. Default: 5 minutes.
+    pub echo_idle: Duration,
+    /// How long a connection that was told its last words has to close. Default: 1 s.
+    pub drain_timeout: Duration,
+    /// How long the hub takes to stop, at most. Default: 2 s.
+    pub stop_timeout: Duration,
+    /// The options of the sockets, where the URL does not say.
+    pub options: Options,
+}
+
+impl Default for HubConfig {
+    fn default() -> Self {
+        Self {
+            max_connections: 16_384,
+            rooms: 4096,
+            members: 32_768,
+            log_bytes: 64 * 1024,
+            log_entries: 1024,
+            max_body: 1024,
+            window: halloo_core::chat::MAX_WINDOW,
+            keepalive: (0, 300),
+            run_bytes: 64 * 1024,
+            lifetime: Duration::from_secs(30 * 24 * 3600),
+            seed: None,
+            frame_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(30),
+            echo_idle: Duration::from_secs(300),
+            drain_timeout: Duration::from_secs(1),
+            stop_timeout: Duration::from_secs(2),
+            options: Options::default(),
+        }
+    }
+}
+
+/// Why a hub did not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HubError {
+    /// There is nothing to listen on.
+    #[error("there is no listener: name at least one URL, such as chat+tcp://127.0.0.1:7007")]
+    NoListener,
+    /// A URL whose protocol the hub does not speak there.
+    #[error(
+        "{url} is not served yet: chat goes over tcp and unix; echo and greet over tcp, udp and unix"
+    )]
+    NotServed {
+        /// The URL.
+        url: String,
+    },
+    /// A number that cannot be.
+    #[error("{what} is {value}: {wanted}")]
+    Config {
+        /// The field.
+        what: &'static str,
+        /// Its value.
+        value: usize,
+        /// What it should be.
+        wanted: &'static str,
+    },
+    /// An address could not be listened on.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    /// The system refused something that the loop itself needs.
+    #[error("{doing}: {source}")]
+    System {
+        /// What was being done.
+        doing: &'static str,
+        /// The system's error.
+        source: io::Error,
+    },
+}
+
+impl HubError {
+    fn system(doing: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::System { doing, source }
+    }
+}
+
+/// How a hub ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Summary {
+    /// The numbers at the end.
+    pub stats: Stats,
+    /// Connections that were closed though they had not taken all that was owed to them.
+    pub cut_off: usize,
+}
+
+/// A hub that listens and does not run yet.
+#[derive(Debug)]
+pub struct Server {
+    poll: Poll,
+    waker: Arc<Waker>,
+    bound: Bound,
+    config: HubConfig,
+    stats: HubStats,
+}
+
+impl Server {
+    /// Listens at every address of every endpoint.
+    ///
+    /// Errors: an endpoint that is not served, an address that cannot be had, a configuration that
+    /// cannot be.
+    pub fn bind(endpoints: &[Endpoint], config: HubConfig) -> Result<Self, HubError> {
+        config.check()?;
+        let bound = Bound::bind(endpoints, &config.options)?;
+        let poll = Poll::new().map_err(HubError::system("make an event queue"))?;
+        let waker = Waker::new(poll.registry(), WAKE)
+            .map_err(HubError::system("make a waker of the event queue"))?;
+        for endpoint in &bound.endpoints {
+            tracing::info!(%endpoint, "listening");
+        }
+        Ok(Self {
+            poll,
+            waker: Arc::new(waker),
+            bound,
+            config,
+            stats: HubStats::default(),
+        })
+    }
+
+    /// What it listens on, each at its real address and port.
+    #[must_use]
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.bound.endpoints
+    }
+
+    /// A handle on its numbers.
+    #[must_use]
+    pub fn stats(&self) -> HubStats {
+        self.stats.clone()
+    }
+
+    /// Serves until `shutdown` is triggered, and then until everybody has been told.
+    pub fn run(self, shutdown: &Shutdown) -> Result<Summary, HubError> {
+        let mut slots = Slots::new(&self.config);
+        let fixed = slots.bytes();
+        let machine = self.config.machine()?;
+        let hub = Hub::new(machine, slots.lend());
+        shutdown.attach(&self.waker);
+        let done = EventLoop::new(self.poll, self.bound, hub, &self.config, self.stats, fixed)
+            .and_then(|event_loop| event_loop.run(shutdown));
+        shutdown.detach(&self.waker);
+        done
+    }
+}
+
+/// Listens at the endpoints and serves until `shutdown` is triggered.
+pub fn run(
+    endpoints: &[Endpoint],
+    config: HubConfig,
+    shutdown: &Shutdown,
+) -> Result<Summary, HubError> {
+    Server::bind(endpoints, config)?.run(shutdown)
+}
+
+impl HubConfig {
+    fn check(&self) -> Result<(), HubError> {
+        let least = |what, value, least, wanted| {
+            let bad = HubError::Config {
+                what,
+                value,
+                wanted,
+            };
+            if value < least { Err(bad) } else { Ok(()) }
+        };
+        let one = "at least 1 is needed";
+        least("max_connections", self.max_connections, 1, one)?;
+        least("rooms", self.rooms, 1, one)?;
+        least("members", self.members, 1, one)?;
+        least("log_entries", self.log_entries, 1, one)?;
+        let entry = FRAME_HEADER + ENTRY_OVERHEAD + MAX_NAME + usize::from(self.max_body);
+        let wanted = "a log has to hold the largest entry: max_body and 53 bytes";
+        least("log_bytes", self.log_bytes, entry, wanted)
+    }
+
+    fn machine(&self) -> Result<Config, HubError> {
+        let random = |doing| getrandom::u64().map_err(|e| HubError::system(doing)(e.into()));
+        let (seed, store) = match self.seed {
+            Some(seed) => (seed, seed ^ 0x5eed),
+            None => (random("draw a seed")?, random("draw a store's number")?),
+        };
+        Ok(Config {
+            max_body: self.max_body,
+            window: self.window,
+            keepalive_min: self.keepalive.0,
+            keepalive_max: self.keepalive.1,
+            run_bytes: self.run_bytes,
+            lifetime: desk::fugit(self.lifetime),
+            ..Config::new(seed, store)
+        })
+    }
+}
