@@ -61,7 +61,11 @@ impl Config {
             return bad("threads", &self.threads, "from 1 to the number of devices");
         }
         if !(self.rate > 0.0 && self.rate <= 1e5) {
-            return bad("rate", &self.rate, "above 0, and at most 100000 posts per second");
+            return bad(
+                "rate",
+                &self.rate,
+                "above 0, and at most 100000 posts per second",
+            );
         }
         if !(0.0..=1e4).contains(&self.reconnects) {
             return bad("reconnects", &self.reconnects, "a share from 0 to 10000");
@@ -82,7 +86,8 @@ fn check_url(endpoint: Option<&Endpoint>, protocol: Protocol) -> Result<(), SimE
     };
     let is_datagram = matches!(endpoint.transport, Transport::Udp { .. });
     let has_prefix = endpoint.options.prefix.is_some();
-    if endpoint.protocol == protocol && !has_prefix && !(is_datagram && protocol == Protocol::Chat) {
+    if endpoint.protocol == protocol && !has_prefix && !(is_datagram && protocol == Protocol::Chat)
+    {
         return Ok(());
     }
     let (wanted, example) = match protocol {

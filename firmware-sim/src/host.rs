@@ -48,7 +48,10 @@ impl Host {
             "echo+tcp://127.0.0.1:0".to_string(),
             "echo+udp://127.0.0.1:0".to_string(),
         ];
-        let endpoints: Vec<Endpoint> = urls.iter().map(|url| url.parse()).collect::<Result<_, _>>()?;
+        let endpoints: Vec<Endpoint> = urls
+            .iter()
+            .map(|url| url.parse())
+            .collect::<Result<_, _>>()?;
         let server = Server::bind(&endpoints, config(plan, rate))?;
         let shutdown = Shutdown::new();
         let stop = shutdown.clone();

@@ -295,8 +295,7 @@ fn delivered(reader: &Page, author: &Page) -> Delivered {
     let of_others = distinct - of_open.min(distinct);
     Delivered {
         of_acknowledged: of_others.min(author.acknowledged),
-        never_posted: of_open.saturating_sub(open)
-            + of_others.saturating_sub(author.acknowledged),
+        never_posted: of_open.saturating_sub(open) + of_others.saturating_sub(author.acknowledged),
     }
 }
 

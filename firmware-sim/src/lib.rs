@@ -66,7 +66,11 @@ pub fn run_watched(config: &Config, watch: &Watch) -> Result<Report, SimError> {
     watch.attach(fleet.shared(), fleet.live());
     if fleet.join_rooms(watch) == 0 && !watch.is_stopped() {
         return Err(SimError::NoHub {
-            url: config.hub.as_ref().map(ToString::to_string).unwrap_or_default(),
+            url: config
+                .hub
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
         });
     }
     let before = host.as_ref().map(Host::sample);
@@ -76,7 +80,9 @@ pub fn run_watched(config: &Config, watch: &Watch) -> Result<Report, SimError> {
     let after = host.as_ref().map(Host::sample);
     fleet.settle(config.settle);
     let mut report = Report::new(config, &plan, fleet.finish()?, seconds);
-    report.hub = before.zip(after).map(|(before, after)| hub_report(&before, &after, report.posts));
+    report.hub = before
+        .zip(after)
+        .map(|(before, after)| hub_report(&before, &after, report.posts));
     if let Some(host) = host {
         host.stop()?;
     }

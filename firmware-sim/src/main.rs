@@ -35,8 +35,12 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<Report, Box<dyn Error>> {
-    let filter = EnvFilter::try_new(&args.log)
-        .map_err(|_| format!("--log {} is no filter: try debug, or firmware_sim=debug", args.log))?;
+    let filter = EnvFilter::try_new(&args.log).map_err(|_| {
+        format!(
+            "--log {} is no filter: try debug, or firmware_sim=debug",
+            args.log
+        )
+    })?;
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)

@@ -76,7 +76,11 @@ impl Screen {
     }
 
     fn pace(&self) -> Duration {
-        if self.bar.is_some() { ON_TERMINAL } else { IN_LINES }
+        if self.bar.is_some() {
+            ON_TERMINAL
+        } else {
+            IN_LINES
+        }
     }
 
     fn tell(&mut self, progress: &Progress) {
@@ -84,7 +88,9 @@ impl Screen {
         if progress.phase >= Phase::Posting {
             self.posting_since.get_or_insert(now);
         }
-        let elapsed = self.posting_since.map_or(Duration::ZERO, |since| now - since);
+        let elapsed = self
+            .posting_since
+            .map_or(Duration::ZERO, |since| now - since);
         let line = self.line(progress, elapsed.min(self.time));
         match &self.bar {
             Some(bar) => {
@@ -107,7 +113,10 @@ impl Screen {
         } = progress;
         let (now, all) = (elapsed.as_secs_f64(), self.time.as_secs_f64());
         match progress.phase {
-            Phase::Joining => format!("joining: {joined} of {} devices in their rooms", self.devices),
+            Phase::Joining => format!(
+                "joining: {joined} of {} devices in their rooms",
+                self.devices
+            ),
             Phase::Posting => format!(
                 "{now:.0} of {all:.0} s: {posts} posts, {acknowledged} acknowledged, {delivered} delivered, {reconnects} reconnects"
             ),

@@ -21,7 +21,13 @@ pub struct Watch {
 #[derive(Debug, Default)]
 struct Inner {
     stop: Arc<AtomicBool>,
-    fleet: Mutex<Option<(Arc<Shared>, Vec<Arc<Live>>)>>,
+    fleet: Mutex<Option<Numbers>>,
+}
+
+#[derive(Debug)]
+struct Numbers {
+    shared: Arc<Shared>,
+    live: Vec<Arc<Live>>,
 }
 
 /// Where a run stands.
@@ -70,7 +76,7 @@ impl Watch {
     pub fn progress(&self) -> Option<Progress> {
         let fleet = self.inner.fleet.lock();
         let fleet = fleet.unwrap_or_else(PoisonError::into_inner);
-        let (shared, live) = fleet.as_ref()?;
+        let Numbers { shared, live } = fleet.as_ref()?;
         let sum = |of: fn(&Live) -> u64| live.iter().map(|live| of(live)).sum();
         Some(Progress {
             phase: shared.phase(),
@@ -83,7 +89,14 @@ impl Watch {
     }
 
     pub(crate) fn attach(&self, shared: &Arc<Shared>, live: &[Arc<Live>]) {
-        let mut fleet = self.inner.fleet.lock().unwrap_or_else(PoisonError::into_inner);
-        *fleet = Some((Arc::clone(shared), live.to_vec()));
+        let mut fleet = self
+            .inner
+            .fleet
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *fleet = Some(Numbers {
+            shared: Arc::clone(shared),
+            live: live.to_vec(),
+        });
     }
 }

@@ -115,7 +115,12 @@ impl App {
     }
 
     /// Posts what is due; whether the client has something new to send.
-    pub(crate) fn poll_post(&mut self, now: Instant, client: &mut Client, tally: &mut Tally) -> bool {
+    pub(crate) fn poll_post(
+        &mut self,
+        now: Instant,
+        client: &mut Client,
+        tally: &mut Tally,
+    ) -> bool {
         let mut has_posted = false;
         while let Some(due) = self.next_post.filter(|&due| due <= now) {
             // Jitter of half a period, so that a fleet does not march in step.

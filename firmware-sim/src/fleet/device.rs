@@ -3,20 +3,20 @@
 //! The same machines with the same fixed buffers as in an image for a microcontroller; only the
 //! pipe below and the application above are the simulator's.
 
-use halloo_core::chat::{Backoff, HANDSHAKE};
 use halloo_core::chat::client::{Config as ClientConfig, Event, From};
+use halloo_core::chat::{Backoff, HANDSHAKE};
 use halloo_core::frame::Length32;
 use halloo_core::link::{Link, Output, rx_bytes, tx_bytes};
 use halloo_core::time::{Instant, after, earliest};
 use mio::event::Event as Readiness;
 use mio::{Registry, Token};
 
+use super::Client;
 use super::app::App;
 use super::body;
 use super::pipe::{Cut, Pipe, Target};
 use super::plan::{Kind, Plan};
 use super::shared::{Phase, Shared, Tally};
-use super::Client;
 
 /// The largest payload of a frame that a device takes.
 const MAX_FRAME: usize = 256;
@@ -24,7 +24,8 @@ const MAX_FRAME: usize = 256;
 /// What a device works off before others have their turn.
 const TURN: usize = 256;
 
-type DeviceLink = Link<Length32, { rx_bytes::<Length32>(MAX_FRAME) }, { tx_bytes::<Length32>(body::MOST) }>;
+type DeviceLink =
+    Link<Length32, { rx_bytes::<Length32>(MAX_FRAME) }, { tx_bytes::<Length32>(body::MOST) }>;
 
 /// What a device needs of its thread.
 #[derive(Debug)]
@@ -69,7 +70,8 @@ impl Device {
             Kind::Talker => "talker",
             Kind::Probe => return None,
         };
-        let mut config = ClientConfig::new(plan.device_id(number), &format!("{name}-{number}")).ok()?;
+        let mut config =
+            ClientConfig::new(plan.device_id(number), &format!("{name}-{number}")).ok()?;
         config.max_frame = u32::try_from(MAX_FRAME).ok()?;
         let mut client = Client::new(config);
         for &room in &role.rooms {
@@ -253,7 +255,11 @@ impl Device {
     fn cut(&mut self, turn: &mut Turn<'_>) {
         if let Some(pipe) = self.pipe.take() {
             turn.tally.live.cuts.add(1);
-            pipe.cut(if self.rng.bool() { Cut::Reset } else { Cut::Close });
+            pipe.cut(if self.rng.bool() {
+                Cut::Reset
+            } else {
+                Cut::Close
+            });
             self.disconnect(turn);
         }
     }

@@ -102,7 +102,8 @@ impl Driver {
         }
         self.phase = phase;
         if phase == Phase::Posting {
-            self.tally.not_joined = self.units.iter().filter(|unit| unit.is_joining()).count() as u64;
+            self.tally.not_joined =
+                self.units.iter().filter(|unit| unit.is_joining()).count() as u64;
         }
         if phase == Phase::Leaving {
             self.left_since = Some(now);
@@ -215,7 +216,10 @@ impl Driver {
                 live.unsettled.set(unsettled.count() as u64);
             }
             Phase::Reading => {
-                let behind = self.units.iter().filter(|unit| !unit.has_read(&self.shared));
+                let behind = self
+                    .units
+                    .iter()
+                    .filter(|unit| !unit.has_read(&self.shared));
                 live.behind.set(behind.count() as u64);
             }
             Phase::Joining | Phase::Posting | Phase::Leaving => {}

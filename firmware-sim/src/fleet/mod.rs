@@ -31,10 +31,10 @@ use driver::{Driver, Unit};
 use pipe::Target;
 use prober::{EchoTarget, Prober};
 
-pub(crate) use plan::{Kind, Plan};
 pub use plan::Kinds;
-pub(crate) use shared::{Live, Shared, Tally};
+pub(crate) use plan::{Kind, Plan};
 pub use shared::Phase;
+pub(crate) use shared::{Live, Shared, Tally};
 
 /// Two rooms, and an outbox for four posts: 1.2 KiB with everything.
 pub(crate) type Client = client::Client<2, { outbox_bytes(4, body::MOST) }>;
@@ -113,19 +113,23 @@ impl Fleet {
         let shared = Arc::new(Shared::new(plan.rooms.len()));
         let period = time::Duration::from_ticks((1e6 / config.rate).clamp(1.0, 1e15) as u64);
         let mut units: Vec<Vec<Unit>> = (0..config.threads).map(|_| Vec::new()).collect();
+        let mut probers = 0..;
         for (number, role) in (0_u32..).zip(&plan.roles) {
             let units = &mut units[number as usize % config.threads];
             let token = Token(units.len());
             let unit = match role.kind {
                 Kind::Probe => {
-                    let Some(target) = pick(&targets.echo, number) else {
+                    let target = probers.next().and_then(|at| pick(&targets.echo, at));
+                    let Some(target) = target else {
                         continue;
                     };
                     let prober = Prober::new(target, token, period, role.seed);
                     prober.ok().map(|prober| Unit::Echo(Box::new(prober)))
                 }
                 Kind::Sensor | Kind::Actuator | Kind::Talker => {
-                    let target = pick(&targets.chat, number);
+                    // Seven of ten over TCP and three over a Unix socket, where there are both.
+                    let at = u32::from(number % 10 >= 7);
+                    let target = pick(&targets.chat, at);
                     let app = App::new(number, plan, period);
                     app.zip(target)
                         .and_then(|(app, target)| Device::new(number, plan, target, token, app))
@@ -243,11 +247,6 @@ impl Drop for Fleet {
     }
 }
 
-/// Devices take the targets in turn, seven of ten the first of two.
-fn pick<T: Clone>(targets: &[T], number: u32) -> Option<T> {
-    let at = match targets.len() {
-        2 => usize::from(number % 10 >= 7),
-        many => number as usize % many.max(1),
-    };
-    targets.get(at).cloned()
+fn pick<T: Clone>(targets: &[T], at: u32) -> Option<T> {
+    targets.get(at as usize % targets.len().max(1)).cloned()
 }

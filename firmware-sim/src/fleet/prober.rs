@@ -104,7 +104,9 @@ impl Prober {
     pub(crate) fn handle_readiness(&mut self, event: &Readiness) {
         match &mut self.carrier {
             Carrier::Pipe(pipe) => pipe.handle_event(event),
-            Carrier::Socket { readable, .. } => *readable |= event.is_readable() || event.is_error(),
+            Carrier::Socket { readable, .. } => {
+                *readable |= event.is_readable() || event.is_error()
+            }
             Carrier::None => {}
         }
     }
@@ -118,7 +120,10 @@ impl Prober {
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        let probe = self.probe.poll_timeout().filter(|_| self.is_posting || !self.is_settled());
+        let probe = self
+            .probe
+            .poll_timeout()
+            .filter(|_| self.is_posting || !self.is_settled());
         earliest(self.connect_at, probe)
     }
 
@@ -210,7 +215,9 @@ impl Prober {
                     }
                     self.probe.handle_bytes(now, &bytes[..n]);
                 }
-                Carrier::Socket { readable: false, .. } => return Ok(false),
+                Carrier::Socket {
+                    readable: false, ..
+                } => return Ok(false),
                 Carrier::Socket { socket, readable } => match socket.recv(&mut bytes) {
                     Ok(n) => self.probe.handle_bytes(now, &bytes[..n]),
                     Err(e) if e.kind() == io::ErrorKind::WouldBlock => *readable = false,

@@ -1,7 +1,7 @@
 //! What the threads of a fleet share: the phase, the heads of rooms, and numbers to look at.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use halloo_core::echo;
 use halloo_core::time::{Duration, Instant};

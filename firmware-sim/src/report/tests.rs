@@ -1,5 +1,6 @@
 //! Each number that may not rise turns the verdict.
 
+use super::table::thousands;
 use super::*;
 
 fn good() -> Report {
@@ -39,7 +40,10 @@ fn a_good_run_says_so() {
     let verdict = "nothing lost, nothing doubled, all in order";
     assert_eq!(good().verdict(), verdict);
     let text = good().to_string();
-    assert!(text.contains(verdict) && text.contains("1,234,567"), "{text}");
+    assert!(
+        text.contains(verdict) && text.contains("1,234,567"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -62,7 +66,11 @@ fn each_fault_turns_the_verdict() {
         let mut report = good();
         fault(&mut report);
         assert_eq!(report.faults().len(), 1, "{at}");
-        assert!(report.verdict().starts_with("1 "), "{at}: {}", report.verdict());
+        assert!(
+            report.verdict().starts_with("1 "),
+            "{at}: {}",
+            report.verdict()
+        );
     }
 }
 
@@ -82,7 +90,12 @@ fn a_run_without_posts_claims_nothing() {
 
 #[test]
 fn digits_are_grouped_by_three() {
-    for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
+    for (number, text) in [
+        (0, "0"),
+        (999, "999"),
+        (1000, "1,000"),
+        (1_234_567, "1,234,567"),
+    ] {
         assert_eq!(thousands(number), text);
     }
 }
