@@ -236,6 +236,7 @@ fn welcome(listener: &net::TcpListener) -> net::TcpStream {
     let welcome = Message::Welcome(Welcome {
         version: wire::VERSION,
         suite: 0,
+        flags: 0,
         nonce: hello.nonce,
         session: 1,
         store: 1,

@@ -25,6 +25,9 @@ pub(super) fn read(desk: &mut Desk<'_>, conn: &mut Connection, id: ConnId) -> io
     if !conn.busy {
         len += conn.read(&mut desk.room[held..held + READ_SHARE])?;
     }
+    if len > held {
+        conn.heard = desk.now;
+    }
     if len > held || conn.busy {
         let bytes = &desk.room[..len];
         let parsed = parse(&mut desk.hub, desk.now, id, desk.frame_limit, bytes);

@@ -7,7 +7,7 @@ use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
 
 use halloo_core::chat::hub::ConnId;
-use halloo_core::time::Instant;
+use halloo_core::time::{Duration, Instant, after, since};
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
 
@@ -88,10 +88,12 @@ pub(super) struct Connection {
     pub(super) read_due: Option<Instant>,
     /// When a write must have made progress, or the peer of a drained connection be gone.
     pub(super) write_due: Option<Instant>,
+    /// When something was last read.
+    pub(super) heard: Instant,
 }
 
 impl Connection {
-    pub(super) const fn new(stream: Stream, role: Role) -> Self {
+    pub(super) const fn new(stream: Stream, role: Role, now: Instant) -> Self {
         Self {
             stream,
             role,
@@ -106,6 +108,7 @@ impl Connection {
             pending_at: 0,
             read_due: None,
             write_due: None,
+            heard: now,
         }
     }
 
@@ -190,6 +193,17 @@ impl Connection {
         }
     }
 
+    /// Whether a chat device that takes nothing has said something within `limit`; then it is slow,
+    /// not gone, and costs no more for waiting.
+    pub(super) fn extend_write(&mut self, now: Instant, limit: Duration) -> bool {
+        let is_slow = matches!((self.role, self.stage), (Role::Chat(_), Stage::Open))
+            && since(now, self.heard) < limit;
+        if is_slow {
+            self.write_due = Some(after(self.heard, limit));
+        }
+        is_slow
+    }
+
     /// Gives all memory back.
     pub(super) fn release(&mut self, buffers: &mut Buffers) {
         buffers.release(&mut self.inbox);
@@ -262,5 +276,48 @@ impl Stream {
             Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
             Self::Unix(stream) => stream.shutdown(Shutdown::Write),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use halloo_core::chat::Hub;
+    use halloo_core::time::millis;
+    use mio::net::UnixStream;
+
+    use super::*;
+    use crate::hub::HubConfig;
+    use crate::hub::memory::Slots;
+
+    #[test]
+    fn a_chat_device_that_takes_nothing_and_speaks_is_slow_and_one_that_is_silent_is_gone() {
+        let at = |ms| after(Instant::from_ticks(0), millis(ms));
+        let (stream, _peer) = UnixStream::pair().unwrap();
+        let config = HubConfig {
+            max_connections: 1,
+            ..HubConfig::default()
+        };
+        let mut slots = Slots::new(&config);
+        let id = Hub::new(config.machine().unwrap(), slots.lend()).connect(at(0));
+        let role = Role::Chat(id.unwrap());
+        let mut conn = Connection::new(Stream::Unix(stream), role, at(0));
+        conn.writable = false;
+        conn.watch_write(false, at(100));
+        conn.heard = at(60);
+        assert!(conn.extend_write(at(100), millis(100)));
+        assert_eq!(conn.write_due, Some(at(160)));
+        assert!(!conn.extend_write(at(160), millis(100)));
+        conn.heard = at(160);
+        conn.stage = Stage::Finishing;
+        assert!(
+            !conn.extend_write(at(160), millis(100)),
+            "it was told its last word"
+        );
+        conn.stage = Stage::Open;
+        conn.role = Role::Echo { listener: 0 };
+        assert!(
+            !conn.extend_write(at(160), millis(100)),
+            "an echo owes its peer no patience"
+        );
     }
 }

@@ -293,6 +293,13 @@ impl<'s> EventLoop<'s> {
         }
     }
 
+    /// A turn may have to do with every connection, and then has no time for memory.
+    pub(super) fn make_room_in_queues(&mut self) {
+        for queue in [&mut self.inputs, &mut self.outputs] {
+            queue.reserve(self.conns.len().saturating_sub(queue.len()));
+        }
+    }
+
     fn queue_input(&mut self, key: usize) {
         if let Some(conn) = self.conns.get_mut(key)
             && !std::mem::replace(&mut conn.in_queue, true)

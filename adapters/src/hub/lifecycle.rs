@@ -39,13 +39,14 @@ impl EventLoop<'_> {
             }
             Role::Chat(id)
         };
-        let mut conn = Connection::new(stream, role);
+        let mut conn = Connection::new(stream, role, self.desk.now);
         if let Role::Echo { .. } = role {
             conn.read_due = Some(after(self.desk.now, self.desk.echo_idle));
             self.sweep_at
                 .get_or_insert(after(self.desk.now, self.sweep_every));
         }
         slot.insert(conn);
+        self.make_room_in_queues();
         tracing::debug!(key, listener = %self.acceptor.endpoint(listener), "connection opened");
         self.stats.connections_most = self.stats.connections_most.max(self.conns.len());
         Ok(())
@@ -60,7 +61,7 @@ impl EventLoop<'_> {
                 continue;
             };
             let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-            if due(conn.write_due) {
+            if due(conn.write_due) && !conn.extend_write(now, self.desk.write_timeout) {
                 self.cut(key, "took nothing for too long");
                 continue;
             }

@@ -13,6 +13,9 @@ const PENDING: usize = 4096;
 const SPARE: usize = 64;
 const SPARE_BYTES: usize = 64 * 1024;
 
+/// The least that a buffer has, so that whichever is taken again rarely has to grow.
+const LEAST_BYTES: usize = 1024;
+
 /// What the chat machine borrows. The logs are zeroed by the system when they are first written.
 #[derive(Debug)]
 pub(super) struct Slots {
@@ -96,7 +99,8 @@ impl Buffers {
         }
         let before = buffer.capacity();
         if before == 0 {
-            *buffer = self.spare.pop().unwrap_or_default();
+            let new = || Vec::with_capacity(LEAST_BYTES);
+            *buffer = self.spare.pop().unwrap_or_else(new);
         }
         buffer.extend_from_slice(bytes);
         self.in_use = self.in_use + buffer.capacity() - before;

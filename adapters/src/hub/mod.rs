@@ -72,8 +72,8 @@ pub struct HubConfig {
     pub max_body: u16,
     /// How many posts without verdict a device may have in each room. Default: 32.
     pub window: u16,
-    /// The least and the longest keepalive interval that a device gets, in seconds; a least of 0
-    /// lets it have none. Default: 0 and 300.
+    /// The least and the longest keepalive interval that a device gets that wants any, in seconds.
+    /// Default: 0 and 300.
     pub keepalive: (u16, u16),
     /// About how many bytes of entries one member gets at a time. Default: 64 KiB.
     pub run_bytes: usize,
@@ -83,7 +83,8 @@ pub struct HubConfig {
     pub seed: Option<u64>,
     /// How long the rest of a frame may take. Default: 10 s.
     pub frame_timeout: Duration,
-    /// How long a connection may take nothing of what is owed to it. Default: 30 s.
+    /// How long a connection may take nothing of what is owed to it; a chat connection may as long
+    /// as its device says something. Default: 30 s.
     pub write_timeout: Duration,
     /// How long an echo connection may be silent. Default: 5 minutes.
     pub echo_idle: Duration,

@@ -14,7 +14,7 @@ use halloo_core::wire::{self, Code, Join, Message, binary};
 use std::collections::BTreeMap;
 
 /// The rooms of a device.
-pub const ROOMS: usize = 3;
+pub(super) const ROOMS: usize = 3;
 const OUTBOX: usize = outbox_bytes(8, 64);
 /// How long a write may make no progress.
 pub(super) const NO_PROGRESS: u64 = 30_000_000;
@@ -47,7 +47,6 @@ pub struct Device {
     pub app: App,
     /// Do not connect before somebody says so.
     pub is_kept_offline: bool,
-    number: usize,
     config: Config,
     decoder: Box<Decoder<Length32, BUFFER>>,
     out: Vec<u8>,
@@ -84,7 +83,6 @@ impl Device {
             rooms: [const { None }; ROOMS],
             app: App::default(),
             is_kept_offline: false,
-            number,
             decoder: decoder(&config),
             config,
             out: Vec::new(),
