@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod hub;
+pub mod journal;
 pub mod socket;
 pub mod testkit;
 pub mod url;

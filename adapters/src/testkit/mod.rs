@@ -35,8 +35,10 @@
 //! assert_eq!((acked, hub.head("lab")), (1, Some(1)));
 //! ```
 
+mod disk;
 mod hub;
 mod pipe;
 
+pub use disk::{SimDisk, SimFile};
 pub use hub::{HubMemory, LocalHub};
 pub use pipe::{End, PipeError, pipe};

@@ -1,0 +1,136 @@
+//! Reading entries back, for members that the memory has moved on from.
+
+use halloo_core::wire::DeviceId;
+
+use super::disk::Disk;
+use super::error::JournalError;
+use super::index;
+use super::record::{self, LONGEST, PREFIX, Place, Record};
+use super::{Journal, segment};
+
+/// How much is read from the disk at a time.
+const WINDOW: usize = 64 * 1024;
+
+/// What stands at an offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stored<'a> {
+    /// An entry.
+    Entry {
+        /// Who posted it.
+        device: DeviceId,
+        /// The entry as its `Length32` frame.
+        frame: &'a [u8],
+    },
+    /// A repair found it lost, up to this offset.
+    Lost {
+        /// The last one that is lost.
+        to: u64,
+    },
+    /// It is not kept any more, or not yet there.
+    Gone,
+}
+
+/// The bytes that were read last: the next entry often lies there too.
+#[derive(Debug, Default)]
+pub(super) struct Cache {
+    segment: u64,
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl<D: Disk> Journal<D> {
+    /// What stands at `offset` of `room`, which must be committed.
+    pub fn read(&mut self, room: u32, offset: u64) -> Result<Stored<'_>, JournalError> {
+        let Some((segment, at)) = self.find(room, offset)? else {
+            return Ok(Stored::Gone);
+        };
+        let name = segment::name(segment);
+        let place = Place { segment, at };
+        let bytes = self.bytes_at(place, &name)?;
+        let Some(read) = record::read(bytes, place) else {
+            return Err(JournalError::damaged(&name, at, "a record is bad"));
+        };
+        match read.record {
+            Record::Entry {
+                room: found_room,
+                offset: found,
+                device,
+                frame,
+                ..
+            } if found_room == room && found == offset => Ok(Stored::Entry { device, frame }),
+            Record::Lost { to, .. } => Ok(Stored::Lost { to }),
+            _ => Err(JournalError::damaged(
+                &name,
+                at,
+                "the index leads to another record",
+            )),
+        }
+    }
+
+    /// The segment and the position of an entry.
+    fn find(&self, room: u32, offset: u64) -> Result<Option<(u64, u64)>, JournalError> {
+        if self.active.first(room).is_some_and(|first| first <= offset) {
+            let at = self.active.find(room, offset);
+            return Ok(at.map(|at| (self.number, at)));
+        }
+        let Some(spans) = self.spans.get(room as usize) else {
+            return Ok(None);
+        };
+        let after = spans.partition_point(|span| span.first <= offset);
+        let Some(span) = after.checked_sub(1).and_then(|at| spans.get(at)) else {
+            return Ok(None);
+        };
+        if offset - span.first >= u64::from(span.count) {
+            return Ok(None);
+        }
+        let sealed = self.sealed.iter().find(|s| s.number == span.segment);
+        let Some(sealed) = sealed else {
+            return Ok(None);
+        };
+        let name = super::index_name(span.segment);
+        let at = index::read_position(&self.disk, &sealed.index, span, offset);
+        let at = at.map_err(JournalError::disk("read", &name))?;
+        Ok(at.map(|at| (span.segment, at)))
+    }
+
+    /// The bytes from a place on, a whole record's worth.
+    fn bytes_at(&mut self, place: Place, name: &str) -> Result<&[u8], JournalError> {
+        if !self.window.holds(place) {
+            let file = match self.sealed.iter().find(|s| s.number == place.segment) {
+                Some(sealed) => &sealed.file,
+                None => &self.file,
+            };
+            let bytes = &mut self.window.bytes;
+            for most in [WINDOW, PREFIX + LONGEST] {
+                bytes.resize(most, 0);
+                let read = self.disk.read(file, place.at, bytes);
+                let read = read.map_err(JournalError::disk("read", name))?;
+                bytes.truncate(read);
+                if record::claimed_len(bytes).is_some_and(|len| len <= read) {
+                    break;
+                }
+            }
+            self.window.segment = place.segment;
+            self.window.start = place.at;
+        }
+        let from = usize::try_from(place.at - self.window.start).unwrap_or(usize::MAX);
+        Ok(self.window.bytes.get(from..).unwrap_or_default())
+    }
+
+    /// What was read may be older than what was written since.
+    pub(super) fn drop_window(&mut self) {
+        self.window.bytes.clear();
+    }
+}
+
+impl Cache {
+    fn holds(&self, place: Place) -> bool {
+        let rest = place
+            .at
+            .checked_sub(self.start)
+            .and_then(|from| self.bytes.get(usize::try_from(from).ok()?..));
+        self.segment == place.segment
+            && rest
+                .is_some_and(|rest| record::claimed_len(rest).is_some_and(|len| len <= rest.len()))
+    }
+}
