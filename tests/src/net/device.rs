@@ -386,12 +386,22 @@ impl Net {
                 return membership.map_or(Ok(()), |m| m.gap(life, store, (from, to), reason));
             }
             Delivery::Notice(notice) => {
+                let membership = &device.rooms[usize::from(notice.slot)];
+                must!(
+                    membership.as_ref().is_some_and(|m| !m.is_over),
+                    "S11: {notice:?} of a room that is over"
+                );
                 let who = notice.who.to_owned();
                 let notice = (notice.kind.to_wire(), notice.members, who);
                 device.app.notices.push(notice);
                 return Ok(());
             }
             Delivery::Roster(roster) => {
+                let membership = &device.rooms[usize::from(roster.slot)];
+                must!(
+                    membership.as_ref().is_some_and(|m| !m.is_over),
+                    "S11: {roster:?} of a room that is over"
+                );
                 device
                     .app
                     .roster

@@ -114,6 +114,8 @@ pub enum PostError {
     NotJoined,
     /// The body is longer than the hub takes, or than the whole outbox.
     TooLarge,
+    /// The device has used up every sequence number that it has in this room.
+    NumbersUsedUp,
 }
 
 impl fmt::Display for PostError {
@@ -122,6 +124,7 @@ impl fmt::Display for PostError {
             Self::OutboxFull => "the outbox is full: wait for an acknowledgement",
             Self::NotJoined => "the room is not joined: wait for the join",
             Self::TooLarge => "the body is longer than the hub or the outbox takes",
+            Self::NumbersUsedUp => "every sequence number of this room is used up",
         })
     }
 }
@@ -666,6 +669,10 @@ impl Parts<'_> {
         let whole = outbox::HEADER.saturating_add(body.len());
         if body.len() > usize::from(self.base.max_body) || whole > self.arena.len() {
             return Err(PostError::TooLarge);
+        }
+        // Numbers on the wire do not wrap: 0 is none (rule L-SEQ-1).
+        if slot.next_seq == slot.ahead {
+            return Err(PostError::NumbersUsedUp);
         }
         let open = slot.next_seq.wrapping_sub(seq::next(slot.up_seq));
         if open >= u32::from(MAX_WINDOW) {

@@ -116,7 +116,8 @@ impl Hub<'_> {
         let Some(member) = self.storage.members.get_mut(at as usize) else {
             return Ok(());
         };
-        if number != seq::next(member.up_seq) {
+        // No number follows the last one: 0 is none.
+        if number != seq::next(member.up_seq) || number == 0 {
             if !seq::is_after(number, member.up_seq) {
                 self.counters.repeated = self.counters.repeated.saturating_add(1);
             }

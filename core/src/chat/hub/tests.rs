@@ -149,3 +149,22 @@ fn a_frame_that_was_begun_and_then_evicted_closes_its_connection() {
         assert_eq!(hub.poll_transmit(at(0), reader, &mut out), Transmit::Close);
     });
 }
+
+#[test]
+fn no_post_is_taken_after_the_last_number() {
+    // [L-SEQ-1]
+    with_hub(|hub| {
+        let author = member(hub, at(0), 1, 0);
+        let at_member = hub.member_in_slot(author.index, 0).unwrap() as usize;
+        hub.storage.members[at_member].up_seq = u32::MAX - 1;
+        hub.storage.members[at_member].up_committed = u32::MAX - 1;
+        post(hub, author, u32::MAX);
+        assert_eq!(hub.head("lab"), Some(1));
+        post(hub, author, 0);
+        post(hub, author, 1);
+        assert_eq!(hub.head("lab"), Some(1));
+        let said = drain(hub, at(0), author);
+        let ack = std::format!("up_seq: {}", u32::MAX);
+        assert!(said.iter().any(|said| said.contains(&ack)), "{said:?}");
+    });
+}
