@@ -12,6 +12,7 @@ mod link;
 pub mod lone_device;
 pub mod lone_hub;
 pub mod lossy;
+pub mod machine;
 pub mod model;
 pub mod pipe;
 pub mod rng;
@@ -24,7 +25,7 @@ pub use fault::{Fault, Faults};
 pub use limits::{HubMemory, Limits};
 pub use lone_device::LoneDevice;
 pub use lone_hub::LoneHub;
-pub use run::{Failure, Outcome, replay, run_seed};
+pub use run::{Draw, Failure, Outcome, replay, run_seed};
 pub use said::Said;
 
 use chaos::Chaos;
