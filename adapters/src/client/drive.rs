@@ -243,6 +243,7 @@ impl Device {
             ..self.settings.socket.clone()
         };
         let options = self.endpoint.socket_options(&base);
+        tracing::debug!(hub = %self.endpoint, "connecting");
         let failed = match &self.endpoint.transport {
             Transport::Tcp { host, port } => match TcpConnect::start((&**host, *port), &options) {
                 Ok(connecting) => {
@@ -329,6 +330,7 @@ impl Device {
         line.backoff.handle_service(line.now());
         line.failures = 0;
         line.is_serving = true;
+        tracing::debug!(hub = %self.endpoint, "in session");
         if std::mem::replace(&mut line.has_served, true) {
             Happening::Reconnected
         } else {
@@ -355,6 +357,7 @@ impl Device {
         } else {
             None
         };
+        tracing::debug!(%cause, ?retry_in, "not connected");
         let next = match retry_in {
             Some(wait) => State::Down {
                 retry_at: Instant::now() + wait,

@@ -77,6 +77,9 @@ impl Failure {
             // A hub that does not run has taken its socket file along.
             SocketError::Refused { .. } | SocketError::NotFound { .. } => Self::Refused(text),
             SocketError::TimedOut { .. } | SocketError::Unreachable { .. } => Self::TimedOut(text),
+            SocketError::Other { source, .. } if source.kind() == io::ErrorKind::InvalidInput => {
+                Self::Start(text)
+            }
             SocketError::Reset { .. } | SocketError::Closed { .. } | SocketError::Other { .. } => {
                 Self::Lost(text)
             }
@@ -92,6 +95,18 @@ impl Failure {
             Ended::NoWelcome => Self::TimedOut(text),
             _ => Self::Lost(text),
         }
+    }
+}
+
+/// The option that sets a field of the hub's configuration.
+fn option(field: &'static str) -> &'static str {
+    match field {
+        "max_connections" => "--max-connections",
+        "rooms" => "--max-rooms",
+        "members" => "--max-members",
+        "log_bytes" => "--room-bytes",
+        "log_entries" => "--room-posts",
+        other => other,
     }
 }
 
@@ -111,6 +126,14 @@ impl From<HubError> for Failure {
     fn from(error: HubError) -> Self {
         match error {
             HubError::System { .. } => Self::Job(error.to_string()),
+            HubError::Config {
+                what,
+                value,
+                wanted,
+            } => {
+                let wanted = wanted.replace("max_body", "--max-body");
+                Self::Start(format!("{} is {value}: {wanted}", option(what)))
+            }
             // A listener's errors are all about its address.
             _ => Self::Start(error.to_string()),
         }
