@@ -352,7 +352,13 @@ impl Device {
             let jittered = line.backoff.next_wait(getrandom::u32()?, time::secs(0));
             let asked = self.client.retry_after();
             let jittered = Duration::from_micros(jittered.as_ticks());
-            let wait = jittered.min(self.settings.longest_wait);
+            let longest = self.settings.longest_wait;
+            let wait = if jittered <= longest {
+                jittered
+            } else {
+                // As random as one that was drawn below that limit.
+                longest.mul_f64(f64::from(getrandom::u32()?) / f64::from(u32::MAX))
+            };
             Some(wait + Duration::from_micros(asked.as_ticks()))
         } else {
             None
