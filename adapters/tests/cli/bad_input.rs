@@ -220,7 +220,7 @@ fn what_is_not_permitted_is_one_line_and_exit_2() {
 
 /// The command as a user who may not enter `closed`.
 fn unprivileged(dir: &Path, closed: &Path, args: &[&str]) -> Command {
-    fs::set_permissions(closed, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(closed, fs::Permissions::from_mode(0o0)).unwrap();
     if !geteuid().is_root() {
         return halloo(args);
     }
