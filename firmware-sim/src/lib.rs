@@ -47,10 +47,11 @@ pub fn run(config: &Config) -> Result<Report, SimError> {
 /// As [`run`], with a handle for other threads.
 pub fn run_watched(config: &Config, watch: &Watch) -> Result<Report, SimError> {
     config.check()?;
-    let salt = getrandom::u64().map_err(|e| SimError::system("draw a random number")(e.into()))?;
-    let plan = Plan::new(config, config.has_echo(), salt);
+    // A hub in this process has the other end of each connection.
     let files = if config.hub.is_some() { 1 } else { 2 };
     limits::raise(config.devices, files)?;
+    let salt = getrandom::u64().map_err(|e| SimError::system("draw a random number")(e.into()))?;
+    let plan = Plan::new(config, config.has_echo(), salt);
     let host = match &config.hub {
         Some(_) => None,
         None => Some(Host::start(&plan, config.rate)?),

@@ -325,6 +325,11 @@ impl<'s> Hub<'s> {
     }
 
     fn violation(&mut self, at: u32, now: Instant, code: Code) {
+        let phase = self.storage.conns.get(at as usize).map(|conn| conn.phase);
+        if !matches!(phase, Some(Phase::Greeting { .. } | Phase::Serving)) {
+            // It is closing already: what came behind its first fault is no other.
+            return;
+        }
         self.counters.violations = self.counters.violations.saturating_add(1);
         warning!("hub: connection {} is closed: {:?}", at, code);
         self.part(at, now, LastWord::Error(code), Parting::Lost);
