@@ -17,7 +17,7 @@ fn drain(hub: &mut Hub<'_>) -> usize {
     while let Some(conn) = hub.poll_ready() {
         loop {
             match hub.poll_transmit(NOW, conn, &mut out) {
-                Transmit::Idle | Transmit::Close => break,
+                Transmit::Idle | Transmit::Stored(_) | Transmit::Close => break,
                 Transmit::Message(_) => {}
                 Transmit::Entries(entries) => {
                     let len = entries.head.len() + entries.tail.len();

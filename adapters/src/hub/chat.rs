@@ -10,6 +10,7 @@ use halloo_core::wire::{self, Code, MAX_CONTROL};
 
 use super::connection::{Connection, Flow, Reading, Stage};
 use super::desk::{Desk, READ_SHARE};
+use super::durable;
 
 /// Runs up to so many bytes are gathered with messages into one write; longer ones are written
 /// from where they lie in the log.
@@ -191,6 +192,14 @@ fn send_once(desk: &mut Desk<'_>, conn: &mut Connection, id: ConnId) -> io::Resu
                 conn.postpone(&mut desk.buffers, rest);
                 let flushed = conn.flush(&mut desk.buffers)?;
                 return Ok((written + flushed, Next::More));
+            }
+            Transmit::Stored(wanted) => {
+                if len > 0 {
+                    // What is gathered goes first; the same is wanted again then.
+                    break Next::More;
+                }
+                let written = durable::send_stored(desk, conn, id, wanted)?;
+                return Ok((written, Next::More));
             }
         }
     };

@@ -6,6 +6,7 @@ use halloo_core::time::{Duration, Instant};
 use halloo_core::wire::{MAX_CONTROL, MAX_EXTENSION_BYTES};
 
 use super::HubConfig;
+use super::durable::Kept;
 use super::memory::Buffers;
 
 /// How many bytes one connection may hand in per turn.
@@ -26,6 +27,7 @@ const POST_OVERHEAD: usize = 1 + 1 + 4 + 2;
 #[derive(Debug)]
 pub(super) struct Desk<'s> {
     pub(super) hub: Hub<'s>,
+    pub(super) journal: Option<Kept>,
     pub(super) buffers: Buffers,
     /// Holds what one connection has half read and one share on top.
     pub(super) room: Box<[u8]>,
@@ -43,12 +45,13 @@ pub(super) struct Desk<'s> {
 }
 
 impl<'s> Desk<'s> {
-    pub(super) fn new(hub: Hub<'s>, config: &HubConfig) -> Self {
+    pub(super) fn new(hub: Hub<'s>, journal: Option<Kept>, config: &HubConfig) -> Self {
         let frame_limit = frame_limit(config.max_body);
         // After `Busy` a share may lie there that begins with the rest of one before it.
         let room = frame_limit + Length32::HEADER + READ_SHARE;
         Self {
             hub,
+            journal,
             buffers: Buffers::new(),
             room: vec![0; room.max(DATAGRAM)].into(),
             out: vec![0; OUT].into(),

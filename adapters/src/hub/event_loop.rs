@@ -9,6 +9,7 @@ use std::time;
 
 use halloo_core::chat::Hub;
 use halloo_core::time::{Duration, Instant, after, earliest, millis, since};
+use halloo_core::wire::ByeReason;
 use mio::event::Event;
 use mio::{Events, Poll, Token};
 use slab::Slab;
@@ -16,9 +17,11 @@ use slab::Slab;
 use super::accept::Acceptor;
 use super::connection::{Connection, Flow, Reading, Role, Stage};
 use super::desk::{Desk, fugit};
+use super::durable::{self, Kept};
 use super::listeners::{Bound, Datagrams};
 use super::memory::PER_CONNECTION;
 use super::{HubConfig, HubError, HubStats, Memory, Shutdown, Stats, Summary, WAKE, chat, echo};
+use crate::journal::JournalError;
 
 /// How many events one turn takes from the system.
 const EVENTS: usize = 1024;
@@ -49,6 +52,8 @@ pub(super) struct EventLoop<'s> {
     pub(super) sweep_every: Duration,
     /// Since when the hub stops, and how long it may take.
     pub(super) stopping: Option<Instant>,
+    /// Why the hub stops, if it was not told to.
+    failure: Option<JournalError>,
     pub(super) stop_timeout: Duration,
     pub(super) cut_off: usize,
     handle: HubStats,
@@ -62,6 +67,7 @@ impl<'s> EventLoop<'s> {
         poll: Poll,
         bound: Bound,
         hub: Hub<'s>,
+        journal: Option<Kept>,
         config: &HubConfig,
         handle: HubStats,
         fixed: usize,
@@ -78,7 +84,7 @@ impl<'s> EventLoop<'s> {
                 .register(&mut datagrams.socket, Token(token), interest)
                 .map_err(refused())?;
         }
-        let desk = Desk::new(hub, config);
+        let desk = Desk::new(hub, journal, config);
         let shortest = config.frame_timeout.min(config.write_timeout);
         let shortest = shortest.min(config.drain_timeout).min(config.echo_idle);
         let most = config.max_connections;
@@ -105,6 +111,7 @@ impl<'s> EventLoop<'s> {
             sweep_at: None,
             sweep_every: fugit(shortest / 4).clamp(millis(10), millis(1000)),
             stopping: None,
+            failure: None,
             stop_timeout: fugit(config.stop_timeout),
             cut_off: 0,
             handle,
@@ -129,15 +136,18 @@ impl<'s> EventLoop<'s> {
                 self.note(event);
             }
             if shutdown.is_triggered() && self.stopping.is_none() {
-                self.stop();
+                self.stop(ByeReason::Shutdown);
             }
             self.turn();
         }
         self.publish();
-        Ok(Summary {
-            stats: self.stats,
-            cut_off: self.cut_off,
-        })
+        match self.failure {
+            Some(failure) => Err(failure.into()),
+            None => Ok(Summary {
+                stats: self.stats,
+                cut_off: self.cut_off,
+            }),
+        }
     }
 
     fn turn(&mut self) {
@@ -150,7 +160,7 @@ impl<'s> EventLoop<'s> {
             echo::serve_datagrams(&mut self.desk, datagrams);
         }
         self.accept();
-        self.desk.hub.commit_in_memory();
+        self.commit();
         if self
             .desk
             .hub
@@ -175,6 +185,22 @@ impl<'s> EventLoop<'s> {
         self.is_published = false;
         if since(self.desk.now, self.published) >= PUBLISH {
             self.publish();
+        }
+    }
+
+    /// Makes what was posted durable, and shows it. Where that fails, nothing is acknowledged any
+    /// more: everybody is told, and the hub stops.
+    fn commit(&mut self) {
+        let Some(journal) = &mut self.desk.journal else {
+            return self.desk.hub.commit_in_memory();
+        };
+        if self.failure.is_some() {
+            return;
+        }
+        if let Err(error) = durable::commit(&mut self.desk.hub, journal) {
+            tracing::error!(%error, "the posts cannot be kept");
+            self.failure = Some(error);
+            self.stop(ByeReason::Storage);
         }
     }
 

@@ -80,9 +80,12 @@ impl EventLoop<'_> {
     }
 
     /// Says `Bye` to everybody.
-    pub(super) fn stop(&mut self) {
+    pub(super) fn stop(&mut self, reason: ByeReason) {
+        if self.stopping.is_some() {
+            return;
+        }
         self.stopping = Some(self.desk.now);
-        self.desk.hub.shut_down(self.desk.now, ByeReason::Shutdown);
+        self.desk.hub.shut_down(self.desk.now, reason);
         for key in 0..self.conns.capacity() {
             let Some(conn) = self.conns.get_mut(key) else {
                 continue;

@@ -24,6 +24,7 @@ mod accept;
 mod chat;
 mod connection;
 mod desk;
+mod durable;
 mod echo;
 mod event_loop;
 mod lifecycle;
@@ -33,6 +34,7 @@ mod shutdown;
 mod stats;
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,6 +45,7 @@ use halloo_core::name::MAX_NAME;
 use halloo_core::wire::ENTRY_OVERHEAD;
 use mio::{Poll, Token, Waker};
 
+use crate::journal::{self, Folder, Journal, JournalError, Retention};
 use crate::socket::{Options, SocketError};
 use crate::url::Endpoint;
 use event_loop::EventLoop;
@@ -94,6 +97,32 @@ pub struct HubConfig {
     pub stop_timeout: Duration,
     /// The options of the sockets, where the URL does not say.
     pub options: Options,
+    /// Where posts are kept so that they outlive the hub. Default: in memory alone.
+    pub data: Option<Data>,
+}
+
+/// A folder for posts, and how much of them is kept there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Data {
+    /// The folder; it is made if it is not there.
+    pub folder: PathBuf,
+    /// What is kept.
+    pub retention: Retention,
+    /// How many bytes a segment of the journal has.
+    pub segment_bytes: u64,
+}
+
+impl Data {
+    /// Everything is kept in `folder`.
+    #[must_use]
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        let settings = journal::Settings::default();
+        Self {
+            folder: folder.into(),
+            retention: settings.retention,
+            segment_bytes: settings.segment_bytes,
+        }
+    }
 }
 
 impl Default for HubConfig {
@@ -116,6 +145,7 @@ impl Default for HubConfig {
             drain_timeout: Duration::from_secs(1),
             stop_timeout: Duration::from_secs(2),
             options: Options::default(),
+            data: None,
         }
     }
 }
@@ -148,6 +178,9 @@ pub enum HubError {
     /// An address could not be listened on.
     #[error(transparent)]
     Socket(#[from] SocketError),
+    /// The journal could not be opened, or failed.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// The system refused something that the loop itself needs.
     #[error("{doing}: {source}")]
     System {
@@ -180,6 +213,7 @@ pub struct Server {
     waker: Arc<Waker>,
     bound: Bound,
     config: HubConfig,
+    journal: Option<durable::Kept>,
     stats: HubStats,
 }
 
@@ -190,6 +224,7 @@ impl Server {
     /// cannot be.
     pub fn bind(endpoints: &[Endpoint], config: HubConfig) -> Result<Self, HubError> {
         config.check()?;
+        let journal = config.open_journal()?;
         let bound = Bound::bind(endpoints, &config.options)?;
         let poll = Poll::new().map_err(HubError::system("make an event queue"))?;
         let waker = Waker::new(poll.registry(), WAKE)
@@ -202,6 +237,7 @@ impl Server {
             waker: Arc::new(waker),
             bound,
             config,
+            journal,
             stats: HubStats::default(),
         })
     }
@@ -222,8 +258,15 @@ impl Server {
     pub fn run(self, shutdown: &Shutdown) -> Result<Summary, HubError> {
         let mut slots = Slots::new(&self.config);
         let fixed = slots.bytes();
-        let machine = self.config.machine()?;
-        let hub = Hub::new(machine, slots.lend());
+        let mut machine = self.config.machine()?;
+        if let Some(journal) = &self.journal {
+            (machine.store, machine.generation) = journal.store();
+            machine.has_store = true;
+        }
+        let mut hub = Hub::new(machine, slots.lend());
+        if let Some(journal) = &self.journal {
+            durable::restore(&mut hub, journal)?;
+        }
         shutdown.attach(&self.waker);
         if shutdown.is_triggered() {
             // It was before this hub could be woken by it.
@@ -231,8 +274,17 @@ impl Server {
                 .wake()
                 .map_err(HubError::system("wake the hub"))?;
         }
-        let done = EventLoop::new(self.poll, self.bound, hub, &self.config, self.stats, fixed)
-            .and_then(|event_loop| event_loop.run(shutdown));
+        let (config, stats) = (&self.config, self.stats);
+        let done = EventLoop::new(
+            self.poll,
+            self.bound,
+            hub,
+            self.journal,
+            config,
+            stats,
+            fixed,
+        )
+        .and_then(|event_loop| event_loop.run(shutdown));
         shutdown.detach(&self.waker);
         done
     }
@@ -265,6 +317,24 @@ impl HubConfig {
         let entry = FRAME_HEADER + ENTRY_OVERHEAD + MAX_NAME + usize::from(self.max_body);
         let wanted = "a log has to hold the largest entry: max_body and 53 bytes";
         least("log_bytes", self.log_bytes, entry, wanted)
+    }
+
+    fn open_journal(&self) -> Result<Option<durable::Kept>, HubError> {
+        let Some(data) = &self.data else {
+            return Ok(None);
+        };
+        let name = data.folder.display().to_string();
+        let folder = Folder::take(&data.folder).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => JournalError::InUse,
+            _ => JournalError::disk("open", &name)(error),
+        })?;
+        let store = getrandom::u64();
+        let settings = journal::Settings {
+            segment_bytes: data.segment_bytes,
+            retention: data.retention,
+            store: store.map_err(|e| HubError::system("draw a store's number")(e.into()))?,
+        };
+        Ok(Some(Journal::open(folder, &settings)?))
     }
 
     fn machine(&self) -> Result<Config, HubError> {

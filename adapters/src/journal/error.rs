@@ -47,7 +47,7 @@ pub enum JournalError {
 }
 
 impl JournalError {
-    pub(super) fn disk(doing: &'static str, name: &str) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn disk(doing: &'static str, name: &str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Disk {
             doing,
             name: name.to_owned(),

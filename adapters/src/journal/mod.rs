@@ -87,6 +87,7 @@ pub struct Journal<D: Disk> {
     buffer: Vec<u8>,
     last_at: usize,
     failed: bool,
+    has_retained: bool,
     window: read::Cache,
 }
 
@@ -149,6 +150,11 @@ impl<D: Disk> Journal<D> {
     #[must_use]
     pub const fn has_uncommitted(&self) -> bool {
         !self.buffer.is_empty()
+    }
+
+    /// Whether something was deleted since this was last asked: then rooms begin later.
+    pub const fn take_retained(&mut self) -> bool {
+        std::mem::replace(&mut self.has_retained, false)
     }
 
     /// Writes and syncs everything that was appended.

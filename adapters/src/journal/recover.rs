@@ -81,6 +81,7 @@ impl<D: Disk> Journal<D> {
             buffer: Vec::new(),
             last_at: 0,
             failed: false,
+            has_retained: false,
             window: read::Cache::default(),
         }
     }

@@ -49,6 +49,7 @@ impl<D: Disk> Journal<D> {
             synced.map_err(JournalError::disk("sync", "the data folder"))?;
             self.drop_window();
             self.forget_what_is_gone();
+            self.has_retained = true;
         }
         Ok(())
     }

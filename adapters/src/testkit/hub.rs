@@ -199,7 +199,8 @@ enum Wrote {
 fn write(tx: &mut Vec<u8>, hub: &mut Hub<'_>, now: Instant, conn: ConnId) -> Wrote {
     let mut frame = [0; Length32::HEADER + MAX_CONTROL];
     match hub.poll_transmit(now, conn, &mut frame[Length32::HEADER..]) {
-        Transmit::Idle => Wrote::Nothing,
+        // There is no store.
+        Transmit::Idle | Transmit::Stored(_) => Wrote::Nothing,
         Transmit::Close => Wrote::LastWord,
         Transmit::Message(len) => {
             let sealed = Length32::new(FRAME).seal(&mut frame, len);

@@ -138,6 +138,18 @@ impl RoomLog {
         }
     }
 
+    /// An empty log whose entries up to `head` are kept elsewhere.
+    #[must_use]
+    pub const fn after(head: u64) -> Self {
+        Self {
+            first: head.saturating_add(1),
+            next: head.saturating_add(1),
+            committed: head,
+            write: 0,
+            largest: 0,
+        }
+    }
+
     /// The first offset that is kept; one above the head when nothing is.
     #[must_use]
     pub const fn first(&self) -> u64 {

@@ -277,7 +277,7 @@ impl Net {
             }
             let mut buffer = [0; 200];
             match hub.poll_transmit(at(self.now), id, &mut buffer) {
-                Transmit::Idle => link.hub.wants = false,
+                Transmit::Idle | Transmit::Stored(_) => link.hub.wants = false,
                 Transmit::Close => link.hub.state = HubState::Closing(id),
                 Transmit::Message(len) => {
                     link.hub.out = framed(&buffer[..len]);

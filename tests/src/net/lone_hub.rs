@@ -117,7 +117,7 @@ impl<'m> LoneHub<'m> {
         let mut out = [0; 512];
         loop {
             match self.hub.poll_transmit(now, peer, &mut out) {
-                Transmit::Idle => return said,
+                Transmit::Idle | Transmit::Stored(_) => return said,
                 Transmit::Close => {
                     if !self.closed.contains(&peer) {
                         self.closed.push(peer);

@@ -13,6 +13,8 @@ use crate::wire::{Code, DeviceId};
 pub struct Append<'a> {
     /// The room.
     pub room: &'a str,
+    /// The hub's number for it.
+    pub number: u32,
     /// Who posted.
     pub device: &'a DeviceId,
     /// The post's sequence number.
@@ -45,6 +47,7 @@ impl Hub<'_> {
         let device = &self.storage.members.get(member as usize)?.device;
         Some(Append {
             room: room.name.as_str(),
+            number: room_at,
             device,
             seq,
             verdict,

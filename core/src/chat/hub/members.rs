@@ -1,7 +1,8 @@
 //! Who is in which room: joining, leaving, losing a connection, being remembered, being forgotten.
 
 use super::links::{NONE, find, hash, insert, take_out};
-use super::slots::{Member, Owed, Phase, Presence, Room};
+use super::slots::{Member, NO_STORE, Owed, Phase, Presence, Room};
+use super::store::Found;
 use super::{Conn, Hub, Parting};
 use crate::name;
 use crate::time::{Duration, Instant, secs, since};
@@ -72,6 +73,7 @@ impl Hub<'_> {
         member.cursor = start;
         member.limit = start.saturating_add(u64::from(conn.credit));
         member.history_from = recent;
+        member.found = Found::Entries;
         conn.members.push(members, at_member, Member::in_conn);
         room.members.push(members, at_member, Member::in_room);
         let room = members.get(at_member as usize).map_or(NONE, |m| m.room);
@@ -163,7 +165,7 @@ impl Hub<'_> {
     }
 
     /// A slot for a device that is new in a room; forgets the longest gone if there is no other.
-    fn remember(&mut self, device: DeviceId, room: u32, now: Instant) -> Option<u32> {
+    pub(super) fn remember(&mut self, device: DeviceId, room: u32, now: Instant) -> Option<u32> {
         let at = self.take_free_member().or_else(|| self.forget_first(now))?;
         let next = self
             .storage
@@ -230,6 +232,7 @@ impl Hub<'_> {
         let room = self.storage.rooms.get_mut(at as usize)?;
         *room = Room {
             name: name::store(name),
+            oldest: if self.config.has_store { 1 } else { NO_STORE },
             chain: room.chain,
             ..Room::FREE
         };

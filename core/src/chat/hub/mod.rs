@@ -13,11 +13,13 @@ mod links;
 mod members;
 mod presence;
 mod slots;
+mod store;
 mod timers;
 mod transmit;
 
 pub use commit::Append;
 pub use slots::{Conn, Member, Pending, Room, Storage, Verdict};
+pub use store::{Found, Wanted};
 pub use transmit::{Entries, Sent, Transmit};
 
 use core::fmt;
@@ -52,6 +54,9 @@ pub struct Config {
     pub run_bytes: usize,
     /// How long what a device has posted is remembered after it went away.
     pub lifetime: Duration,
+    /// Whether every entry that was ever committed is kept by the caller too, and what the memory
+    /// has no longer is wanted from there ([`Transmit::Stored`]).
+    pub has_store: bool,
 }
 
 impl Config {
@@ -68,6 +73,7 @@ impl Config {
             keepalive_max: 300,
             run_bytes: 64 * 1024,
             lifetime: super::SESSION_LIFETIME,
+            has_store: false,
         }
     }
 }

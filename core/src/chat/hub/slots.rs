@@ -1,6 +1,7 @@
 //! The slots that the caller lends to the hub: connections, members, rooms, and posts on their way.
 
 use super::links::{Chain, Keyed, Links, List, NONE};
+use super::store::Found;
 use crate::chat::log::{IndexSlot, RoomLog};
 use crate::name::Name;
 use crate::time::Instant;
@@ -215,6 +216,8 @@ pub struct Member {
     pub(super) cursor: u64,
     pub(super) limit: u64,
     pub(super) history_from: u64,
+    /// What the store has after the cursor, if that is no entry to be sent whole.
+    pub(super) found: Found,
     pub(super) presence_seen: u32,
     pub(super) in_room: Links,
     pub(super) in_conn: Links,
@@ -244,6 +247,7 @@ impl Member {
         cursor: 0,
         limit: 0,
         history_from: 0,
+        found: Found::Entries,
         presence_seen: 0,
         in_room: Links::OUT,
         in_conn: Links::OUT,
@@ -284,6 +288,9 @@ impl Keyed for Member {
     }
 }
 
+/// The first offset of a store that there is not.
+pub(super) const NO_STORE: u64 = u64::MAX;
+
 /// How many changes of presence a room remembers by name.
 pub(super) const RECENT: usize = 4;
 
@@ -293,6 +300,8 @@ pub(super) const RECENT: usize = 4;
 pub struct Room {
     pub(super) name: Name,
     pub(super) log: RoomLog,
+    /// The first offset that the store has; [`NO_STORE`] where the log in memory is all there is.
+    pub(super) oldest: u64,
     pub(super) members: List,
     pub(super) present: u32,
     /// Counts the changes of presence; the last few by kind, member and the member's generation.
@@ -308,6 +317,7 @@ impl Room {
     pub const FREE: Self = Self {
         name: Name::new(),
         log: RoomLog::new(),
+        oldest: NO_STORE,
         members: List::EMPTY,
         present: 0,
         presence: 0,

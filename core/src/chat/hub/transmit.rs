@@ -2,6 +2,7 @@
 
 use super::links::NONE;
 use super::slots::{LastWord, Owed, Phase, Presence};
+use super::store::{Found, Wanted};
 use super::{ConnId, Hub, Parting};
 use crate::chat::log::{FRAME_HEADER, Run};
 use crate::time::Instant;
@@ -20,6 +21,8 @@ pub enum Transmit<'a> {
     Message(usize),
     /// Entries, as they lie in the log. They count as sent only by `handle_sent`.
     Entries(Entries<'a>),
+    /// Entries that only the store has: read them, and tell `handle_stored` what came of it.
+    Stored(Wanted),
     /// Close the connection once everything given before is written, then `handle_disconnected`.
     Close,
 }
@@ -46,6 +49,12 @@ pub struct Sent {
     len: usize,
 }
 
+/// The entries that a connection gets next.
+enum Next {
+    Run(Sent),
+    Stored(Wanted),
+}
+
 impl Hub<'_> {
     /// What to send to this connection next; ask until it is idle.
     ///
@@ -58,7 +67,7 @@ impl Hub<'_> {
         };
         let now = self.tick(now);
         let phase = self.storage.conns.get(at as usize).map(|conn| conn.phase);
-        let sent = match phase {
+        let next = match phase {
             Some(Phase::Serving) => match self.next_message(at, out) {
                 Some(len) => {
                     self.spoke(at, now);
@@ -71,7 +80,12 @@ impl Hub<'_> {
             Some(Phase::Free | Phase::Greeting { .. }) => None,
         };
         // The run is found first and borrowed now: a borrow could not leave the search for it.
-        match sent.and_then(|sent| self.borrow_run(sent)) {
+        let sent = match next {
+            Some(Next::Run(sent)) => sent,
+            Some(Next::Stored(wanted)) => return Transmit::Stored(wanted),
+            None => return Transmit::Idle,
+        };
+        match self.borrow_run(sent) {
             Some(entries) => Transmit::Entries(entries),
             None => Transmit::Idle,
         }
@@ -141,7 +155,7 @@ impl Hub<'_> {
         (sent.last, 0)
     }
 
-    fn spoke(&mut self, at: u32, now: Instant) {
+    pub(super) fn spoke(&mut self, at: u32, now: Instant) {
         if let Some(conn) = self.storage.conns.get_mut(at as usize) {
             conn.spoke = now;
         }
@@ -272,6 +286,7 @@ impl Hub<'_> {
             let length = gap.to.saturating_sub(member.cursor);
             member.limit = member.limit.saturating_add(length);
             member.cursor = gap.to;
+            member.found = Found::Entries;
             return Some(len);
         }
         if owed.has(Owed::NOTICE)
@@ -306,8 +321,14 @@ impl Hub<'_> {
         if member.cursor < member.history_from {
             return Some(gap(member.history_from, GapReason::History));
         }
-        if from < log.first() {
-            return Some(gap(log.first().saturating_sub(1), GapReason::Retention));
+        let first = self.first_kept(member.room);
+        if from < first {
+            return Some(gap(first.saturating_sub(1), GapReason::Retention));
+        }
+        match member.found {
+            Found::TooLarge => return Some(gap(from, GapReason::TooLarge)),
+            Found::Lost { to } => return Some(gap(to, GapReason::Repair)),
+            Found::Entries | Found::Own => {}
         }
         let too_large = from <= log.head() && self.is_too_large(at, from);
         too_large.then(|| gap(from, GapReason::TooLarge))
@@ -329,7 +350,7 @@ impl Hub<'_> {
     }
 
     /// The longest frame, header included, that a member's device takes.
-    fn frame_limit(&self, presence: Presence) -> usize {
+    pub(super) fn frame_limit(&self, presence: Presence) -> usize {
         match presence {
             Presence::Here { conn } => self.storage.conns.get(conn as usize).map_or(0, |conn| {
                 (conn.max_frame as usize).saturating_add(FRAME_HEADER)
@@ -358,7 +379,7 @@ impl Hub<'_> {
     }
 
     /// The last offset that a member may be sent now.
-    fn sendable(&self, at: u32) -> Option<u64> {
+    pub(super) fn sendable(&self, at: u32) -> Option<u64> {
         let member = self.storage.members.get(at as usize)?;
         let head = self.storage.rooms.get(member.room as usize)?.log.head();
         let last = head.min(member.limit);
@@ -369,7 +390,7 @@ impl Hub<'_> {
         self.sendable(at)?;
         let member = self.storage.members.get(at as usize)?;
         let offset = member.cursor.saturating_add(1);
-        if !self.is_own(at, offset) {
+        if member.found != Found::Own && !self.is_own(at, offset) {
             return None;
         }
         let marker = Message::Entry(Entry {
@@ -380,13 +401,15 @@ impl Hub<'_> {
             body: &[],
         });
         let len = wire::binary::encode(&marker, out).ok()?;
-        self.storage.members.get_mut(at as usize)?.cursor = offset;
+        let member = self.storage.members.get_mut(at as usize)?;
+        member.cursor = offset;
+        member.found = Found::Entries;
         self.counters.delivered = self.counters.delivered.saturating_add(1);
         Some(len)
     }
 
     /// The next run of entries for a connection; its rooms take turns.
-    fn next_run(&mut self, at: u32) -> Option<Sent> {
+    fn next_run(&mut self, at: u32) -> Option<Next> {
         let conn = self.storage.conns.get(at as usize)?;
         let first = conn.members.first();
         let turn = Some(conn.turn).filter(|&turn| turn != NONE).or(first);
@@ -399,9 +422,11 @@ impl Hub<'_> {
                     break;
                 }
                 next = self.storage.members.get(member as usize)?.in_conn.next();
-                if let Some(sent) = self.run_of(member) {
+                let run = self.run_of(member).map(Next::Run);
+                let run = run.or_else(|| self.wanted(member).map(Next::Stored));
+                if run.is_some() {
                     self.storage.conns.get_mut(at as usize)?.turn = next.unwrap_or(NONE);
-                    return Some(sent);
+                    return run;
                 }
             }
         }

@@ -46,7 +46,7 @@ extern "C" fn _start() -> ! {
         hub.commit_in_memory();
         while let Some(ready) = hub.poll_ready() {
             match hub.poll_transmit(now, ready, &mut out) {
-                Transmit::Idle => {}
+                Transmit::Idle | Transmit::Stored(_) => {}
                 Transmit::Message(len) => {
                     let _ = Pipe.write(out.get(..len).unwrap_or_default());
                 }
