@@ -1,0 +1,127 @@
+//! The hub with a data folder: what it acknowledged outlives it, and history is read back from disk.
+
+use std::path::Path;
+
+use halloo_core::wire::{GapReason, Join};
+use halloo_std::hub::{Data, HubConfig};
+use halloo_std::journal::{JournalError, Retention};
+use halloo_tests::hub::{Got, RunningHub, small};
+
+const ROOM: &str = "lab";
+
+/// A hub whose memory holds a handful of posts and whose segments are short.
+fn keeping(folder: &Path) -> HubConfig {
+    HubConfig {
+        log_bytes: 4096,
+        log_entries: 16,
+        data: Some(Data {
+            segment_bytes: 16 * 1024,
+            ..Data::new(folder)
+        }),
+        ..small()
+    }
+}
+
+fn body(n: u32) -> Vec<u8> {
+    (0..100).map(|at| (n as usize * 7 + at) as u8).collect()
+}
+
+#[test]
+fn a_hub_that_starts_again_knows_every_post_and_where_each_device_stands() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut next = 1;
+    for round in 1..=4_u32 {
+        let hub = RunningHub::chat(keeping(folder.path()));
+        let mut ann = hub.peer();
+        ann.hello(1);
+        let stands = ann.join(0, ROOM, "ann", Join::LATEST);
+        assert_eq!(stands, (next - 1, u64::from(next - 1)));
+        for _ in 0..100 {
+            ann.post_and_wait(&body(next));
+            next += 1;
+        }
+        assert_eq!(hub.stop().stats.chat.posts, 100, "in round {round}");
+    }
+    // Whoever comes last reads all of it, nearly all from the disk.
+    let hub = RunningHub::chat(keeping(folder.path()));
+    let mut bob = hub.peer();
+    bob.hello(2);
+    bob.join(0, ROOM, "bob", 0);
+    for n in 1..next {
+        assert_eq!(bob.entry(), (n.into(), body(n)));
+    }
+    // Its author gets its own posts as markers, from the disk as from the memory.
+    let mut ann = hub.peer();
+    ann.hello(1);
+    ann.join(0, ROOM, "ann", 0);
+    for n in 1..next {
+        assert_eq!(ann.recv(), Got::Own { offset: n.into() });
+    }
+}
+
+#[test]
+fn a_member_that_sleeps_through_the_memory_of_its_room_misses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let hub = RunningHub::chat(keeping(folder.path()));
+    let mut sleeper = hub.narrow_member(2, ROOM);
+    let mut ann = hub.member(1, ROOM);
+    for n in 1..=2000 {
+        ann.post_and_wait(&body(n));
+    }
+    for n in 1..=2000 {
+        assert_eq!(sleeper.entry(), (n.into(), body(n)));
+    }
+    assert_eq!(hub.stats.snapshot().chat.gaps, 0);
+}
+
+#[test]
+fn who_lags_behind_retention_is_told_the_gap() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = keeping(folder.path());
+    if let Some(data) = &mut config.data {
+        data.retention = Retention {
+            entries: Some(100),
+            ..Retention::default()
+        };
+    }
+    let hub = RunningHub::chat(config.clone());
+    let mut ann = hub.member(1, ROOM);
+    for n in 1..=1000 {
+        ann.post_and_wait(&body(n));
+    }
+    check_gap(&hub);
+    drop(hub);
+    check_gap(&RunningHub::chat(config));
+}
+
+/// A member that joins from the start is told a gap, and gets every entry after it.
+fn check_gap(hub: &RunningHub) {
+    let mut bob = hub.peer();
+    bob.hello(2);
+    bob.join(0, ROOM, "bob", 0);
+    let got = bob.recv();
+    let Got::Gap {
+        from: 1,
+        to,
+        reason: GapReason::Retention,
+    } = got
+    else {
+        panic!("{got:?}");
+    };
+    assert!((500..=900).contains(&to), "{to}");
+    for n in to + 1..=1000 {
+        assert_eq!(bob.entry(), (n, body(n as u32)));
+    }
+}
+
+#[test]
+fn a_data_folder_serves_one_hub() {
+    let folder = tempfile::tempdir().unwrap();
+    let _hub = RunningHub::chat(keeping(folder.path()));
+    let endpoints = ["chat+tcp://127.0.0.1:0".parse().unwrap()];
+    let second = halloo_std::hub::Server::bind(&endpoints, keeping(folder.path()));
+    assert!(matches!(
+        second,
+        Err(halloo_std::hub::HubError::Journal(JournalError::InUse))
+    ));
+}
