@@ -32,7 +32,7 @@ impl Show {
                     screen.tell(&progress);
                 }
             }
-            screen.clear();
+            screen.end(watch.progress());
         };
         let thread = thread::Builder::new().name("progress".into()).spawn(show);
         Self {
@@ -126,9 +126,15 @@ impl Screen {
         }
     }
 
-    fn clear(&self) {
+    /// Leaves a last line, or the terminal to the report.
+    fn end(&self, progress: Option<Progress>) {
         if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
+            return bar.finish_and_clear();
+        }
+        let progress = progress.filter(|progress| progress.phase != Phase::Joining);
+        if let Some(progress) = progress {
+            let counts = counts(Stage::Settling, &progress);
+            let _ = writeln!(io::stderr(), "done: {counts}");
         }
     }
 }
