@@ -292,3 +292,16 @@ impl Device {
         Some(Instant::from_ticks(since.as_ticks().saturating_add(*cut)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_has_the_memory_of_firmware_and_thousands_fit_a_thread() {
+        let machines = size_of::<Client>() + size_of::<DeviceLink>();
+        assert!(machines <= 1536, "{machines}");
+        let device = size_of::<Device>();
+        assert!(device <= 4608, "{device}");
+    }
+}
