@@ -124,7 +124,7 @@ impl Device {
                 State::Dialling(connecting) => match connecting.poll() {
                     Ok(None) => return Ok(None),
                     Ok(Some(stream)) => {
-                        self.connected(Pipe::Tcp(stream))?;
+                        self.connected(Pipe::tcp(stream))?;
                         continue;
                     }
                     Err(error) => return self.ended(socket(error)).map(Some),
@@ -258,7 +258,7 @@ impl Device {
                     ..options
                 };
                 match UnixStream::connect(path, &options) {
-                    Ok(stream) => return self.connected(Pipe::Unix(stream)).map(|()| None),
+                    Ok(stream) => return self.connected(Pipe::unix(stream)).map(|()| None),
                     Err(error) => error,
                 }
             }
