@@ -22,16 +22,17 @@ impl Hub<'_> {
             .get(at as usize)
             .ok_or(Code::Internal)?
             .device;
-        let room = self.find_or_open_room(room_name).ok_or(Code::Full)?;
+        let room = self.find_room(room_name);
         if let Some(taken) = self.member_in_slot(at, join.slot) {
             let member = self.storage.members.get(taken as usize);
-            if member.is_none_or(|member| member.room != room) {
+            if member.map(|member| member.room) != room {
                 return Err(Code::BadSlot);
             }
         }
-        let at_member = match self.find_member(&device, room) {
+        let known = room.and_then(|room| self.find_member(&device, room));
+        let at_member = match known {
             Some(known) => known,
-            None => self.remember(device, room, now).ok_or(Code::Full)?,
+            None => self.remember(device, room_name, now).ok_or(Code::Full)?,
         };
         self.seat(at, at_member, join, member_name)
     }
@@ -163,8 +164,15 @@ impl Hub<'_> {
     }
 
     /// A slot for a device that is new in a room; forgets the longest gone if there is no other.
-    fn remember(&mut self, device: DeviceId, room: u32, now: Instant) -> Option<u32> {
-        let at = self.take_free_member().or_else(|| self.forget_first(now))?;
+    ///
+    /// The room is opened last, so that none is opened for a join that is refused.
+    fn remember(&mut self, device: DeviceId, room: &str, now: Instant) -> Option<u32> {
+        let at = self.take_member(now)?;
+        let Some(room) = self.find_or_open_room(room) else {
+            self.free_members
+                .push(self.storage.members, at, Member::waiting);
+            return None;
+        };
         let next = self
             .storage
             .rooms
@@ -187,15 +195,20 @@ impl Hub<'_> {
         Some(at)
     }
 
-    fn take_free_member(&mut self) -> Option<u32> {
+    fn take_member(&mut self, now: Instant) -> Option<u32> {
         let at = self.fresh_member;
-        self.storage.members.get(at as usize)?;
-        self.fresh_member = at.saturating_add(1);
-        Some(at)
+        if self.storage.members.get(at as usize).is_some() {
+            self.fresh_member = at.saturating_add(1);
+            return Some(at);
+        }
+        if self.free_members.first().is_none() {
+            self.forget_first(now)?;
+        }
+        self.free_members.pop(self.storage.members, Member::waiting)
     }
 
     /// Frees the slot of a member whose time is over and that has nothing on its way.
-    fn forget_first(&mut self, now: Instant) -> Option<u32> {
+    fn forget_first(&mut self, now: Instant) -> Option<()> {
         let expired = |hub: &Self, at: u32, lifetime: Duration| {
             let member = hub.storage.members.get(at as usize)?;
             match member.presence {
@@ -216,10 +229,21 @@ impl Hub<'_> {
         };
         let at = done.or_else(away)?;
         self.stop_waiting(at);
-        let member = self.storage.members.get(at as usize)?;
-        let key = self.member_hash(&member.device, member.room);
-        take_out(self.storage.members, key, at);
-        Some(at)
+        self.forget(at);
+        Some(())
+    }
+
+    /// Frees the slot of a member that waits in no list.
+    fn forget(&mut self, at: u32) {
+        let Some(member) = self.storage.members.get_mut(at as usize) else {
+            return;
+        };
+        // The name stays until the slot is used again: that its owner left may still be told.
+        member.presence = Presence::Free;
+        let (device, room) = (member.device, member.room);
+        take_out(self.storage.members, self.member_hash(&device, room), at);
+        self.free_members
+            .push(self.storage.members, at, Member::waiting);
     }
 
     fn find_or_open_room(&mut self, name: &str) -> Option<u32> {

@@ -165,6 +165,7 @@ pub struct Hub<'s> {
     free_conn: u32,
     fresh_conn: u32,
     fresh_member: u32,
+    free_members: List,
     rooms: u32,
     ready: List,
     /// Members without a connection: not yet told to be gone, gone, and gone for good.
@@ -198,6 +199,7 @@ impl<'s> Hub<'s> {
             free_conn: NONE,
             fresh_conn: 0,
             fresh_member: 0,
+            free_members: List::EMPTY,
             rooms: 0,
             ready: List::EMPTY,
             lingering: List::EMPTY,
