@@ -131,7 +131,6 @@ fn rooms_without_members_and_entries_come_back() {
 }
 
 #[test]
-#[ignore = "shows: devices that never posted hold member slots for 30 days"]
 fn a_device_that_never_posted_is_not_remembered_instead_of_one_that_is_here() {
     with_hub(FEW, 7, |hub| {
         for number in 0..8 {

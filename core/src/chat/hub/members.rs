@@ -133,20 +133,24 @@ impl Hub<'_> {
         }
     }
 
-    /// A member is gone for the others; what it posted stays remembered.
+    /// A member is gone for the others; what it posted stays remembered, if there is any.
     pub(super) fn go_away(&mut self, at: u32, now: Instant) {
         let Some(member) = self.storage.members.get_mut(at as usize) else {
             return;
         };
         member.presence = Presence::Away { since: now };
-        let (room, done) = (member.room, member.done);
+        let (room, done, has_posted) = (member.room, member.done, member.up_seq != 0);
         if let Some(room) = self.storage.rooms.get_mut(room as usize) {
             room.members
                 .remove(self.storage.members, at, Member::in_room);
         }
-        let list = if done { &mut self.done } else { &mut self.away };
-        list.push(self.storage.members, at, |m| &mut m.waiting);
         self.presence_changed(room, NoticeKind::Left, at);
+        if has_posted {
+            let list = if done { &mut self.done } else { &mut self.away };
+            list.push(self.storage.members, at, Member::waiting);
+        } else {
+            self.forget(at);
+        }
     }
 
     /// Takes a member out of the one list of those without a connection that it is in.

@@ -11,7 +11,7 @@ use crate::wire::{ByeReason, Code, DeviceId, MAX_ECHO, NoticeKind};
 /// | slice | one for each | sizing |
 /// | --- | --- | --- |
 /// | `conns` | connection at the same time | |
-/// | `members` | device and room that the hub remembers, present or away | rooms × devices, with some to spare for devices that come and go |
+/// | `members` | device and room that the hub remembers: present, or away and has posted | rooms × devices, with some to spare for devices that come and go |
 /// | `rooms` | room, for ever | |
 /// | `bytes` | | the logs, shared out evenly; a room's share holds its largest post |
 /// | `index` | | entries kept, shared out evenly; each room uses a power of two |
@@ -180,7 +180,7 @@ pub(super) enum Presence {
     Lingering {
         since: Instant,
     },
-    /// Gone, and told to be; what it posted is remembered.
+    /// Gone, and told to be; what it posted is remembered. One that posted nothing is forgotten.
     Away {
         since: Instant,
     },
