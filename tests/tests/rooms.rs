@@ -113,13 +113,16 @@ fn a_refused_join_opens_no_room() {
 }
 
 #[test]
-#[ignore = "shows: rooms that hold nothing and nobody are kept for ever: one connection uses up all of them"]
 fn rooms_without_members_and_entries_come_back() {
     with_hub(FEW, 7, |hub| {
         let rude = session(hub, at(0), 1);
         for room in ["a", "b"] {
             say(hub, at(0), rude, join(0, room, "rude"));
+            // A post that is refused leaves a number behind to be remembered, and no entry.
+            let (seq, body) = (1, &[0; 3000][..]);
+            say(hub, at(0), rude, Message::Post { slot: 0, seq, body });
             say(hub, at(0), rude, Message::Leave { slot: 0 });
+            assert_eq!(hub.head(room), Some(0));
         }
         hub.handle_disconnected(at(0), rude);
         let later = after(at(100), SESSION_LIFETIME);
@@ -127,6 +130,19 @@ fn rooms_without_members_and_entries_come_back() {
         let good = session(hub, later, 2);
         let said = say(hub, later, good, join(0, "c", "good"));
         assert!(said[0].starts_with("Joined"), "{said:?}");
+        // Without a post they come back at once, under any name; with an entry never.
+        for (slot, room) in (1..).zip(["d", "e", "f"]) {
+            let said = say(hub, later, good, join(slot, room, "good"));
+            assert!(said[0].starts_with("Joined"), "{said:?}");
+            let (seq, body) = (1, &b"kept"[..]);
+            if room == "f" {
+                say(hub, later, good, Message::Post { slot, seq, body });
+            }
+            say(hub, later, good, Message::Leave { slot });
+        }
+        assert_eq!((hub.head("f"), hub.head("e")), (Some(1), None));
+        let refused = say(hub, later, good, join(9, "g", "good"));
+        assert!(refused[0].contains("Full"), "{refused:?}");
     });
 }
 

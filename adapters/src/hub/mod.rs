@@ -60,7 +60,7 @@ const WAKE: Token = Token(0);
 pub struct HubConfig {
     /// The most connections at the same time, echo included. Default: 16,384.
     pub max_connections: usize,
-    /// The most rooms, for ever. Default: 4,096.
+    /// The most rooms; one with an entry is one for ever. Default: 4,096.
     pub rooms: usize,
     /// The most pairs of device and room that are remembered. Default: 32,768.
     pub members: usize,

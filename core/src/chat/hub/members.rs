@@ -11,6 +11,9 @@ use crate::wire::{Code, DeviceId, Join, NoticeKind};
 /// of its session can be on its way.
 const LEFT_LIFETIME: Duration = secs(600);
 
+/// How many members one join may forget to find a room that is free.
+const BATCH: usize = 64;
+
 impl Hub<'_> {
     /// Makes the device of connection `at` a member; the error is what the join is refused with.
     pub(super) fn join(&mut self, at: u32, now: Instant, join: &Join<'_>) -> Result<(), Code> {
@@ -172,18 +175,14 @@ impl Hub<'_> {
     /// The room is opened last, so that none is opened for a join that is refused.
     fn remember(&mut self, device: DeviceId, room: &str, now: Instant) -> Option<u32> {
         let at = self.take_member(now)?;
-        let Some(room) = self.find_or_open_room(room) else {
+        let Some(room) = self.find_or_open_room(room, now) else {
             self.free_members
                 .push(self.storage.members, at, Member::waiting);
             return None;
         };
-        let next = self
-            .storage
-            .rooms
-            .get(room as usize)?
-            .log
-            .appended()
-            .saturating_add(1);
+        let opened = self.storage.rooms.get_mut(room as usize)?;
+        opened.remembered = opened.remembered.saturating_add(1);
+        let next = opened.log.appended().saturating_add(1);
         let member = self.storage.members.get_mut(at as usize)?;
         *member = Member {
             generation: member.generation.wrapping_add(1),
@@ -248,26 +247,55 @@ impl Hub<'_> {
         take_out(self.storage.members, self.member_hash(&device, room), at);
         self.free_members
             .push(self.storage.members, at, Member::waiting);
+        self.release_room(room);
     }
 
-    fn find_or_open_room(&mut self, name: &str) -> Option<u32> {
+    fn find_or_open_room(&mut self, name: &str, now: Instant) -> Option<u32> {
         if let Some(room) = self.find_room(name) {
             return Some(room);
         }
-        let at = self.rooms;
+        let at = self.take_room(now)?;
         let room = self.storage.rooms.get_mut(at as usize)?;
         *room = Room {
             name: name::store(name),
             chain: room.chain,
+            presence_dirty: room.presence_dirty,
             ..Room::FREE
         };
-        insert(
-            self.storage.rooms,
-            hash(self.config.seed, name.as_bytes()),
-            at,
-        );
-        self.rooms = at.saturating_add(1);
+        let key = hash(self.config.seed, name.as_bytes());
+        insert(self.storage.rooms, key, at);
         Some(at)
+    }
+
+    /// A room that is free; forgets members whose time is over if only that can free one.
+    fn take_room(&mut self, now: Instant) -> Option<u32> {
+        let at = self.fresh_room;
+        if self.storage.rooms.get(at as usize).is_some() {
+            self.fresh_room = at.saturating_add(1);
+            return Some(at);
+        }
+        for _ in 0..BATCH {
+            if let Some(room) = self.free_rooms.pop(self.storage.rooms, Room::dirty) {
+                return Some(room);
+            }
+            self.forget_first(now)?;
+        }
+        None
+    }
+
+    /// A member of a room is forgotten. One that held no entry and has none left is free again.
+    fn release_room(&mut self, at: u32) {
+        let Some(room) = self.storage.rooms.get_mut(at as usize) else {
+            return;
+        };
+        room.remembered = room.remembered.saturating_sub(1);
+        if room.remembered > 0 || room.log.appended() > 0 {
+            return;
+        }
+        let key = hash(self.config.seed, room.name.as_bytes());
+        take_out(self.storage.rooms, key, at);
+        // Without an entry it is not in the list that these links are for.
+        self.free_rooms.push(self.storage.rooms, at, Room::dirty);
     }
 
     pub(super) fn find_room(&self, name: &str) -> Option<u32> {

@@ -166,7 +166,8 @@ pub struct Hub<'s> {
     fresh_conn: u32,
     fresh_member: u32,
     free_members: List,
-    rooms: u32,
+    fresh_room: u32,
+    free_rooms: List,
     ready: List,
     /// Members without a connection: not yet told to be gone, gone, and gone for good.
     lingering: List,
@@ -200,7 +201,8 @@ impl<'s> Hub<'s> {
             fresh_conn: 0,
             fresh_member: 0,
             free_members: List::EMPTY,
-            rooms: 0,
+            fresh_room: 0,
+            free_rooms: List::EMPTY,
             ready: List::EMPTY,
             lingering: List::EMPTY,
             away: List::EMPTY,
@@ -221,7 +223,7 @@ impl<'s> Hub<'s> {
         self.counters
     }
 
-    /// The last committed offset of a room; `None` for a room that nobody ever joined.
+    /// The last committed offset of a room; `None` for one that has no entry and no member.
     #[must_use]
     pub fn head(&self, room: &str) -> Option<u64> {
         let room = self.storage.rooms.get(self.find_room(room)? as usize)?;
