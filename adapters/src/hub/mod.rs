@@ -269,10 +269,18 @@ impl HubConfig {
 
     fn machine(&self) -> Result<Config, HubError> {
         let random = |doing| getrandom::u64().map_err(|e| HubError::system(doing)(e.into()));
-        let (seed, store) = match self.seed {
-            Some(seed) => (seed, seed ^ 0x5eed),
-            None => (random("draw a seed")?, random("draw a store's number")?),
+        let halves = |number: u64| [number as u32, (number >> 32) as u32];
+        let ([table, session, more], store) = match self.seed {
+            Some(seed) => ([seed; 3], seed ^ 0x5eed),
+            None => {
+                let mut secrets = [0; 3];
+                for number in &mut secrets {
+                    *number = random("draw a secret")?;
+                }
+                (secrets, random("draw a store's number")?)
+            }
         };
+        let ([a, b], [c, d]) = (halves(session), halves(more));
         Ok(Config {
             max_body: self.max_body,
             window: self.window,
@@ -280,7 +288,7 @@ impl HubConfig {
             keepalive_max: self.keepalive.1,
             run_bytes: self.run_bytes,
             lifetime: desk::fugit(self.lifetime),
-            ..Config::new(seed, store)
+            ..Config::new(table, [a, b, c, d], store)
         })
     }
 }

@@ -262,7 +262,7 @@ impl Hub<'_> {
             presence_dirty: room.presence_dirty,
             ..Room::FREE
         };
-        let key = hash(self.config.seed, name.as_bytes());
+        let key = hash(self.config.table_secret, name.as_bytes());
         insert(self.storage.rooms, key, at);
         Some(at)
     }
@@ -292,14 +292,14 @@ impl Hub<'_> {
         if room.remembered > 0 || room.log.appended() > 0 {
             return;
         }
-        let key = hash(self.config.seed, room.name.as_bytes());
+        let key = hash(self.config.table_secret, room.name.as_bytes());
         take_out(self.storage.rooms, key, at);
         // Without an entry it is not in the list that these links are for.
         self.free_rooms.push(self.storage.rooms, at, Room::dirty);
     }
 
     pub(super) fn find_room(&self, name: &str) -> Option<u32> {
-        let key = hash(self.config.seed, name.as_bytes());
+        let key = hash(self.config.table_secret, name.as_bytes());
         find(self.storage.rooms, key, |room| room.name == name)
     }
 
@@ -326,7 +326,7 @@ impl Hub<'_> {
 
     /// The live connection of a device.
     pub(super) fn find_device(&self, device: &DeviceId) -> Option<u32> {
-        let key = hash(self.config.seed, device);
+        let key = hash(self.config.table_secret, device);
         find(self.storage.conns, key, |conn: &Conn| {
             conn.phase == Phase::Serving && conn.device == *device
         })
@@ -334,10 +334,10 @@ impl Hub<'_> {
 
     pub(super) fn device_hash(&self, at: u32) -> u64 {
         let conn = self.storage.conns.get(at as usize);
-        conn.map_or(0, |conn| hash(self.config.seed, &conn.device))
+        conn.map_or(0, |conn| hash(self.config.table_secret, &conn.device))
     }
 
     fn member_hash(&self, device: &DeviceId, room: u32) -> u64 {
-        hash(self.config.seed ^ u64::from(room), device)
+        hash(self.config.table_secret ^ u64::from(room), device)
     }
 }

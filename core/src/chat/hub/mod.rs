@@ -12,6 +12,7 @@ mod inbound;
 mod links;
 mod members;
 mod presence;
+mod session;
 mod slots;
 mod timers;
 mod transmit;
@@ -34,8 +35,11 @@ use slots::{LastWord, Phase};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Config {
-    /// Random, new for every start: session numbers and the hash of names come from it.
-    pub seed: u64,
+    /// Random, new for every start: hashes names, so that nobody can choose ones that collide.
+    /// Nothing that is sent depends on it.
+    pub table_secret: u64,
+    /// Random, new for every start and drawn apart from the other: session numbers come from it.
+    pub session_secret: [u32; 4],
     /// Which store the logs live in; random for logs that live in memory only.
     pub store: u64,
     /// How often that store was restored from elsewhere.
@@ -57,9 +61,10 @@ pub struct Config {
 impl Config {
     /// The usual limits: bodies of 1 KiB, 32 posts on the way, keepalive of up to 5 minutes.
     #[must_use]
-    pub const fn new(seed: u64, store: u64) -> Self {
+    pub const fn new(table_secret: u64, session_secret: [u32; 4], store: u64) -> Self {
         Self {
-            seed,
+            table_secret,
+            session_secret,
             store,
             generation: 1,
             max_body: 1024,

@@ -17,7 +17,7 @@ fn with_hub(test: impl FnOnce(&mut Hub<'_>)) {
         index: &mut index,
         pending: &mut pending,
     };
-    test(&mut Hub::new(Config::new(7, 9), storage));
+    test(&mut Hub::new(Config::new(7, [8; 4], 9), storage));
 }
 
 fn at(seconds: u64) -> Instant {
