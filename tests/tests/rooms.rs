@@ -232,16 +232,27 @@ fn session_numbers_tell_no_secret_of_the_hub() {
 }
 
 #[test]
-#[ignore = "shows: a device without keepalive whose link broke silently keeps itself out for ever when slots are short"]
-fn a_device_takes_over_its_own_half_open_connection_when_slots_are_short() {
-    let one = Sizes { conns: 1, ..FEW };
-    with_hub(one, |hub| {
-        let id = hub.connect(at(0)).unwrap();
-        say(hub, at(0), id, hello(1, 0));
+fn devices_whose_links_broke_unseen_come_back_through_the_connection_to_spare() {
+    let three = Sizes { conns: 3, ..FEW };
+    with_hub(three, |hub| {
+        let mut old = [1, 2].map(|number| {
+            let id = hub.connect(at(0)).unwrap();
+            say(hub, at(0), id, hello(number, 0));
+            id
+        });
         let year = at(365 * 24 * 3600);
         hub.handle_timeout(year);
-        let back = hub.connect(year);
-        assert_ne!(back, Err(Full));
+        for (number, old) in (1..).zip(&mut old) {
+            let back = hub.connect(year).unwrap();
+            assert_eq!(hub.connect(year), Err(Full));
+            let said = say(hub, year, back, hello(number, 0));
+            assert!(said[0].starts_with("Welcome"), "{said:?}");
+            let said = drain(hub, year, *old);
+            assert!(said[0].contains("Replaced"), "{said:?}");
+            hub.handle_disconnected(year, *old);
+            *old = back;
+        }
+        assert!(hub.connect(year).is_ok());
     });
 }
 

@@ -236,6 +236,9 @@ impl<'s> Hub<'s> {
     }
 
     /// A peer connected. It has 10 s to say `Hello`.
+    ///
+    /// A device that is back on a second connection ends its first one by its `Hello`, so it can
+    /// come back only while there is a slot to spare.
     pub fn connect(&mut self, now: Instant) -> Result<ConnId, Full> {
         let now = self.tick(now);
         if self.stopping {

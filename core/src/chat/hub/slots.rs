@@ -10,12 +10,16 @@ use crate::wire::{ByeReason, Code, DeviceId, MAX_ECHO, NoticeKind};
 ///
 /// | slice | one for each | sizing |
 /// | --- | --- | --- |
-/// | `conns` | connection at the same time | |
+/// | `conns` | connection at the same time | devices + 1: see below |
 /// | `members` | device and room that the hub remembers: present, or away and has posted | rooms × devices, with some to spare for devices that come and go |
 /// | `rooms` | room that has entries, for ever, or has a member that is remembered | |
 /// | `bytes` | | the logs, shared out evenly; a room's share holds its largest post |
 /// | `index` | | entries kept, shared out evenly; each room uses a power of two |
 /// | `pending` | post between its arrival and its commit | a turn's worth; 1 will do in memory |
+///
+/// A device whose link broke without a sign holds its connection until it says `Hello` on another
+/// one (or was silent for 1.5 keepalive intervals, if it has any). The connection to spare is the
+/// one that it comes back through, and after a breakdown all devices one after the other.
 #[derive(Debug)]
 pub struct Storage<'s> {
     /// Connections.
