@@ -33,6 +33,7 @@ pub struct Config {
     /// What the others call it; valid by [`name::member`].
     pub name: Name,
     /// The largest payload of a frame that it takes; at least [`MAX_CONTROL`](crate::wire::MAX_CONTROL).
+    /// Where the link takes less, the hub is told that.
     pub max_frame: u32,
     /// How many entries beyond its cursor it takes in each room.
     pub credit: u16,
@@ -108,6 +109,8 @@ impl<const ROOMS: usize, const OUTBOX: usize> Client<ROOMS, OUTBOX> {
                 now: Instant::from_ticks(0),
                 store: None,
                 max_body: u16::MAX,
+                link_frame: u32::MAX,
+                link_body: u16::MAX,
                 window: MAX_WINDOW,
                 retry_after: secs(0),
                 welcomed: false,
@@ -217,6 +220,16 @@ impl<const ROOMS: usize, const OUTBOX: usize> Client<ROOMS, OUTBOX> {
     /// Says `Bye`; `Event::Closed` follows.
     pub fn bye(&mut self) {
         self.base.part(Cause::Done);
+    }
+
+    /// What the link carries: payloads of up to `frame` bytes to the device, and posts with bodies
+    /// of up to `body` bytes from it.
+    ///
+    /// [`Link`](crate::link::Link) says it at each connect. Another driver says it before it
+    /// connects, or has buffers for `Config::max_frame` and for every post that the hub takes.
+    pub fn set_link_limits(&mut self, frame: usize, body: usize) {
+        self.base.link_frame = u32::try_from(frame).unwrap_or(u32::MAX);
+        self.base.link_body = u16::try_from(body).unwrap_or(u16::MAX);
     }
 
     /// A connection to a hub stands. `nonce` is random and new for every attempt, also after a

@@ -50,6 +50,9 @@ pub(super) struct Base {
     /// The log's name: store and generation, once a hub told them.
     pub(super) store: Option<(u64, u32)>,
     pub(super) max_body: u16,
+    /// The largest frame that the link takes, and the largest body that it carries.
+    pub(super) link_frame: u32,
+    pub(super) link_body: u16,
     pub(super) window: u16,
     /// The least wait before the next attempt, as the hub asked.
     pub(super) retry_after: Duration,
@@ -80,6 +83,11 @@ impl Base {
             }
             State::Offline | State::Closed => None,
         }
+    }
+
+    /// The largest body that the hub takes and the link carries, as far as they have told.
+    pub(super) fn most_body(&self) -> usize {
+        usize::from(self.max_body.min(self.link_body))
     }
 
     /// The session is over but for a last word.

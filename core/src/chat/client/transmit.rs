@@ -47,7 +47,7 @@ impl Parts<'_> {
             flags,
             nonce,
             device,
-            max_frame: config.max_frame,
+            max_frame: config.max_frame.min(self.base.link_frame),
             credit: config.credit,
             keepalive: config.keepalive,
             proof: &[],
