@@ -12,7 +12,7 @@ use halloo_core::chat::hub::{self, Conn, Full, Member, Pending, Room, Storage, T
 use halloo_core::chat::{Hub, SESSION_LIFETIME};
 use halloo_core::frame::{Framing, Length32};
 use halloo_core::link::{Link, Output, rx_bytes, tx_bytes};
-use halloo_core::time::{Instant, Ticks, after, secs};
+use halloo_core::time::{Instant, after, secs};
 use halloo_core::wire::{
     self, Bye, ByeReason, Code, Entry, Hello, Join, Joined, Message, Notice, NoticeKind, Welcome,
     WireError,
@@ -104,16 +104,6 @@ fn reconnect(client: &mut Device, store: u64, now: Instant) {
 }
 
 #[test]
-#[ignore = "shows: `bye` reckons its deadline from the last call, so after a sleep of 10 s nothing is said"]
-fn a_device_that_slept_says_bye_before_it_goes() {
-    let mut client = serving(1, at(0));
-    client.bye();
-    client.handle_timeout(at(30));
-    let said = said(&mut client, at(30));
-    assert!(said.iter().any(|m| m.starts_with("Bye")), "{said:?}");
-}
-
-#[test]
 #[ignore = "shows: D-JOIN-1 and D-JOIN-8 are not kept for Notice and Roster"]
 fn a_notice_for_a_room_that_was_left_is_passed_over() {
     let mut client = serving(1, at(0));
@@ -196,16 +186,6 @@ fn a_hub_that_was_up_with_the_wrong_store_for_a_moment_doubles_nothing() {
 }
 
 #[test]
-#[ignore = "shows: a client kept over a reset has no working time-out until the new clock passes the old one"]
-fn a_client_that_is_kept_over_a_reset_keeps_time_by_the_new_clock() {
-    let mut client = serving(1, at(10 * 24 * 3600));
-    // The board is reset; its memory is kept, its clock starts over.
-    client.handle_connected(at(0), 4);
-    let due = client.poll_timeout().unwrap();
-    assert!(due <= at(10), "the handshake ends at {due:?}");
-}
-
-#[test]
 #[ignore = "shows: L-BODY-1, a hub that comes back with a smaller max_body is sent the post that is above it, for ever"]
 fn no_post_above_the_max_body_of_this_session_is_sent() {
     let mut client = serving(1, at(0));
@@ -243,17 +223,6 @@ fn an_up_seq_above_what_was_used_settles_what_waits() {
     hear(&mut client, at(1), Message::Joined(joined(0, 5)));
     let said = said(&mut client, at(1));
     assert!(!said.iter().any(|m| m.starts_with("Post")), "{said:?}");
-}
-
-#[test]
-#[ignore = "shows: T-HAND-1, the device says nothing when the handshake took too long"]
-fn a_device_whose_hello_is_not_answered_says_why_it_closes() {
-    let mut client = device();
-    client.handle_connected(at(0), 3);
-    said(&mut client, at(0));
-    client.handle_timeout(at(10));
-    let said = said(&mut client, at(10));
-    assert!(said.iter().any(|m| m.contains("Timeout")), "{said:?}");
 }
 
 #[test]
@@ -716,15 +685,6 @@ fn a_roster_has_as_many_names_as_fit() {
 }
 
 // The rest.
-
-#[test]
-#[ignore = "shows: a reading one tick back throws the clock 71 minutes forward for good"]
-fn a_counter_read_a_tick_late_does_not_jump() {
-    let mut ticks = Ticks::new();
-    ticks.widen(100);
-    // An interrupt read the counter between this reading and its use.
-    assert!(ticks.widen(99) < 1000);
-}
 
 #[test]
 #[ignore = "shows: E-WIRE-2, an unknown critical tag is before the length that runs over the end"]

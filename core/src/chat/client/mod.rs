@@ -65,6 +65,9 @@ impl Config {
 /// calls `handle_timeout` when `poll_timeout` says so. [`Link`](crate::link::Link) is such a
 /// driver. Any order of calls is safe, and extra ones do nothing.
 ///
+/// A board that is to lose no post in a reset keeps the whole client in memory that the reset
+/// spares, and goes on with `handle_connected`.
+///
 /// ```
 /// use halloo_core::chat::client::{outbox_bytes, Client, Config, From};
 /// use halloo_core::time::Instant;
@@ -233,7 +236,7 @@ impl<const ROOMS: usize, const OUTBOX: usize> Client<ROOMS, OUTBOX> {
     }
 
     /// A connection to a hub stands. `nonce` is random and new for every attempt, also after a
-    /// reset.
+    /// reset. The clock may start over here, and only here.
     pub fn handle_connected(&mut self, now: Instant, nonce: u64) {
         self.parts().handle_connected(now, nonce);
     }

@@ -19,10 +19,11 @@ pub(super) enum State {
         deadline: Instant,
     },
     Serving(Session),
-    /// Something is to be said, then it is over; at the deadline it is over anyway.
+    /// Something is to be said, then it is over; at the deadline it is over anyway. There is none
+    /// before somebody says what time it is.
     Parting {
         cause: Cause,
-        deadline: Instant,
+        deadline: Option<Instant>,
     },
     Closed,
 }
@@ -76,7 +77,8 @@ pub(super) struct Echo {
 impl Base {
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
-            State::Greeting { deadline, .. } | State::Parting { deadline, .. } => Some(deadline),
+            State::Greeting { deadline, .. } => Some(deadline),
+            State::Parting { deadline, .. } => Some(deadline.unwrap_or(self.now)),
             State::Serving(session) => {
                 let answer = session.waiting.map(|since| after(since, ANSWER));
                 earliest(session.keepalive_deadline(), answer)
@@ -96,7 +98,7 @@ impl Base {
             State::Greeting { .. } | State::Serving(_) => {
                 self.state = State::Parting {
                     cause,
-                    deadline: after(self.now, HANDSHAKE),
+                    deadline: None,
                 };
             }
             State::Offline | State::Parting { .. } | State::Closed => {}
@@ -128,8 +130,9 @@ impl Parts<'_> {
     }
 
     pub(super) fn handle_connected(&mut self, now: Instant, nonce: u64) {
-        let now = self.tick(now);
         self.handle_disconnected(now);
+        // After a reset the clock starts over. No deadline is older than its connection.
+        self.base.now = now;
         self.base.closed = None;
         self.base.state = State::Greeting {
             nonce,
@@ -169,11 +172,12 @@ impl Parts<'_> {
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         let now = self.tick(now);
         match &mut self.base.state {
-            State::Greeting { deadline, .. } => {
-                if *deadline <= now {
-                    self.close(Cause::Timeout);
-                }
-            }
+            State::Greeting { deadline, said, .. } => match (*deadline <= now, *said) {
+                (true, true) => self.base.part(Cause::Timeout),
+                // What is said first is Hello, and it found no way out.
+                (true, false) => self.close(Cause::Timeout),
+                (false, _) => {}
+            },
             State::Serving(session) => {
                 let unanswered = session.waiting.map(|since| after(since, ANSWER));
                 let is_dead = session.keepalive != secs(0) && session.dead_at() <= now;
@@ -184,7 +188,7 @@ impl Parts<'_> {
                 }
             }
             State::Parting { cause, deadline } => {
-                if *deadline <= now {
+                if *deadline.get_or_insert(after(now, HANDSHAKE)) <= now {
                     let cause = *cause;
                     self.close(cause);
                 }

@@ -5,7 +5,7 @@ use super::slot::{Owed, Slot, Standing};
 use super::{Cause, Parts, SlotId, State};
 use crate::chat::seq;
 use crate::time::Instant;
-use crate::wire::{self, Bye, ByeReason, DeviceId, Hello, Join, Message, PeerError, VERSION};
+use crate::wire::{self, Bye, ByeReason, Code, DeviceId, Hello, Join, Message, PeerError, VERSION};
 
 impl Parts<'_> {
     pub(super) fn poll_transmit(&mut self, now: Instant, out: &mut [u8]) -> Option<usize> {
@@ -60,18 +60,21 @@ impl Parts<'_> {
     }
 
     fn say_last(&self, cause: Cause, out: &mut [u8]) -> Option<usize> {
-        let message = match cause {
-            Cause::Violation(code) => Message::Error(PeerError {
+        let code = match cause {
+            Cause::Violation(code) => Some(code),
+            Cause::Timeout => Some(Code::Timeout),
+            Cause::Done | Cause::Bye(_) | Cause::Refused(_) | Cause::Lost => None,
+        };
+        let message = match code {
+            Some(code) => Message::Error(PeerError {
                 code,
                 retry_after: 0,
                 text: "",
             }),
-            Cause::Done | Cause::Bye(_) | Cause::Refused(_) | Cause::Timeout | Cause::Lost => {
-                Message::Bye(Bye {
-                    reason: ByeReason::Done,
-                    retry_after: 0,
-                })
-            }
+            None => Message::Bye(Bye {
+                reason: ByeReason::Done,
+                retry_after: 0,
+            }),
         };
         wire::binary::encode(&message, out).ok()
     }
