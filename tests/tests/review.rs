@@ -104,58 +104,6 @@ fn reconnect(client: &mut Device, store: u64, now: Instant) {
 }
 
 #[test]
-#[ignore = "shows: D-JOIN-1 and D-JOIN-8 are not kept for Notice and Roster"]
-fn a_notice_for_a_room_that_was_left_is_passed_over() {
-    let mut client = serving(1, at(0));
-    client.leave(0);
-    said(&mut client, at(0));
-    events(&mut client);
-    assert_eq!(client.join("other", From::Latest), Ok(0));
-    let notice = Message::Notice(Notice {
-        slot: 0,
-        version: 9,
-        kind: NoticeKind::Left,
-        members: 4,
-        who: "bob",
-    });
-    assert_eq!(client.handle_message(at(0), &notice), None);
-}
-
-#[test]
-#[ignore = "shows: Left is told before the verdicts that it waited for"]
-fn left_is_told_after_the_verdicts() {
-    let mut client = serving(1, at(0));
-    client.post(0, b"last").unwrap();
-    client.leave(0);
-    said(&mut client, at(0));
-    let ack = Message::Ack {
-        slot: 0,
-        up_seq: 1,
-        rejects: 0,
-    };
-    hear(&mut client, at(0), ack);
-    // As the link does: send first, then ask for events.
-    said(&mut client, at(0));
-    let told = events(&mut client);
-    assert_eq!(
-        told,
-        [Event::Acked { slot: 0, seq: 1 }, Event::Left { slot: 0 }]
-    );
-}
-
-#[test]
-#[ignore = "shows: a second Joined overwrites StoreChanged that was not yet told"]
-fn a_changed_store_is_told_however_late_the_application_asks() {
-    let mut client = serving(1, at(0));
-    for _ in 0..2 {
-        reconnect(&mut client, 2, at(1));
-        hear(&mut client, at(1), Message::Joined(joined(0, 0)));
-    }
-    let told = events(&mut client);
-    assert!(told.contains(&Event::StoreChanged { slot: 0 }), "{told:?}");
-}
-
-#[test]
 #[ignore = "shows: a Welcome of another store that never led to a Joined doubles posts and entries of the first one"]
 fn a_hub_that_was_up_with_the_wrong_store_for_a_moment_doubles_nothing() {
     let mut client = serving(1, at(0));
@@ -226,14 +174,6 @@ fn an_up_seq_above_what_was_used_settles_what_waits() {
 }
 
 #[test]
-#[ignore = "shows: S-OPEN-3, a late Welcome with another nonce ends the session"]
-fn a_late_welcome_for_another_hello_is_passed_over() {
-    let mut client = serving(1, at(0));
-    hear(&mut client, at(0), Message::Welcome(welcome(99, 1)));
-    assert!(client.is_serving());
-}
-
-#[test]
 #[ignore = "shows: T-ACK-1, verdicts in one room put off for ever the time-out of a post in another"]
 fn a_post_without_a_verdict_ends_the_session_whatever_other_rooms_do() {
     let mut client = serving(1, at(0));
@@ -252,46 +192,6 @@ fn a_post_without_a_verdict_ends_the_session_whatever_other_rooms_do() {
         events(&mut client);
     }
     assert!(!client.is_serving(), "300 s without a verdict");
-}
-
-#[test]
-#[ignore = "shows: a refused join takes the place of Left, which the application waits for"]
-fn left_follows_leave_even_when_the_join_is_refused() {
-    let mut client = device();
-    client.join("a", From::Earliest).unwrap();
-    reconnect(&mut client, 1, at(0));
-    client.leave(0);
-    let refusal = Message::Reject {
-        slot: 0,
-        seq: 0,
-        code: Code::Full,
-    };
-    hear(&mut client, at(0), refusal);
-    let told = events(&mut client);
-    assert!(told.contains(&Event::Left { slot: 0 }), "{told:?}");
-}
-
-#[test]
-#[ignore = "shows: a post that was sent, and may be in the log, is told as in no log when a later join is refused"]
-fn a_refused_join_does_not_say_that_posts_already_sent_are_in_no_log() {
-    let mut client = serving(1, at(0));
-    client.post(0, b"sent").unwrap();
-    assert!(
-        said(&mut client, at(0))
-            .iter()
-            .any(|m| m.starts_with("Post"))
-    );
-    // The hub commits it; its ack is lost with the connection.
-    reconnect(&mut client, 1, at(1));
-    let refusal = Message::Reject {
-        slot: 0,
-        seq: 0,
-        code: Code::Full,
-    };
-    hear(&mut client, at(1), refusal);
-    let told = events(&mut client);
-    let denied = |e: &Event| matches!(e, Event::Rejected { .. });
-    assert!(!told.iter().any(denied), "{told:?}");
 }
 
 // The link, over a pipe, with the sizes of the examples.

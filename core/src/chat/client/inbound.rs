@@ -102,8 +102,14 @@ impl Parts<'_> {
                 self.reject(slot, seq, code);
                 self.restart_waiting(now);
             }
-            Message::Notice(notice) => return Some(Delivery::Notice(notice)),
-            Message::Roster(roster) => return Some(Delivery::Roster(roster)),
+            // Until the room is joined they are of the one that the slot had before.
+            Message::Notice(notice) if self.is_joined(notice.slot) => {
+                return Some(Delivery::Notice(notice));
+            }
+            Message::Roster(roster) if self.is_joined(roster.slot) => {
+                return Some(Delivery::Roster(roster));
+            }
+            Message::Notice(_) | Message::Roster(_) => self.skip(),
             Message::EchoReply { token, bytes } => return Some(Delivery::Echo { token, bytes }),
             Message::Ping { token } => {
                 if let State::Serving(session) = &mut self.base.state {
@@ -116,12 +122,12 @@ impl Parts<'_> {
                 self.base.echo_back = bytes.map(|bytes| Echo { token, bytes });
             }
             Message::Pong { .. } => {}
-            Message::Unknown { .. } => self.skip(),
+            // A late answer to an older Hello (rule S-OPEN-3).
+            Message::Welcome(_) | Message::Unknown { .. } => self.skip(),
             Message::Error(error) => return self.handle_error(&error),
             Message::Bye(bye) => self.handle_bye(Cause::Bye(bye.reason), bye.wait()),
             Message::Hello(_)
             | Message::Retry { .. }
-            | Message::Welcome(_)
             | Message::Join(_)
             | Message::Leave { .. }
             | Message::Post { .. }
@@ -177,7 +183,7 @@ impl Parts<'_> {
                 joined.slot
             );
         }
-        slot.owed = if is_changed {
+        slot.owed = if is_changed || matches!(slot.owed, Owed::Changed { .. }) {
             Owed::Changed { head, members }
         } else {
             Owed::Joined { head, members }
@@ -197,6 +203,11 @@ impl Parts<'_> {
         if !is_renumbered {
             self.settle(joined.slot, joined.up_seq, joined.rejects);
         }
+    }
+
+    fn is_joined(&self, at: SlotId) -> bool {
+        let slot = self.slots.get(usize::from(at));
+        slot.is_some_and(|slot| matches!(slot.standing, Standing::Joined { .. }))
     }
 
     fn asked(&mut self, at: SlotId) -> Option<&mut Slot> {
@@ -224,17 +235,15 @@ impl Parts<'_> {
         if seq::is_after(up_seq, slot.up_seq) {
             slot.up_seq = up_seq;
         }
-        let is_settled =
-            |post: &Post| post.slot == at && post.is_waiting() && !seq::is_after(post.seq, up_seq);
-        while let Some(post) = self.find_post(is_settled) {
-            let fate = match post.fate {
-                Fate::Waiting(code) if seq::is_rejected(post.seq, up_seq, rejects) => {
-                    Fate::Rejected(code)
-                }
-                _ => Fate::Kept,
-            };
-            self.base.outbox.set_fate(self.arena, &post, fate);
-        }
+        self.base.outbox.settle(self.arena, at, |post, code| {
+            if seq::is_after(post.seq, up_seq) {
+                None
+            } else if seq::is_rejected(post.seq, up_seq, rejects) {
+                Some(Fate::Rejected(code))
+            } else {
+                Some(Fate::Kept)
+            }
+        });
     }
 
     /// A join (with number 0) was refused, or a post: the `Ack` that follows makes that final.
@@ -246,23 +255,26 @@ impl Parts<'_> {
         let (standing, number) = (slot.standing, seq.wrapping_add(slot.ahead));
         match standing {
             Standing::Asked if seq == 0 => {
+                let last_sent = slot.sent_seq;
                 *slot = Slot {
-                    owed: Owed::Refused(code),
+                    owed: match slot.leaving {
+                        true => Owed::Left,
+                        false => Owed::Refused(code),
+                    },
                     ..Slot::FREE
                 };
-                let meant = |post: &Post| post.slot == at && post.is_waiting();
-                while let Some(post) = self.find_post(meant) {
-                    let fate = Fate::Rejected(code);
-                    self.base.outbox.set_fate(self.arena, &post, fate);
-                }
+                // What was sent before may be in the log: its ack was lost with a connection.
+                self.base.outbox.settle(self.arena, at, |post, _| {
+                    Some(match seq::is_after(post.seq, last_sent) {
+                        true => Fate::Rejected(code),
+                        false => Fate::Unknown(code),
+                    })
+                });
             }
             Standing::Joined { .. } => {
-                let meant =
-                    |post: &Post| post.slot == at && post.is_waiting() && post.seq == number;
-                if let Some(post) = self.find_post(meant) {
-                    let fate = Fate::Waiting(code);
-                    self.base.outbox.set_fate(self.arena, &post, fate);
-                }
+                self.base.outbox.settle(self.arena, at, |post, _| {
+                    (post.seq == number).then_some(Fate::Waiting(code))
+                });
             }
             Standing::Free | Standing::Wanted | Standing::Asked => self.skip(),
         }

@@ -159,8 +159,7 @@ impl<const ROOMS: usize, const OUTBOX: usize> Client<ROOMS, OUTBOX> {
 
     /// The numbers of a room's posts whose verdict the application was not told, oldest first.
     ///
-    /// A changed store numbers them anew, in the same order: ask again after
-    /// [`Event::StoreChanged`]. Work: linear in the outbox.
+    /// A changed store changes none of them. Work: linear in the outbox.
     pub fn unsettled(&self, slot: SlotId) -> impl Iterator<Item = u32> + '_ {
         let posts = self.base.outbox.posts(&self.arena);
         posts
@@ -191,16 +190,16 @@ impl<const ROOMS: usize, const OUTBOX: usize> Client<ROOMS, OUTBOX> {
         self.parts().join(room, from, flags)
     }
 
-    /// Leaves a room once its posts have their verdicts; `Event::Left` follows.
+    /// Leaves a room once its posts have their verdicts; `Event::Left` follows, after them.
     pub fn leave(&mut self, slot: SlotId) {
         self.parts().leave(slot);
     }
 
     /// Puts a post into the outbox and returns its number in the room.
     ///
-    /// Works offline too, once the room was joined. The body is copied. `Event::Acked` or
-    /// `Event::Rejected` tells the verdict under this number, exactly once and in the order of the
-    /// room's posts, also when the store changed in between.
+    /// Works offline too, once the room was joined. The body is copied. `Event::Acked`,
+    /// `Event::Rejected` or `Event::Unknown` tells the verdict under this number, exactly once and
+    /// in the order of the room's posts, also when the store changed in between.
     pub fn post(&mut self, slot: SlotId, body: &[u8]) -> Result<u32, PostError> {
         self.parts().post(slot, body)
     }
@@ -302,13 +301,14 @@ impl Parts<'_> {
         if core::mem::take(&mut self.base.welcomed) {
             return Some(Event::Welcomed);
         }
+        // Before what happens to rooms: it is of the room and the log as they were.
+        if let Some(event) = self.next_verdict() {
+            return Some(event);
+        }
         for (slot, at) in self.slots.iter_mut().zip(0_u8..) {
             if let Some(event) = slot.poll_event(at) {
                 return Some(event);
             }
-        }
-        if let Some(event) = self.next_verdict() {
-            return Some(event);
         }
         let cause = self.base.closed.take()?;
         Some(Event::Closed { cause })
@@ -322,6 +322,7 @@ impl Parts<'_> {
         match post.fate {
             Fate::Kept => Some(Event::Acked { slot, seq }),
             Fate::Rejected(code) => Some(Event::Rejected { slot, seq, code }),
+            Fate::Unknown(code) => Some(Event::Unknown { slot, seq, code }),
             Fate::Waiting(_) | Fate::Told => None,
         }
     }

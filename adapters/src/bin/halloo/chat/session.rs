@@ -305,6 +305,12 @@ impl<'a> Session<'a> {
                 self.open.remove(&post);
                 self.refuse(&format!("the hub says {code}"))
             }
+            Happening::Unknown { post, code, .. } => {
+                self.open.remove(&post);
+                self.unposted += 1;
+                let text = format!("the line may be posted or not: the hub says {code}");
+                self.screen.remark(&text)
+            }
             Happening::Joined {
                 room,
                 head,
