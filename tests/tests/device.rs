@@ -203,3 +203,23 @@ fn a_refused_join_does_not_say_that_posts_already_sent_are_in_no_log() {
     let denied = |e: &Event| matches!(e, Event::Rejected { .. });
     assert!(!told.iter().any(denied), "{told:?}");
 }
+
+#[test]
+fn a_post_without_a_verdict_ends_the_session_whatever_other_rooms_do() {
+    let mut client = serving(1, at(0));
+    client.post(1, b"never answered").unwrap();
+    for seq in 1..=30 {
+        let now = at(u64::from(seq) * 10);
+        client.post(0, b"answered").unwrap();
+        client.handle_timeout(now);
+        said(&mut client, now);
+        let ack = Message::Ack {
+            slot: 0,
+            up_seq: seq,
+            rejects: 0,
+        };
+        hear(&mut client, now, ack);
+        events(&mut client);
+    }
+    assert!(!client.is_serving(), "300 s without a verdict");
+}

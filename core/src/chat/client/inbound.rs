@@ -72,7 +72,6 @@ impl Parts<'_> {
             keepalive: secs(u64::from(welcome.keepalive)),
             heard: now,
             spoke: now,
-            waiting: None,
             ping: false,
             pong: None,
         });
@@ -91,16 +90,13 @@ impl Parts<'_> {
                 up_seq,
                 rejects,
             } => {
-                self.settle(slot, up_seq, rejects);
-                self.restart_waiting(now);
+                self.settle(now, slot, up_seq, rejects);
             }
             Message::Joined(joined) => {
-                self.joined(&joined);
-                self.restart_waiting(now);
+                self.joined(now, &joined);
             }
             Message::Reject { slot, seq, code } => {
                 self.reject(slot, seq, code);
-                self.restart_waiting(now);
             }
             // Until the room is joined they are of the one that the slot had before.
             Message::Notice(notice) if self.is_joined(notice.slot) => {
@@ -149,7 +145,7 @@ impl Parts<'_> {
     }
 
     /// The hub told where the device stands in a room (rules D-5 and D-8).
-    fn joined(&mut self, joined: &Joined) {
+    fn joined(&mut self, now: Instant, joined: &Joined) {
         let first_waiting = self
             .find_post(|post| post.slot == joined.slot && post.is_waiting())
             .map(|post| post.seq);
@@ -201,7 +197,7 @@ impl Parts<'_> {
         slot.sent_seq = slot.up_seq;
         slot.ahead = slot.up_seq.wrapping_sub(joined.up_seq);
         if !is_renumbered {
-            self.settle(joined.slot, joined.up_seq, joined.rejects);
+            self.settle(now, joined.slot, joined.up_seq, joined.rejects);
         }
     }
 
@@ -216,7 +212,7 @@ impl Parts<'_> {
     }
 
     /// Every post of a slot up to `up_seq` has its verdict.
-    fn settle(&mut self, at: SlotId, up_seq: u32, rejects: u32) {
+    fn settle(&mut self, now: Instant, at: SlotId, up_seq: u32, rejects: u32) {
         let Some(slot) = self.slots.get_mut(usize::from(at)) else {
             self.skip();
             return;
@@ -234,6 +230,7 @@ impl Parts<'_> {
         }
         if seq::is_after(up_seq, slot.up_seq) {
             slot.up_seq = up_seq;
+            slot.since = now;
         }
         self.base.outbox.settle(self.arena, at, |post, code| {
             if seq::is_after(post.seq, up_seq) {
@@ -332,23 +329,6 @@ impl Parts<'_> {
             to: gap.to,
             reason: gap.reason,
         })
-    }
-
-    /// The hub has answered something: the wait for what is still open starts anew.
-    fn restart_waiting(&mut self, now: Instant) {
-        let is_open = self.slots.iter().zip(0_u8..).any(|(slot, at)| {
-            let is_sent = |post: Post| {
-                post.slot == at && post.is_waiting() && !seq::is_after(post.seq, slot.sent_seq)
-            };
-            match slot.standing {
-                Standing::Asked => true,
-                Standing::Joined { .. } => self.base.outbox.posts(self.arena).any(is_sent),
-                Standing::Free | Standing::Wanted => false,
-            }
-        });
-        if let State::Serving(session) = &mut self.base.state {
-            session.waiting = is_open.then_some(now);
-        }
     }
 
     fn find_post(&self, is_it: impl FnMut(&Post) -> bool) -> Option<Post> {

@@ -262,22 +262,24 @@ impl<const ROOMS: usize, const OUTBOX: usize> Client<ROOMS, OUTBOX> {
         self.parts().violation(code);
     }
 
-    /// Time has passed. Extra calls are harmless.
+    /// Time has passed. Extra calls are harmless. Work: linear in the rooms.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.parts().handle_timeout(now);
     }
 
-    /// When `handle_timeout` wants to be called; `None` when nothing waits.
+    /// When `handle_timeout` wants to be called; `None` when nothing waits. Work: linear in the
+    /// rooms.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.base.poll_timeout()
+        self.base.poll_timeout(&self.slots)
     }
 
     /// The next message to send: the first so many bytes of `out`, not framed yet.
     ///
     /// It counts as sent. `out` takes the largest post and at least
     /// [`MAX_CONTROL`](crate::wire::MAX_CONTROL) bytes; a message that does not fit stays.
-    /// Work: linear in the rooms and in the posts of the outbox.
+    /// Work: linear in the rooms and in the posts of the outbox, and as much again for each room
+    /// that is being left.
     pub fn poll_transmit(&mut self, now: Instant, out: &mut [u8]) -> Option<usize> {
         self.parts().poll_transmit(now, out)
     }

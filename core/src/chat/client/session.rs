@@ -1,8 +1,9 @@
 //! The session of a device with the hub: greeted, served, parted, and over at its deadlines.
 
 use super::outbox::Outbox;
+use super::slot::Slot;
 use super::{Cause, Config, Parts};
-use crate::chat::{ANSWER, HANDSHAKE};
+use crate::chat::HANDSHAKE;
 use crate::time::{Duration, Instant, after, earliest, secs};
 use crate::trace::debug;
 use crate::wire::{Code, MAX_ECHO};
@@ -35,8 +36,6 @@ pub(super) struct Session {
     pub(super) keepalive: Duration,
     pub(super) heard: Instant,
     pub(super) spoke: Instant,
-    /// Since when the oldest join or post waits for an answer.
-    pub(super) waiting: Option<Instant>,
     pub(super) ping: bool,
     pub(super) pong: Option<u32>,
 }
@@ -75,14 +74,11 @@ pub(super) struct Echo {
 }
 
 impl Base {
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+    pub(super) fn poll_timeout(&self, slots: &[Slot]) -> Option<Instant> {
         match self.state {
             State::Greeting { deadline, .. } => Some(deadline),
             State::Parting { deadline, .. } => Some(deadline.unwrap_or(self.now)),
-            State::Serving(session) => {
-                let answer = session.waiting.map(|since| after(since, ANSWER));
-                earliest(session.keepalive_deadline(), answer)
-            }
+            State::Serving(session) => earliest(session.keepalive_deadline(), answer_due(slots)),
             State::Offline | State::Closed => None,
         }
     }
@@ -121,6 +117,11 @@ impl Session {
         let quiet = (!self.ping).then(|| after(self.spoke, self.keepalive));
         earliest(Some(self.dead_at()), quiet)
     }
+}
+
+/// When the first of the rooms has waited too long.
+fn answer_due(slots: &[Slot]) -> Option<Instant> {
+    slots.iter().filter_map(Slot::answer_due).min()
 }
 
 impl Parts<'_> {
@@ -179,9 +180,8 @@ impl Parts<'_> {
                 (false, _) => {}
             },
             State::Serving(session) => {
-                let unanswered = session.waiting.map(|since| after(since, ANSWER));
                 let is_dead = session.keepalive != secs(0) && session.dead_at() <= now;
-                if is_dead || unanswered.is_some_and(|due| due <= now) {
+                if is_dead || answer_due(self.slots).is_some_and(|due| due <= now) {
                     self.close(Cause::Timeout);
                 } else if session.keepalive_deadline().is_some_and(|due| due <= now) {
                     session.ping = true;

@@ -120,7 +120,7 @@ impl Parts<'_> {
 
     /// A join, a leave, a credit or a question that a slot owes.
     fn next_of_slot(&mut self, now: Instant, at: SlotId, out: &mut [u8]) -> Option<usize> {
-        let has_waiting = self.has_waiting(at);
+        let is_leaving = self.slots.get(usize::from(at))?.leaving && !self.has_waiting(at);
         let credit = self.base.config.credit;
         let slot = self.slots.get_mut(usize::from(at))?;
         match slot.standing {
@@ -141,10 +141,10 @@ impl Parts<'_> {
                 });
                 let len = wire::binary::encode(&join, out).ok()?;
                 slot.standing = Standing::Asked;
-                self.start_waiting(now);
+                slot.since = now;
                 Some(len)
             }
-            Standing::Joined { .. } if slot.leaving && !has_waiting => {
+            Standing::Joined { .. } if is_leaving => {
                 let len = wire::binary::encode(&Message::Leave { slot: at }, out).ok()?;
                 *slot = Slot {
                     owed: Owed::Left,
@@ -196,15 +196,11 @@ impl Parts<'_> {
         };
         let len = wire::binary::encode(&message, out).ok()?;
         if let Some(slot) = self.slots.get_mut(usize::from(post.slot)) {
+            if slot.sent_seq == slot.up_seq {
+                slot.since = now;
+            }
             slot.sent_seq = post.seq;
         }
-        self.start_waiting(now);
         Some(len)
-    }
-
-    fn start_waiting(&mut self, now: Instant) {
-        if let State::Serving(session) = &mut self.base.state {
-            session.waiting.get_or_insert(now);
-        }
     }
 }
