@@ -7,19 +7,15 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use embedded_io::{ErrorType, Read, ReadReady, Write, WriteReady};
-use halloo_core::chat::client::{Client, Config, Event, From, PostError, outbox_bytes};
+use halloo_core::chat::client::{Client, Config, Event, From, outbox_bytes};
 use halloo_core::frame::{Framing, Length32};
-use halloo_core::link::{Link, Output, rx_bytes, tx_bytes};
-use halloo_core::time::{Instant, Ticks};
-use halloo_core::wire::{self, Code, Entry, Joined, Message, Notice, NoticeKind, Welcome};
-use halloo_std::testkit::{HubMemory, PipeError, pipe};
+use halloo_core::link::{Link, rx_bytes, tx_bytes};
+use halloo_core::time::Instant;
+use halloo_core::wire::{self, Entry, Joined, Message, Notice, NoticeKind, Welcome};
+use halloo_std::testkit::PipeError;
 
 fn at(seconds: u64) -> Instant {
     Instant::from_ticks(seconds * 1_000_000)
-}
-
-fn ms(ms: u64) -> Instant {
-    Instant::from_ticks(ms * 1000)
 }
 
 // The device, message by message.
@@ -99,68 +95,6 @@ fn reconnect(client: &mut Device, store: u64, now: Instant) {
 }
 
 #[test]
-#[ignore = "shows: `bye` reckons its deadline from the last call, so after a sleep of 10 s nothing is said"]
-fn a_device_that_slept_says_bye_before_it_goes() {
-    let mut client = serving(1, at(0));
-    client.bye();
-    client.handle_timeout(at(30));
-    let said = said(&mut client, at(30));
-    assert!(said.iter().any(|m| m.starts_with("Bye")), "{said:?}");
-}
-
-#[test]
-#[ignore = "shows: D-JOIN-1 and D-JOIN-8 are not kept for Notice and Roster"]
-fn a_notice_for_a_room_that_was_left_is_passed_over() {
-    let mut client = serving(1, at(0));
-    client.leave(0);
-    said(&mut client, at(0));
-    events(&mut client);
-    assert_eq!(client.join("other", From::Latest), Ok(0));
-    let notice = Message::Notice(Notice {
-        slot: 0,
-        version: 9,
-        kind: NoticeKind::Left,
-        members: 4,
-        who: "bob",
-    });
-    assert_eq!(client.handle_message(at(0), &notice), None);
-}
-
-#[test]
-#[ignore = "shows: Left is told before the verdicts that it waited for"]
-fn left_is_told_after_the_verdicts() {
-    let mut client = serving(1, at(0));
-    client.post(0, b"last").unwrap();
-    client.leave(0);
-    said(&mut client, at(0));
-    let ack = Message::Ack {
-        slot: 0,
-        up_seq: 1,
-        rejects: 0,
-    };
-    hear(&mut client, at(0), ack);
-    // As the link does: send first, then ask for events.
-    said(&mut client, at(0));
-    let told = events(&mut client);
-    assert_eq!(
-        told,
-        [Event::Acked { slot: 0, seq: 1 }, Event::Left { slot: 0 }]
-    );
-}
-
-#[test]
-#[ignore = "shows: a second Joined overwrites StoreChanged that was not yet told"]
-fn a_changed_store_is_told_however_late_the_application_asks() {
-    let mut client = serving(1, at(0));
-    for _ in 0..2 {
-        reconnect(&mut client, 2, at(1));
-        hear(&mut client, at(1), Message::Joined(joined(0, 0)));
-    }
-    let told = events(&mut client);
-    assert!(told.contains(&Event::StoreChanged { slot: 0 }), "{told:?}");
-}
-
-#[test]
 #[ignore = "shows: a Welcome of another store that never led to a Joined doubles posts and entries of the first one"]
 fn a_hub_that_was_up_with_the_wrong_store_for_a_moment_doubles_nothing() {
     let mut client = serving(1, at(0));
@@ -188,16 +122,6 @@ fn a_hub_that_was_up_with_the_wrong_store_for_a_moment_doubles_nothing() {
     let said = said(&mut client, at(2));
     assert!(!said.iter().any(|m| m.starts_with("Post")), "{said:?}");
     assert!(joins[0].contains("cursor: 3"), "{joins:?}");
-}
-
-#[test]
-#[ignore = "shows: a client kept over a reset has no working time-out until the new clock passes the old one"]
-fn a_client_that_is_kept_over_a_reset_keeps_time_by_the_new_clock() {
-    let mut client = serving(1, at(10 * 24 * 3600));
-    // The board is reset; its memory is kept, its clock starts over.
-    client.handle_connected(at(0), 4);
-    let due = client.poll_timeout().unwrap();
-    assert!(due <= at(10), "the handshake ends at {due:?}");
 }
 
 #[test]
@@ -240,171 +164,10 @@ fn an_up_seq_above_what_was_used_settles_what_waits() {
     assert!(!said.iter().any(|m| m.starts_with("Post")), "{said:?}");
 }
 
-#[test]
-#[ignore = "shows: T-HAND-1, the device says nothing when the handshake took too long"]
-fn a_device_whose_hello_is_not_answered_says_why_it_closes() {
-    let mut client = device();
-    client.handle_connected(at(0), 3);
-    said(&mut client, at(0));
-    client.handle_timeout(at(10));
-    let said = said(&mut client, at(10));
-    assert!(said.iter().any(|m| m.contains("Timeout")), "{said:?}");
-}
-
-#[test]
-#[ignore = "shows: S-OPEN-3, a late Welcome with another nonce ends the session"]
-fn a_late_welcome_for_another_hello_is_passed_over() {
-    let mut client = serving(1, at(0));
-    hear(&mut client, at(0), Message::Welcome(welcome(99, 1)));
-    assert!(client.is_serving());
-}
-
-#[test]
-#[ignore = "shows: T-ACK-1, verdicts in one room put off for ever the time-out of a post in another"]
-fn a_post_without_a_verdict_ends_the_session_whatever_other_rooms_do() {
-    let mut client = serving(1, at(0));
-    client.post(1, b"never answered").unwrap();
-    for seq in 1..=30 {
-        let now = at(u64::from(seq) * 10);
-        client.post(0, b"answered").unwrap();
-        client.handle_timeout(now);
-        said(&mut client, now);
-        let ack = Message::Ack {
-            slot: 0,
-            up_seq: seq,
-            rejects: 0,
-        };
-        hear(&mut client, now, ack);
-        events(&mut client);
-    }
-    assert!(!client.is_serving(), "300 s without a verdict");
-}
-
-#[test]
-#[ignore = "shows: a refused join takes the place of Left, which the application waits for"]
-fn left_follows_leave_even_when_the_join_is_refused() {
-    let mut client = device();
-    client.join("a", From::Earliest).unwrap();
-    reconnect(&mut client, 1, at(0));
-    client.leave(0);
-    let refusal = Message::Reject {
-        slot: 0,
-        seq: 0,
-        code: Code::Full,
-    };
-    hear(&mut client, at(0), refusal);
-    let told = events(&mut client);
-    assert!(told.contains(&Event::Left { slot: 0 }), "{told:?}");
-}
-
-#[test]
-#[ignore = "shows: a post that was sent, and may be in the log, is told as in no log when a later join is refused"]
-fn a_refused_join_does_not_say_that_posts_already_sent_are_in_no_log() {
-    let mut client = serving(1, at(0));
-    client.post(0, b"sent").unwrap();
-    assert!(
-        said(&mut client, at(0))
-            .iter()
-            .any(|m| m.starts_with("Post"))
-    );
-    // The hub commits it; its ack is lost with the connection.
-    reconnect(&mut client, 1, at(1));
-    let refusal = Message::Reject {
-        slot: 0,
-        seq: 0,
-        code: Code::Full,
-    };
-    hear(&mut client, at(1), refusal);
-    let told = events(&mut client);
-    let denied = |e: &Event| matches!(e, Event::Rejected { .. });
-    assert!(!told.iter().any(denied), "{told:?}");
-}
-
 // The link, over a pipe, with the sizes of the examples.
 
 type Sensor = Client<1, { outbox_bytes(4, 64) }>;
 type Uart = Link<Length32, { rx_bytes::<Length32>(256) }, { tx_bytes::<Length32>(64) }>;
-
-#[test]
-#[ignore = "shows: with the sizes of the README one entry of 300 bytes cuts a device off for ever"]
-fn a_device_as_in_the_readme_gets_past_an_entry_above_its_buffer() {
-    let mut memory = HubMemory::small();
-    let mut hub = memory.hub();
-    let mut author =
-        Client::<1, { outbox_bytes(4, 512) }>::new(Config::new([2; 16], "bob").unwrap());
-    let mut author_link =
-        Link::<Length32, { rx_bytes::<Length32>(512) }, { tx_bytes::<Length32>(512) }>::new(
-            Length32::new(1024),
-        );
-    let mut client = Sensor::new(Config::new([1; 16], "ann").unwrap());
-    let mut link = Uart::new(Length32::new(256));
-    let lab = author.join("lab", From::Latest).unwrap();
-    client.join("lab", From::Earliest).unwrap();
-    let (mut board, end) = pipe(1024);
-    hub.attach(at(0), end);
-    author_link.connect(&mut author, at(0), 1);
-    let (mut io, mut sessions, mut posted) = (None, 0, 0);
-    for turn in 0..2000 {
-        let now = ms(turn);
-        hub.turn(now);
-        if posted < 2
-            && author
-                .post(lab, if posted == 0 { &[7; 300] } else { b"small" })
-                .is_ok()
-        {
-            posted += 1;
-        }
-        let _ = author_link.poll(&mut board, &mut author, now);
-        let pipe = io.get_or_insert_with(|| {
-            let (near, far) = pipe(1024);
-            hub.attach(now, far);
-            sessions += 1;
-            link.connect(&mut client, now, 100 + sessions);
-            near
-        });
-        match link.poll(pipe, &mut client, now) {
-            Ok(Output::Event(Event::Closed { .. })) | Err(nb::Error::Other(_)) => {
-                client.handle_disconnected(now);
-                io = None;
-            }
-            _ => {}
-        }
-    }
-    assert_eq!(hub.head("lab"), Some(2));
-    assert_eq!(client.cursor(0), Some(2), "after {sessions} sessions");
-}
-
-#[test]
-#[ignore = "shows: with the sizes of the README a post of 65 to 283 bytes is taken and then never sent, told or timed out"]
-fn a_post_that_is_taken_gets_a_verdict() {
-    let mut memory = HubMemory::small();
-    let mut hub = memory.hub();
-    let (mut board, end) = pipe(1024);
-    hub.attach(at(0), end);
-    let mut client = Sensor::new(Config::new([1; 16], "ann").unwrap());
-    let mut link = Uart::new(Length32::new(256));
-    let lab = client.join("lab", From::Latest).unwrap();
-    link.connect(&mut client, at(0), 1);
-    let mut taken = None;
-    // Ten minutes: past every deadline that there is.
-    for turn in 0..6000 {
-        let now = ms(turn * 100);
-        hub.turn(now);
-        if taken.is_none() {
-            match client.post(lab, &[7; 170]) {
-                Err(PostError::TooLarge) => return,
-                Err(_) => {}
-                Ok(seq) => taken = Some(seq),
-            }
-        }
-        match link.poll(&mut board, &mut client, now) {
-            Ok(Output::Event(Event::Acked { .. } | Event::Rejected { .. })) => return,
-            Ok(Output::Event(Event::Closed { .. })) => return,
-            _ => {}
-        }
-    }
-    panic!("post {taken:?} still waits: {}", client.unacknowledged());
-}
 
 /// A pipe that holds what is written until it is flushed, as `embedded_io::Write` allows.
 #[derive(Default)]
@@ -543,15 +306,4 @@ fn an_asynchronous_link_reads_on_while_its_writer_waits() {
     });
     poll(&mut client, &mut writer, Some(notice));
     assert!(inward.0.borrow().is_empty(), "unread; told: {told:?}");
-}
-
-// The rest.
-
-#[test]
-#[ignore = "shows: a reading one tick back throws the clock 71 minutes forward for good"]
-fn a_counter_read_a_tick_late_does_not_jump() {
-    let mut ticks = Ticks::new();
-    ticks.widen(100);
-    // An interrupt read the counter between this reading and its use.
-    assert!(ticks.widen(99) < 1000);
 }

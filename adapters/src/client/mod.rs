@@ -233,8 +233,8 @@ impl Device {
 
     /// Puts a post into the outbox; it goes out during the calls that follow.
     ///
-    /// Works offline too, once the room was joined. [`Happening::Acked`] or
-    /// [`Happening::Rejected`] tells the verdict, exactly once. Errors: [`PostError::OutboxFull`]
+    /// Works offline too, once the room was joined. [`Happening::Acked`],
+    /// [`Happening::Rejected`] or [`Happening::Unknown`] tells the verdict, exactly once. Errors: [`PostError::OutboxFull`]
     /// with [`OUTBOX`] bytes or 32 posts of the room under way; [`PostError::NotJoined`];
     /// [`PostError::TooLarge`] above what the hub takes, or [`MAX_BODY`].
     pub fn post(&mut self, room: &str, body: &[u8]) -> Result<PostId, PostError> {

@@ -137,6 +137,14 @@ pub(super) fn event(event: Event, rooms: &Rooms, tracks: &mut VecDeque<Track>) -
             },
             None => return Told::Nothing,
         },
+        Event::Unknown { slot, seq, code } => match settle(tracks, slot, seq) {
+            Some(post) => Happening::Unknown {
+                room: rooms.get(slot),
+                post,
+                code,
+            },
+            None => return Told::Nothing,
+        },
     };
     Told::Happening(happening)
 }

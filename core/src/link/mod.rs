@@ -19,6 +19,9 @@ use crate::wire::{self, Code, Message};
 /// How many reads, and messages without news, one call of `poll` works off.
 const BATCH: usize = 16;
 
+/// The bytes of a `Post` beside its body: kind, slot, sequence number, length.
+const POST: usize = 1 + 1 + 4 + 2;
+
 /// The receive buffer that takes frames with payloads of `max_frame` bytes.
 #[must_use]
 pub const fn rx_bytes<F: Framing>(max_frame: usize) -> usize {
@@ -28,7 +31,7 @@ pub const fn rx_bytes<F: Framing>(max_frame: usize) -> usize {
 /// The send buffer that takes posts of `body` bytes and every message without a body.
 #[must_use]
 pub const fn tx_bytes<F: Framing>(body: usize) -> usize {
-    let post = body.saturating_add(1 + 1 + 4 + 2);
+    let post = body.saturating_add(POST);
     let most = if post > wire::MAX_CONTROL {
         post
     } else {
@@ -80,7 +83,8 @@ impl<E: fmt::Debug> core::error::Error for LinkError<E> {}
 
 /// A connection of a device: framing and the two buffers.
 ///
-/// `RX` is sized by [`rx_bytes`], `TX` by [`tx_bytes`]. One frame at a time is read and written; a
+/// `RX` is sized by [`rx_bytes`], `TX` by [`tx_bytes`]; the client asks for no larger frame and
+/// takes no larger post than fits, whatever its own `Config` says. One frame at a time is read and written; a
 /// slow application or a slow pipe holds the hub back and loses nothing.
 ///
 /// ```
@@ -126,6 +130,7 @@ impl<F: Framing + Clone, const RX: usize, const TX: usize> Link<F, RX, TX> {
     /// A link without a connection.
     #[must_use]
     pub fn new(framing: F) -> Self {
+        const { assert!(RX >= F::OVERHEAD + wire::MAX_CONTROL, "size RX by rx_bytes") };
         const { assert!(TX >= F::OVERHEAD + wire::MAX_CONTROL, "size TX by tx_bytes") };
         Self {
             rx: Decoder::new(framing.clone()),
@@ -137,13 +142,21 @@ impl<F: Framing + Clone, const RX: usize, const TX: usize> Link<F, RX, TX> {
         }
     }
 
-    /// The largest payload that this link takes: what the client's `Config::max_frame` should say.
+    /// The largest payload that this link takes.
     #[must_use]
     pub fn max_frame(&self) -> usize {
         self.rx.limit()
     }
 
-    /// A connection stands: forgets what was left of the last one, and has the client say `Hello`.
+    /// The largest body of a post that this link carries.
+    #[must_use]
+    pub fn max_body(&self) -> usize {
+        let room = TX.saturating_sub(F::OVERHEAD);
+        room.min(self.framing.limit()).saturating_sub(POST)
+    }
+
+    /// A connection stands: forgets what was left of the last one, tells the client what this link
+    /// carries, and has it say `Hello`.
     ///
     /// `nonce` is random and new for every attempt.
     pub fn connect<const R: usize, const O: usize>(
@@ -154,6 +167,7 @@ impl<F: Framing + Clone, const RX: usize, const TX: usize> Link<F, RX, TX> {
     ) {
         self.rx = Decoder::new(self.framing.clone());
         (self.start, self.end) = (0, 0);
+        client.set_link_limits(self.max_frame(), self.max_body());
         client.handle_connected(now, nonce);
     }
 

@@ -256,6 +256,11 @@ impl App {
                     page.reject();
                 }
             }
+            // Neither acknowledged nor rejected: it may be in the log, and need not be.
+            Event::Unknown { slot, seq, code } => {
+                tracing::warn!(device = self.number, %code, "a post has no verdict");
+                self.take_open(slot, seq);
+            }
             Event::Refused { code, .. } => {
                 tracing::warn!(device = self.number, %code, "a join was refused");
             }

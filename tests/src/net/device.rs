@@ -442,6 +442,7 @@ impl Net {
                 | Event::Refused { slot, .. }
                 | Event::Acked { slot, .. }
                 | Event::Rejected { slot, .. }
+                | Event::Unknown { slot, .. }
                 | Event::StoreChanged { slot }
                 | Event::Left { slot } => slot,
                 #[allow(unreachable_patterns)]
@@ -460,12 +461,16 @@ impl Net {
                 }
                 Event::Left { .. } => membership.is_over = true,
                 Event::Acked { seq, .. } => match store {
-                    Some(store) => membership.verdict(store, seq, true)?,
+                    Some(store) => membership.verdict(store, seq, Some(true))?,
                     None => must!(false, "S1: acknowledged by nobody"),
                 },
                 Event::Rejected { seq, .. } => match store {
-                    Some(store) => membership.verdict(store, seq, false)?,
+                    Some(store) => membership.verdict(store, seq, Some(false))?,
                     None => must!(false, "S9: rejected by nobody"),
+                },
+                Event::Unknown { seq, .. } => match store {
+                    Some(store) => membership.verdict(store, seq, None)?,
+                    None => must!(false, "S9: unknown to nobody"),
                 },
                 _ => {}
             }

@@ -401,8 +401,8 @@ impl Membership {
         Ok(())
     }
 
-    /// The application was told a post's verdict.
-    pub fn verdict(&mut self, store: &StoreModel, seq: u32, is_kept: bool) -> Check {
+    /// The application was told a post's verdict; `None` when nobody knows it any more.
+    pub fn verdict(&mut self, store: &StoreModel, seq: u32, is_kept: Option<bool>) -> Check {
         let room = &self.room;
         let place = self.posts.iter().position(|(number, _)| *number == seq);
         let Some(place) = place else {
@@ -413,6 +413,10 @@ impl Membership {
         };
         let (_, id) = self.posts.remove(place);
         let count = store.count(room, id);
+        let Some(is_kept) = is_kept else {
+            must!(count <= 1, "S2: {room}: {id:?} is in the log {count} times");
+            return Ok(());
+        };
         must!(
             count == usize::from(is_kept),
             "S1/S9: {room}: {id:?} was told kept: {is_kept}, and is in the log {count} times"

@@ -67,7 +67,7 @@ pub enum PostError {
     OutboxFull,
     /// The room was never joined since the device started: wait for `Event::Joined`.
     NotJoined,
-    /// The body is longer than the hub takes, or than the whole outbox.
+    /// The body is longer than the hub takes, the link carries, or the whole outbox holds.
     TooLarge,
 }
 
@@ -76,7 +76,7 @@ impl fmt::Display for PostError {
         f.write_str(match self {
             Self::OutboxFull => "the outbox is full: wait for an acknowledgement",
             Self::NotJoined => "the room is not joined: wait for the join",
-            Self::TooLarge => "the body is longer than the hub or the outbox takes",
+            Self::TooLarge => "the body is longer than the hub, the link or the outbox takes",
         })
     }
 }
@@ -159,7 +159,7 @@ impl Parts<'_> {
             return Err(PostError::NotJoined);
         }
         let whole = outbox::HEADER.saturating_add(body.len());
-        if body.len() > usize::from(self.base.max_body) || whole > self.arena.len() {
+        if body.len() > self.base.most_body() || whole > self.arena.len() {
             return Err(PostError::TooLarge);
         }
         let open = slot.next_seq.wrapping_sub(seq::next(slot.up_seq));

@@ -1,7 +1,9 @@
 //! One room of a device: what the application wants, what the hub granted, and the two cursors.
 
 use super::Event;
+use crate::chat::ANSWER;
 use crate::name::Name;
+use crate::time::{Instant, after};
 use crate::wire::Code;
 
 /// How the device stands with the room.
@@ -65,6 +67,8 @@ pub(super) struct Slot {
     /// How far the numbers of posts are ahead of those that the hub counts by: a hub that lost its
     /// store counts anew, and the application's numbers stay.
     pub(super) ahead: u32,
+    /// Since when the oldest join or post waits for an answer, if one does.
+    pub(super) since: Instant,
     pub(super) who: Option<u16>,
 }
 
@@ -85,8 +89,19 @@ impl Slot {
         sent_seq: 0,
         up_seq: 0,
         ahead: 0,
+        since: Instant::from_ticks(0),
         who: None,
     };
+
+    /// When the hub has taken too long to answer; `None` when nothing waits.
+    pub(super) fn answer_due(&self) -> Option<Instant> {
+        let is_open = match self.standing {
+            Standing::Asked => true,
+            Standing::Joined { .. } => self.sent_seq != self.up_seq,
+            Standing::Free | Standing::Wanted => false,
+        };
+        is_open.then(|| after(self.since, ANSWER))
+    }
 
     pub(super) fn handle_disconnected(&mut self) {
         match self.standing {

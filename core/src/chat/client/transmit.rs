@@ -5,7 +5,7 @@ use super::slot::{Owed, Slot, Standing};
 use super::{Cause, Parts, SlotId, State};
 use crate::chat::seq;
 use crate::time::Instant;
-use crate::wire::{self, Bye, ByeReason, DeviceId, Hello, Join, Message, PeerError, VERSION};
+use crate::wire::{self, Bye, ByeReason, Code, DeviceId, Hello, Join, Message, PeerError, VERSION};
 
 impl Parts<'_> {
     pub(super) fn poll_transmit(&mut self, now: Instant, out: &mut [u8]) -> Option<usize> {
@@ -47,7 +47,7 @@ impl Parts<'_> {
             flags,
             nonce,
             device,
-            max_frame: config.max_frame,
+            max_frame: config.max_frame.min(self.base.link_frame),
             credit: config.credit,
             keepalive: config.keepalive,
             proof: &[],
@@ -60,18 +60,21 @@ impl Parts<'_> {
     }
 
     fn say_last(&self, cause: Cause, out: &mut [u8]) -> Option<usize> {
-        let message = match cause {
-            Cause::Violation(code) => Message::Error(PeerError {
+        let code = match cause {
+            Cause::Violation(code) => Some(code),
+            Cause::Timeout => Some(Code::Timeout),
+            Cause::Done | Cause::Bye(_) | Cause::Refused(_) | Cause::Lost => None,
+        };
+        let message = match code {
+            Some(code) => Message::Error(PeerError {
                 code,
                 retry_after: 0,
                 text: "",
             }),
-            Cause::Done | Cause::Bye(_) | Cause::Refused(_) | Cause::Timeout | Cause::Lost => {
-                Message::Bye(Bye {
-                    reason: ByeReason::Done,
-                    retry_after: 0,
-                })
-            }
+            None => Message::Bye(Bye {
+                reason: ByeReason::Done,
+                retry_after: 0,
+            }),
         };
         wire::binary::encode(&message, out).ok()
     }
@@ -117,7 +120,7 @@ impl Parts<'_> {
 
     /// A join, a leave, a credit or a question that a slot owes.
     fn next_of_slot(&mut self, now: Instant, at: SlotId, out: &mut [u8]) -> Option<usize> {
-        let has_waiting = self.has_waiting(at);
+        let is_leaving = self.slots.get(usize::from(at))?.leaving && !self.has_waiting(at);
         let credit = self.base.config.credit;
         let slot = self.slots.get_mut(usize::from(at))?;
         match slot.standing {
@@ -138,10 +141,10 @@ impl Parts<'_> {
                 });
                 let len = wire::binary::encode(&join, out).ok()?;
                 slot.standing = Standing::Asked;
-                self.start_waiting(now);
+                slot.since = now;
                 Some(len)
             }
-            Standing::Joined { .. } if slot.leaving && !has_waiting => {
+            Standing::Joined { .. } if is_leaving => {
                 let len = wire::binary::encode(&Message::Leave { slot: at }, out).ok()?;
                 *slot = Slot {
                     owed: Owed::Left,
@@ -193,15 +196,11 @@ impl Parts<'_> {
         };
         let len = wire::binary::encode(&message, out).ok()?;
         if let Some(slot) = self.slots.get_mut(usize::from(post.slot)) {
+            if slot.sent_seq == slot.up_seq {
+                slot.since = now;
+            }
             slot.sent_seq = post.seq;
         }
-        self.start_waiting(now);
         Some(len)
-    }
-
-    fn start_waiting(&mut self, now: Instant) {
-        if let State::Serving(session) = &mut self.base.state {
-            session.waiting.get_or_insert(now);
-        }
     }
 }

@@ -1,0 +1,225 @@
+//! The device's machine, message by message.
+
+use halloo_core::chat::client::{Client, Config, Event, From, outbox_bytes};
+use halloo_core::time::Instant;
+use halloo_core::wire::{self, Code, Joined, Message, Notice, NoticeKind, Welcome};
+
+fn at(seconds: u64) -> Instant {
+    Instant::from_ticks(seconds * 1_000_000)
+}
+
+type Device = Client<2, { outbox_bytes(4, 200) }>;
+
+fn device() -> Device {
+    Device::new(Config::new([1; 16], "ann").unwrap())
+}
+
+/// Everything that a device says now, by its debug text.
+fn said(client: &mut Device, now: Instant) -> Vec<String> {
+    let mut out = [0; 512];
+    let mut all = Vec::new();
+    while let Some(len) = client.poll_transmit(now, &mut out) {
+        let message = wire::binary::decode(&out[..len]).unwrap().message;
+        all.push(format!("{message:?}"));
+    }
+    all
+}
+
+fn events(client: &mut Device) -> Vec<Event> {
+    std::iter::from_fn(|| client.poll_event()).collect()
+}
+
+fn welcome(nonce: u64, store: u64) -> Welcome<'static> {
+    Welcome {
+        version: 1,
+        suite: 0,
+        flags: 0,
+        nonce,
+        session: 5,
+        store,
+        generation: 1,
+        keepalive: 60,
+        max_body: 1000,
+        window: 32,
+        proof: &[],
+    }
+}
+
+fn joined(slot: u8, up_seq: u32) -> Joined {
+    Joined {
+        slot,
+        room: u32::from(slot) + 7,
+        up_seq,
+        rejects: 0,
+        start: 0,
+        head: 0,
+        members: 1,
+        presence: 1,
+    }
+}
+
+fn hear(client: &mut Device, now: Instant, message: Message<'_>) {
+    let _ = client.handle_message(now, &message);
+}
+
+/// A device in rooms `a` and `b`, with no events left.
+fn serving(store: u64, now: Instant) -> Device {
+    let mut client = device();
+    client.join("a", From::Earliest).unwrap();
+    client.join("b", From::Earliest).unwrap();
+    reconnect(&mut client, store, now);
+    hear(&mut client, now, Message::Joined(joined(0, 0)));
+    hear(&mut client, now, Message::Joined(joined(1, 0)));
+    events(&mut client);
+    client
+}
+
+/// A new session up to the joins, which are sent.
+fn reconnect(client: &mut Device, store: u64, now: Instant) {
+    client.handle_connected(now, 3);
+    said(client, now);
+    hear(client, now, Message::Welcome(welcome(3, store)));
+    said(client, now);
+}
+
+#[test]
+fn a_device_that_slept_says_bye_before_it_goes() {
+    let mut client = serving(1, at(0));
+    client.bye();
+    client.handle_timeout(at(30));
+    let said = said(&mut client, at(30));
+    assert!(said.iter().any(|m| m.starts_with("Bye")), "{said:?}");
+}
+
+#[test]
+fn a_client_that_is_kept_over_a_reset_keeps_time_by_the_new_clock() {
+    let mut client = serving(1, at(10 * 24 * 3600));
+    // The board is reset; its memory is kept, its clock starts over.
+    client.handle_connected(at(0), 4);
+    let due = client.poll_timeout().unwrap();
+    assert!(due <= at(10), "the handshake ends at {due:?}");
+}
+
+#[test]
+fn a_device_whose_hello_is_not_answered_says_why_it_closes() {
+    let mut client = device();
+    client.handle_connected(at(0), 3);
+    said(&mut client, at(0));
+    client.handle_timeout(at(10));
+    let said = said(&mut client, at(10));
+    assert!(said.iter().any(|m| m.contains("Timeout")), "{said:?}");
+}
+
+#[test]
+fn a_notice_for_a_room_that_was_left_is_passed_over() {
+    let mut client = serving(1, at(0));
+    client.leave(0);
+    said(&mut client, at(0));
+    events(&mut client);
+    assert_eq!(client.join("other", From::Latest), Ok(0));
+    let notice = Message::Notice(Notice {
+        slot: 0,
+        version: 9,
+        kind: NoticeKind::Left,
+        members: 4,
+        who: "bob",
+    });
+    assert_eq!(client.handle_message(at(0), &notice), None);
+}
+
+#[test]
+fn left_is_told_after_the_verdicts() {
+    let mut client = serving(1, at(0));
+    client.post(0, b"last").unwrap();
+    client.leave(0);
+    said(&mut client, at(0));
+    let ack = Message::Ack {
+        slot: 0,
+        up_seq: 1,
+        rejects: 0,
+    };
+    hear(&mut client, at(0), ack);
+    // As the link does: send first, then ask for events.
+    said(&mut client, at(0));
+    let told = events(&mut client);
+    assert_eq!(
+        told,
+        [Event::Acked { slot: 0, seq: 1 }, Event::Left { slot: 0 }]
+    );
+}
+
+#[test]
+fn a_changed_store_is_told_however_late_the_application_asks() {
+    let mut client = serving(1, at(0));
+    for _ in 0..2 {
+        reconnect(&mut client, 2, at(1));
+        hear(&mut client, at(1), Message::Joined(joined(0, 0)));
+    }
+    let told = events(&mut client);
+    assert!(told.contains(&Event::StoreChanged { slot: 0 }), "{told:?}");
+}
+
+#[test]
+fn a_late_welcome_for_another_hello_is_passed_over() {
+    let mut client = serving(1, at(0));
+    hear(&mut client, at(0), Message::Welcome(welcome(99, 1)));
+    assert!(client.is_serving());
+}
+
+#[test]
+fn left_follows_leave_even_when_the_join_is_refused() {
+    let mut client = device();
+    client.join("a", From::Earliest).unwrap();
+    reconnect(&mut client, 1, at(0));
+    client.leave(0);
+    let refusal = Message::Reject {
+        slot: 0,
+        seq: 0,
+        code: Code::Full,
+    };
+    hear(&mut client, at(0), refusal);
+    let told = events(&mut client);
+    assert!(told.contains(&Event::Left { slot: 0 }), "{told:?}");
+}
+
+#[test]
+fn a_refused_join_does_not_say_that_posts_already_sent_are_in_no_log() {
+    let mut client = serving(1, at(0));
+    client.post(0, b"sent").unwrap();
+    assert!(
+        said(&mut client, at(0))
+            .iter()
+            .any(|m| m.starts_with("Post"))
+    );
+    // The hub commits it; its ack is lost with the connection.
+    reconnect(&mut client, 1, at(1));
+    let refusal = Message::Reject {
+        slot: 0,
+        seq: 0,
+        code: Code::Full,
+    };
+    hear(&mut client, at(1), refusal);
+    let told = events(&mut client);
+    let denied = |e: &Event| matches!(e, Event::Rejected { .. });
+    assert!(!told.iter().any(denied), "{told:?}");
+}
+
+#[test]
+fn a_post_without_a_verdict_ends_the_session_whatever_other_rooms_do() {
+    let mut client = serving(1, at(0));
+    client.post(1, b"never answered").unwrap();
+    for seq in 1..=30 {
+        let now = at(u64::from(seq) * 10);
+        client.post(0, b"answered").unwrap();
+        client.handle_timeout(now);
+        said(&mut client, now);
+        let ack = Message::Ack {
+            slot: 0,
+            up_seq: seq,
+            rejects: 0,
+        };
+        hear(&mut client, now, ack);
+        events(&mut client);
+    }
+    assert!(!client.is_serving(), "300 s without a verdict");
+}
