@@ -240,6 +240,10 @@ fn entries_flow_up_to_a_limit_that_never_falls() {
         grant(u64::MAX, 1, &[13]);
         grant(5, 9, &[14]);
         grant(u64::MAX, u16::MAX, &(15..=30).collect::<Vec<_>>());
+        // What was granted beyond the head stays granted.
+        grant(30, 0, &[]);
+        hub.posts(ann, 31, 2);
+        assert_eq!(offsets(&hub.hear(bob)), [31, 32]);
     });
 }
 
