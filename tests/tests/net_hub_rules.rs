@@ -240,6 +240,10 @@ fn entries_flow_up_to_a_limit_that_never_falls() {
         grant(u64::MAX, 1, &[13]);
         grant(5, 9, &[14]);
         grant(u64::MAX, u16::MAX, &(15..=30).collect::<Vec<_>>());
+        // What was granted beyond the head stays granted.
+        grant(30, 0, &[]);
+        hub.posts(ann, 31, 2);
+        assert_eq!(offsets(&hub.hear(bob)), [31, 32]);
     });
 }
 
@@ -560,6 +564,9 @@ fn rooms_have_numbers_that_stay_for_the_session() {
             let Message::Joined(joined) = said[0].message() else {
                 panic!("{said:?}");
             };
+            let seq = joined.up_seq + 1;
+            let body = b"a body";
+            hub.say(ann, &Message::Post { slot, seq, body }).unwrap();
             hub.say(ann, &Message::Leave { slot }).unwrap();
             joined.room
         };

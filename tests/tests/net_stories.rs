@@ -274,7 +274,6 @@ fn a_reader_that_stops_harms_nobody_and_gets_everything_when_it_wakes() {
 
 #[test]
 fn a_reader_whose_link_takes_nothing_is_dropped_and_resumes() {
-    // [T-WRITE-1]
     let mut limits = lossless(2);
     limits.keepalive = 0;
     limits.shape.capacity = 40;

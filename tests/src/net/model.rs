@@ -139,10 +139,23 @@ impl StoreModel {
     }
 
     /// A live session handed in a post (S8: a fenced one has no effect).
-    pub fn offer(&mut self, device: u8, room: &str, seq: u32, body: &[u8]) {
+    pub fn offer(
+        &mut self,
+        device: u8,
+        room: &str,
+        (seq, window): (u32, u16),
+        body: &[u8],
+    ) -> Check {
+        let told = self.rooms.get(room).and_then(|room| room.told.get(&device));
+        let told = told.copied().unwrap_or(0);
+        must!(
+            seq <= told + u32::from(window),
+            "S10: {seq} of device {device} in {room} is beyond the window after {told}"
+        );
         if let Some(id) = PostId::of(body) {
             self.offered.insert((device, room.to_owned(), seq, id));
         }
+        Ok(())
     }
 
     /// The oldest `count` verdicts are durable.

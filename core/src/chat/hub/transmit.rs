@@ -50,8 +50,7 @@ pub struct Sent {
 impl Hub<'_> {
     /// What to send to this connection next; ask until it is idle.
     ///
-    /// `out` takes one message: [`MAX_CONTROL`](wire::MAX_CONTROL) bytes are enough for all, and
-    /// more let a `Roster` carry more names. Work: linear in the rooms of the device, and for a
+    /// `out` takes one message: [`MAX_CONTROL`](wire::MAX_CONTROL) bytes are enough for all. Work: linear in the rooms of the device, and for a
     /// device that gets markers for its own posts, in the entries of one run.
     pub fn poll_transmit(&mut self, now: Instant, id: ConnId, out: &mut [u8]) -> Transmit<'_> {
         let Some(at) = self.conn_at(id) else {
