@@ -124,7 +124,7 @@ impl Device {
                 State::Dialling(connecting) => match connecting.poll() {
                     Ok(None) => return Ok(None),
                     Ok(Some(stream)) => {
-                        self.connected(Pipe::Tcp(stream))?;
+                        self.connected(Pipe::tcp(stream))?;
                         continue;
                     }
                     Err(error) => return self.ended(socket(error)).map(Some),
@@ -243,6 +243,7 @@ impl Device {
             ..self.settings.socket.clone()
         };
         let options = self.endpoint.socket_options(&base);
+        tracing::debug!(hub = %self.endpoint, "connecting");
         let failed = match &self.endpoint.transport {
             Transport::Tcp { host, port } => match TcpConnect::start((&**host, *port), &options) {
                 Ok(connecting) => {
@@ -257,7 +258,7 @@ impl Device {
                     ..options
                 };
                 match UnixStream::connect(path, &options) {
-                    Ok(stream) => return self.connected(Pipe::Unix(stream)).map(|()| None),
+                    Ok(stream) => return self.connected(Pipe::unix(stream)).map(|()| None),
                     Err(error) => error,
                 }
             }
@@ -329,6 +330,7 @@ impl Device {
         line.backoff.handle_service(line.now());
         line.failures = 0;
         line.is_serving = true;
+        tracing::debug!(hub = %self.endpoint, "in session");
         if std::mem::replace(&mut line.has_served, true) {
             Happening::Reconnected
         } else {
@@ -350,11 +352,18 @@ impl Device {
             let jittered = line.backoff.next_wait(getrandom::u32()?, time::secs(0));
             let asked = self.client.retry_after();
             let jittered = Duration::from_micros(jittered.as_ticks());
-            let wait = jittered.min(self.settings.longest_wait);
+            let longest = self.settings.longest_wait;
+            let wait = if jittered <= longest {
+                jittered
+            } else {
+                // As random as one that was drawn below that limit.
+                longest.mul_f64(f64::from(getrandom::u32()?) / f64::from(u32::MAX))
+            };
             Some(wait + Duration::from_micros(asked.as_ticks()))
         } else {
             None
         };
+        tracing::debug!(%cause, ?retry_in, "not connected");
         let next = match retry_in {
             Some(wait) => State::Down {
                 retry_at: Instant::now() + wait,

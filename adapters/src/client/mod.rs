@@ -77,7 +77,8 @@ type HostLink =
 ///
 /// It takes about 40 KiB, and up to [`QUEUE`] happenings while a call waits for something else.
 /// Bytes move during calls only: an application calls [`next`](Self::next) often enough that the
-/// hub hears from it within the keepalive interval.
+/// hub hears from it within the keepalive interval. To drop it closes the connection without a
+/// [`bye`](Self::bye): the hub keeps its place, and whoever comes with the same identity takes it.
 #[derive(Debug)]
 pub struct Device {
     endpoint: Endpoint,
@@ -221,7 +222,8 @@ impl Device {
         }
     }
 
-    /// Leaves a room once its posts have their verdicts; [`Happening::Left`] follows.
+    /// Leaves a room once its posts have their verdicts; [`Happening::Left`] follows. Does nothing
+    /// for a room that is not joined.
     pub fn leave(&mut self, room: &str) {
         if let Some(slot) = self.slot(room) {
             self.client.leave(slot);
@@ -281,7 +283,7 @@ impl Device {
     }
 
     /// Asks who is in a room, passing over the first `skip`. Best effort;
-    /// [`Happening::Roster`] follows.
+    /// [`Happening::Roster`] follows. Does nothing for a room that is not joined.
     pub fn who(&mut self, room: &str, skip: u16) {
         if let Some(slot) = self.slot(room) {
             self.client.who(slot, skip);

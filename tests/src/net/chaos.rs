@@ -178,6 +178,10 @@ impl Net {
         self.chaos.next_at = None;
         self.chaos.stops_hub = None;
         self.commit_delay = 0;
+        // A storage that was slow for long has piled up more than there is time for.
+        for (due, _) in &mut self.commits {
+            *due = self.now;
+        }
         for device in &mut self.devices {
             device.app.is_busy = false;
             device.paused_until = 0;
@@ -190,7 +194,9 @@ impl Net {
             link.down.heal();
             link.hub.paused_until = 0;
             // Without keepalive nobody notices a dead link that is idle: that is its meaning.
-            let is_dead = link.up.is_hole() || !link.is_device_open;
+            let is_dead = link.up.is_hole()
+                || !link.is_device_open
+                || link.hub.state == super::link::HubState::Gone;
             if is_dead && self.limits.keepalive == 0 {
                 link.device_reset_at.get_or_insert(self.now);
                 link.hub_reset_at.get_or_insert(self.now);

@@ -3,19 +3,17 @@
 use super::fault::Fault;
 use super::limits::Limits;
 use super::link::{BUFFER, Link, framed};
+use super::machine::{Machine, ROOMS};
 use super::model::{Check, Membership, PostId, Seen, must};
 use super::rng::Rng;
 use super::{Net, at};
-use halloo_core::chat::client::{Client, Config, Delivery, Event, From, PostError, outbox_bytes};
+use halloo_core::chat::client::{Config, Delivery, Event, From, PostError};
 use halloo_core::chat::{Backoff, HANDSHAKE};
 use halloo_core::frame::{Decoder, Length32};
 use halloo_core::time::Duration;
 use halloo_core::wire::{self, Code, Join, Message, binary};
 use std::collections::BTreeMap;
 
-/// The rooms of a device.
-pub(super) const ROOMS: usize = 3;
-const OUTBOX: usize = outbox_bytes(8, 64);
 /// How long a write may make no progress.
 pub(super) const NO_PROGRESS: u64 = 30_000_000;
 
@@ -40,7 +38,7 @@ pub struct App {
 #[derive(Debug)]
 pub struct Device {
     /// Its machine.
-    pub client: Client<ROOMS, OUTBOX>,
+    pub client: Machine,
     /// What its application knows of rooms.
     pub rooms: [Option<Membership>; ROOMS],
     /// What else it was told.
@@ -79,7 +77,7 @@ impl Device {
         config.max_frame = limits.max_frame;
         config.keepalive = limits.keepalive;
         Self {
-            client: Client::new(config.clone()),
+            client: Machine::new(config.clone(), limits.is_outbox_tiny),
             rooms: [const { None }; ROOMS],
             app: App::default(),
             is_kept_offline: false,
@@ -144,8 +142,13 @@ impl Device {
         (next != u64::MAX).then(|| next.max(self.stalled_until))
     }
 
+    /// Reads nothing before `until`.
+    pub const fn stop_reading(&mut self, until: u64) {
+        self.paused_until = until;
+    }
+
     /// Says a frame that is no message, behind the last one; whether that was possible.
-    pub(super) fn say_rubbish(&mut self) -> bool {
+    pub fn say_rubbish(&mut self) -> bool {
         let is_between = matches!(self.phase, Phase::Up { .. }) && self.out.is_empty();
         if is_between {
             self.out = framed(&[0xff, 1, 2]);
@@ -206,7 +209,7 @@ impl Net {
         self.trace.note(self.now, "device resets", &[number as u64]);
         self.abandon(number);
         let device = &mut self.devices[number];
-        device.client = Client::new(device.config.clone());
+        device.client = Machine::new(device.config.clone(), self.limits.is_outbox_tiny);
         device.rooms = [const { None }; ROOMS];
         device.backoff = Backoff::new();
     }
@@ -386,12 +389,22 @@ impl Net {
                 return membership.map_or(Ok(()), |m| m.gap(life, store, (from, to), reason));
             }
             Delivery::Notice(notice) => {
+                let membership = &device.rooms[usize::from(notice.slot)];
+                must!(
+                    membership.as_ref().is_some_and(|m| !m.is_over),
+                    "S11: {notice:?} of a room that is over"
+                );
                 let who = notice.who.to_owned();
                 let notice = (notice.kind.to_wire(), notice.members, who);
                 device.app.notices.push(notice);
                 return Ok(());
             }
             Delivery::Roster(roster) => {
+                let membership = &device.rooms[usize::from(roster.slot)];
+                must!(
+                    membership.as_ref().is_some_and(|m| !m.is_over),
+                    "S11: {roster:?} of a room that is over"
+                );
                 device
                     .app
                     .roster

@@ -30,6 +30,8 @@ pub struct Limits {
     pub run_bytes: usize,
     /// Entries beyond its cursor that a device takes.
     pub credit: u16,
+    /// A device's outbox holds a single post.
+    pub is_outbox_tiny: bool,
     /// The largest frame of a device.
     pub max_frame: u32,
     /// The keepalive that devices want, in seconds.
@@ -53,6 +55,7 @@ impl Limits {
             max_body: 256,
             run_bytes: 4096,
             credit: 64,
+            is_outbox_tiny: false,
             max_frame: 512,
             keepalive: 20,
             shape: Shape {
@@ -81,15 +84,35 @@ impl Limits {
         limits.max_body = rng.pick(&[16, 40, 256]);
         limits.run_bytes = rng.pick(&[1, 100, 4096]);
         limits.credit = rng.pick(&[1, 1, 2, 3, 8, 64]);
+        limits.is_outbox_tiny = rng.chance(200);
         limits.max_frame = rng.pick(&[160, 160, 512]);
         limits.keepalive = rng.pick(&[0, 2, 5, 20, 60]);
         limits.shape.capacity = rng.pick(&[1, 7, 64, 300, 4096]);
         limits
     }
 
+    /// Every size tiny, but for those that decide who gets in at all: with room for everybody, or
+    /// for one device alone.
+    pub fn tiny(rng: &mut Rng) -> Self {
+        let mut limits = Self::random(rng);
+        limits.conns = rng.pick(&[limits.devices, limits.devices + 1]);
+        limits.members = rng.pick(&[1, 2, limits.devices, limits.devices * 4]);
+        limits.rooms = rng.pick(&[1, 2]);
+        limits.log_bytes = rng.pick(&[40, 60, 120]);
+        limits.index = rng.pick(&[1, 2]);
+        limits.pending = 1;
+        limits.window = 1;
+        limits.run_bytes = 1;
+        limits.credit = 1;
+        limits.is_outbox_tiny = true;
+        limits.max_frame = 160;
+        limits.shape.capacity = rng.pick(&[1, 2, 64]);
+        limits
+    }
+
     /// What the hub is told.
     pub const fn config(&self, seed: u64, store: u64, generation: u32) -> hub::Config {
-        let mut config = hub::Config::new(seed, store);
+        let mut config = hub::Config::new(seed, [seed as u32; 4], store);
         config.generation = generation;
         config.window = self.window;
         config.max_body = self.max_body;

@@ -9,17 +9,24 @@ pub mod fault;
 mod hub_side;
 pub mod limits;
 mod link;
+pub mod lone_device;
+pub mod lone_hub;
 pub mod lossy;
+pub mod machine;
 pub mod model;
 pub mod pipe;
 pub mod rng;
 mod run;
+mod said;
 mod trace;
 
 pub use device::{App, Device};
 pub use fault::{Fault, Faults};
 pub use limits::{HubMemory, Limits};
-pub use run::{Failure, Outcome, replay, run_seed};
+pub use lone_device::LoneDevice;
+pub use lone_hub::LoneHub;
+pub use run::{Draw, Failure, Outcome, replay, run_seed};
+pub use said::Said;
 
 use chaos::Chaos;
 use halloo_core::chat::Hub;

@@ -35,18 +35,21 @@ pub struct Failure {
     pub tail: String,
 }
 
+/// How the sizes of a run are drawn.
+pub type Draw = fn(&mut Rng) -> Limits;
+
 /// Runs one seed.
-pub fn run_seed(seed: u64) -> Result<Outcome, Failure> {
-    run_with(seed, Trace::default())
+pub fn run_seed(seed: u64, limits: Draw) -> Result<Outcome, Failure> {
+    run_with(seed, limits, Trace::default())
 }
 
 /// Runs one seed again, with the end of its trace in words if it fails.
-pub fn replay(seed: u64) -> Result<Outcome, Failure> {
-    run_with(seed, Trace::with_text())
+pub fn replay(seed: u64, limits: Draw) -> Result<Outcome, Failure> {
+    run_with(seed, limits, Trace::with_text())
 }
 
-fn run_with(seed: u64, trace: Trace) -> Result<Outcome, Failure> {
-    let mut net = Net::random(seed, trace);
+fn run_with(seed: u64, limits: Draw, trace: Trace) -> Result<Outcome, Failure> {
+    let mut net = Net::random(seed, limits, trace);
     let run = std::panic::AssertUnwindSafe(|| net.live());
     let what = match std::panic::catch_unwind(run) {
         Ok(Ok(())) => return Ok(net.outcome()),
@@ -61,9 +64,9 @@ fn run_with(seed: u64, trace: Trace) -> Result<Outcome, Failure> {
 }
 
 impl Net {
-    fn random(seed: u64, trace: Trace) -> Self {
+    fn random(seed: u64, limits: Draw, trace: Trace) -> Self {
         let mut rng = Rng::new(!seed);
-        let limits = Limits::random(&mut rng);
+        let limits = limits(&mut rng);
         let faults = Faults::random(&mut rng);
         Self::with(seed, limits, faults, trace)
     }

@@ -102,8 +102,12 @@ impl Parts<'_> {
                 self.reject(slot, seq, code);
                 self.restart_waiting(now);
             }
-            Message::Notice(notice) => return Some(Delivery::Notice(notice)),
-            Message::Roster(roster) => return Some(Delivery::Roster(roster)),
+            Message::Notice(notice) if self.is_joined(notice.slot) => {
+                return Some(Delivery::Notice(notice));
+            }
+            Message::Roster(roster) if self.is_joined(roster.slot) => {
+                return Some(Delivery::Roster(roster));
+            }
             Message::EchoReply { token, bytes } => return Some(Delivery::Echo { token, bytes }),
             Message::Ping { token } => {
                 if let State::Serving(session) = &mut self.base.state {
@@ -116,6 +120,8 @@ impl Parts<'_> {
                 self.base.echo_back = bytes.map(|bytes| Echo { token, bytes });
             }
             Message::Pong { .. } => {}
+            // Of a room that was left, and the slot may be another's by now (rule D-JOIN-8).
+            Message::Notice(_) | Message::Roster(_) => self.skip(),
             Message::Unknown { .. } => self.skip(),
             Message::Error(error) => return self.handle_error(&error),
             Message::Bye(bye) => self.handle_bye(Cause::Bye(bye.reason), bye.wait()),
@@ -197,6 +203,11 @@ impl Parts<'_> {
         if !is_renumbered {
             self.settle(joined.slot, joined.up_seq, joined.rejects);
         }
+    }
+
+    fn is_joined(&self, at: SlotId) -> bool {
+        let slot = self.slots.get(usize::from(at));
+        slot.is_some_and(|slot| matches!(slot.standing, Standing::Joined { .. }))
     }
 
     fn asked(&mut self, at: SlotId) -> Option<&mut Slot> {

@@ -1,6 +1,6 @@
 //! What a connection says to the hub: the handshake, and every message of a session.
 
-use super::links::{hash, insert, mix};
+use super::links::{hash, insert};
 use super::slots::{LastWord, Owed, Phase};
 use super::{Busy, ConnId, Hub, Parting};
 use crate::chat::MAX_SLOTS;
@@ -83,13 +83,12 @@ impl Hub<'_> {
         conn.max_frame = hello.max_frame;
         conn.device = hello.device;
         conn.nonce = hello.nonce;
-        // A bijection of a counter under a random key: no number comes twice.
-        conn.session = mix(self.config.seed ^ mix(self.sessions));
+        conn.session = super::session::number(&self.config.session_secret, self.sessions);
         debug!("hub: connection {} has session {}", at, conn.session);
         conn.heard = now;
         insert(
             self.storage.conns,
-            hash(self.config.seed, &hello.device),
+            hash(self.config.table_secret, &hello.device),
             at,
         );
         super::timers::schedule(self.storage.conns, at, Some(now));

@@ -69,6 +69,11 @@ impl Hub<'_> {
             member.owed.clear(Owed::NOTICE);
         }
         let (slot, room_at) = (member.slot, member.room);
+        // The count after this very change: what came later is not told yet.
+        let members = match by_name {
+            true => room.present_at(version),
+            false => room.present,
+        };
         let (kind, who) = room
             .recent
             .get(version as usize % RECENT)
@@ -84,7 +89,7 @@ impl Hub<'_> {
             slot,
             version,
             kind,
-            members: room.present,
+            members,
             who,
         }))
     }
@@ -137,5 +142,20 @@ impl Hub<'_> {
                 self.ready.push(self.storage.conns, conn, Conn::ready);
             }
         }
+    }
+}
+
+impl Room {
+    /// How many members were present at a version that is at most [`RECENT`] behind.
+    fn present_at(&self, version: u32) -> u32 {
+        let behind = self.presence.wrapping_sub(version);
+        (0..behind.min(RECENT as u32)).fold(self.present, |present, back| {
+            let change = self.presence.wrapping_sub(back) as usize % RECENT;
+            match self.recent.get(change).map(|(kind, ..)| *kind) {
+                Some(NoticeKind::Joined) => present.saturating_sub(1),
+                Some(NoticeKind::Left) => present.saturating_add(1),
+                Some(NoticeKind::Count | NoticeKind::Other(_)) | None => present,
+            }
+        })
     }
 }

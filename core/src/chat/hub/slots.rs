@@ -10,12 +10,16 @@ use crate::wire::{ByeReason, Code, DeviceId, MAX_ECHO, NoticeKind};
 ///
 /// | slice | one for each | sizing |
 /// | --- | --- | --- |
-/// | `conns` | connection at the same time | |
-/// | `members` | device and room that the hub remembers, present or away | rooms × devices, with some to spare for devices that come and go |
-/// | `rooms` | room, for ever | |
+/// | `conns` | connection at the same time | devices + 1: see below |
+/// | `members` | device and room that the hub remembers: present, or away and has posted | rooms × devices, with some to spare for devices that come and go |
+/// | `rooms` | room that has entries, for ever, or has a member that is remembered | |
 /// | `bytes` | | the logs, shared out evenly; a room's share holds its largest post |
 /// | `index` | | entries kept, shared out evenly; each room uses a power of two |
 /// | `pending` | post between its arrival and its commit | a turn's worth; 1 will do in memory |
+///
+/// A device whose link broke without a sign holds its connection until it says `Hello` on another
+/// one (or was silent for 1.5 keepalive intervals, if it has any). The connection to spare is the
+/// one that it comes back through, and after a breakdown all devices one after the other.
 #[derive(Debug)]
 pub struct Storage<'s> {
     /// Connections.
@@ -180,7 +184,7 @@ pub(super) enum Presence {
     Lingering {
         since: Instant,
     },
-    /// Gone, and told to be; what it posted is remembered.
+    /// Gone, and told to be; what it posted is remembered. One that posted nothing is forgotten.
     Away {
         since: Instant,
     },
@@ -294,10 +298,13 @@ pub struct Room {
     pub(super) name: Name,
     pub(super) log: RoomLog,
     pub(super) members: List,
+    /// How many member slots are of this room, and how many of those are present.
+    pub(super) remembered: u32,
     pub(super) present: u32,
     /// Counts the changes of presence; the last few by kind, member and the member's generation.
     pub(super) presence: u32,
     pub(super) recent: [(NoticeKind, u32, u32); RECENT],
+    /// For the list of dirty rooms, or that of free ones.
     pub(super) dirty: Links,
     pub(super) presence_dirty: Links,
     pub(super) chain: Chain,
@@ -309,6 +316,7 @@ impl Room {
         name: Name::new(),
         log: RoomLog::new(),
         members: List::EMPTY,
+        remembered: 0,
         present: 0,
         presence: 0,
         recent: [(NoticeKind::Count, NONE, 0); RECENT],

@@ -17,7 +17,7 @@ fn with_hub(test: impl FnOnce(&mut Hub<'_>)) {
         index: &mut index,
         pending: &mut pending,
     };
-    test(&mut Hub::new(Config::new(7, 9), storage));
+    test(&mut Hub::new(Config::new(7, [8; 4], 9), storage));
 }
 
 fn at(seconds: u64) -> Instant {
@@ -147,5 +147,37 @@ fn a_frame_that_was_begun_and_then_evicted_closes_its_connection() {
         (2..=40).for_each(|seq| post(hub, author, seq));
         assert!(hub.handle_sent(at(0), reader, sent, 10).is_empty());
         assert_eq!(hub.poll_transmit(at(0), reader, &mut out), Transmit::Close);
+    });
+}
+
+#[test]
+fn a_member_slot_that_is_another_s_by_now_is_not_moved_by_what_is_reported_late() {
+    with_hub(|hub| {
+        let author = member(hub, at(0), 1, 0);
+        (1..=3).for_each(|seq| post(hub, author, seq));
+        let reader = member(hub, at(0), 2, 0);
+        let mut out = [0; 256];
+        let Transmit::Entries(entries) = hub.poll_transmit(at(0), reader, &mut out) else {
+            panic!("entries are there");
+        };
+        let (whole, sent) = ([entries.head, entries.tail].concat(), entries.sent);
+        // It posted nothing, so its slot is free once it left, and the only one.
+        for number in 3..=6 {
+            member(hub, at(0), number, 0);
+        }
+        let leave = Message::Leave { slot: 0 };
+        hub.handle_message(at(0), reader, &leave).unwrap();
+        let join = Join {
+            slot: 1,
+            flags: 0,
+            cursor: 0,
+            history: u32::MAX,
+            room: b"other",
+            name: b"someone",
+        };
+        hub.handle_message(at(0), reader, &Message::Join(join))
+            .unwrap();
+        let rest = hub.handle_sent(at(0), reader, sent, 10);
+        assert_eq!(rest, &whole[10..whole.len() / 3]);
     });
 }
