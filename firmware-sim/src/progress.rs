@@ -75,7 +75,7 @@ struct Screen {
 impl Screen {
     fn new(config: &Config) -> Self {
         let bar = is_screen().then(|| {
-            let style = ProgressStyle::with_template("{prefix:<20} {bar:40}\n{wide_msg}");
+            let style = ProgressStyle::with_template("{prefix:<20} {wide_bar}\n{wide_msg}");
             let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
             let target = ProgressDrawTarget::stderr();
             ProgressBar::with_draw_target(Some(1), target).with_style(style)

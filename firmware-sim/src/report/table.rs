@@ -11,7 +11,8 @@ impl Display for Report {
         self.write_posts(f)?;
         writeln!(f)?;
         self.write_times(f)?;
-        if let Some(echo) = &self.echo {
+        let has_sent = |echo: &&EchoReport| echo.stream.sent + echo.datagram.sent > 0;
+        if let Some(echo) = self.echo.as_ref().filter(has_sent) {
             echo.fmt(f)?;
         }
         if let Some(hub) = &self.hub {
