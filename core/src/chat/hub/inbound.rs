@@ -135,6 +135,9 @@ impl Hub<'_> {
                 self.who(now, at, slot, skip);
             }
             Message::Ping { token } => {
+                if conn.owed.has(Owed::PONG) {
+                    return Err(Busy);
+                }
                 conn.pong = token;
                 conn.owed.add(Owed::PONG);
                 self.queue(at);
