@@ -1,6 +1,6 @@
 //! The hub message by message: who is served, who is remembered, what is told.
 
-use halloo_core::chat::hub::{self, Conn, Full, Member, Pending, Room, Storage, Transmit};
+use halloo_core::chat::hub::{self, Busy, Conn, Full, Member, Pending, Room, Storage, Transmit};
 use halloo_core::chat::{Hub, SESSION_LIFETIME};
 use halloo_core::time::{Instant, after, secs};
 use halloo_core::wire::{self, Bye, ByeReason, Hello, Join, Message};
@@ -257,19 +257,16 @@ fn devices_whose_links_broke_unseen_come_back_through_the_connection_to_spare() 
 }
 
 #[test]
-#[ignore = "shows: T-KEEP-3, of two Pings that come together only the last is answered"]
 fn each_ping_is_answered() {
     with_hub(FEW, |hub| {
         let id = session(hub, at(0), 1);
         hub.handle_message(at(0), id, &Message::Ping { token: 1 })
             .unwrap();
-        hub.handle_message(at(0), id, &Message::Ping { token: 2 })
-            .or_else(|_| {
-                drain(hub, at(0), id);
-                hub.handle_message(at(0), id, &Message::Ping { token: 2 })
-            })
-            .unwrap();
-        assert_eq!(drain(hub, at(0), id).len(), 2);
+        let second = Message::Ping { token: 2 };
+        assert_eq!(hub.handle_message(at(0), id, &second), Err(Busy));
+        assert_eq!(drain(hub, at(0), id), ["Pong { token: 1 }"]);
+        hub.handle_message(at(0), id, &second).unwrap();
+        assert_eq!(drain(hub, at(0), id), ["Pong { token: 2 }"]);
     });
 }
 
@@ -288,25 +285,110 @@ fn a_notice_tells_the_count_after_its_change() {
     });
 }
 
+/// The names that `Roster` messages hold, in order.
+fn names(hub: &mut Hub<'_>, id: hub::ConnId, skip: u16, room: usize) -> Vec<String> {
+    let who = Message::Who { slot: 0, skip };
+    hub.handle_message(at(0), id, &who).unwrap();
+    let mut out = vec![0; room];
+    let Transmit::Message(len) = hub.poll_transmit(at(0), id, &mut out) else {
+        panic!("a Roster is owed");
+    };
+    let message = wire::binary::decode(&out[..len]).unwrap().message;
+    let Message::Roster(roster) = message else {
+        panic!("no Roster: {message:?}");
+    };
+    assert_eq!(roster.skip, skip);
+    roster.names.iter().map(str::to_owned).collect()
+}
+
 #[test]
-#[ignore = "shows: P-WHO-1, a Roster carries 80 bytes of names however much room there is"]
 fn a_roster_has_as_many_names_as_fit() {
     with_hub(FEW, |hub| {
+        let name = |number| format!("a name of exactly 32 bytes, so.{number}");
         let mut last = None;
         for number in 0..8 {
             let id = session(hub, at(0), number);
-            say(
-                hub,
-                at(0),
-                id,
-                join(0, "a", "a name of exactly 32 bytes, so.."),
-            );
+            say(hub, at(0), id, join(0, "a", &name(number)));
             last = Some(id);
         }
-        let said = say(hub, at(0), last.unwrap(), Message::Who { slot: 0, skip: 0 });
-        let names = said.iter().find(|m| m.starts_with("Roster")).unwrap();
-        // The device takes frames of 4,096 bytes, and `out` has as many.
-        let bytes = names.split(", ").count() - 3;
-        assert!(bytes >= 8 * 33, "{bytes} bytes of names");
+        let last = last.unwrap();
+        drain(hub, at(0), last);
+        let all: Vec<_> = (0..8).map(name).collect();
+        assert_eq!(names(hub, last, 0, 4096), all);
+        // The least that a hub may be lent: ten bytes and four times 33, and again from there.
+        assert_eq!(names(hub, last, 0, 160), all[..4]);
+        assert_eq!(names(hub, last, 4, 160), all[4..]);
+        assert_eq!(names(hub, last, 8, 160), all[8..]);
+        // In any order, and when the one to go on from has left.
+        assert_eq!(names(hub, last, 7, 160), all[7..]);
+        assert_eq!(names(hub, last, 9, 160), all[8..]);
+        assert_eq!(names(hub, last, 1, 160), all[1..5]);
+    });
+}
+
+#[test]
+fn a_roster_goes_on_though_the_member_to_go_on_from_has_left() {
+    with_hub(FEW, |hub| {
+        let name = |number| format!("a name of exactly 32 bytes, so.{number}");
+        let ids = [0, 1, 2, 3, 4, 5].map(|number| {
+            let id = session(hub, at(0), number);
+            say(hub, at(0), id, join(0, "a", &name(number)));
+            id
+        });
+        drain(hub, at(0), ids[0]);
+        assert_eq!(names(hub, ids[0], 0, 160).len(), 4);
+        say(hub, at(0), ids[4], Message::Leave { slot: 0 });
+        drain(hub, at(0), ids[0]);
+        assert_eq!(names(hub, ids[0], 4, 160), [name(5)]);
+        // A roster that is owed goes with the membership.
+        let who = Message::Who { slot: 0, skip: 0 };
+        hub.handle_message(at(0), ids[0], &who).unwrap();
+        let said = say(hub, at(0), ids[0], Message::Leave { slot: 0 });
+        assert_eq!(said, [""; 0]);
+    });
+}
+
+#[test]
+fn a_large_room_is_told_name_by_name_and_no_skip_walks_all_of_it() {
+    let sizes = Sizes {
+        conns: 1501,
+        members: 1501,
+        rooms: 1,
+    };
+    with_hub(sizes, |hub| {
+        let mut last = None;
+        for number in 0..1501_u16 {
+            let id = hub.connect(at(0)).unwrap();
+            let Message::Hello(mut hello) = hello(0, 60) else {
+                unreachable!();
+            };
+            hello.device[..2].copy_from_slice(&number.to_be_bytes());
+            say(hub, at(0), id, Message::Hello(hello));
+            let mut wish = Join {
+                slot: 0,
+                flags: Join::NO_PRESENCE,
+                cursor: 0,
+                history: 0,
+                room: b"a",
+                name: b"x",
+            };
+            let name = format!("n{number}");
+            wish.name = name.as_bytes();
+            say(hub, at(0), id, Message::Join(wish));
+            last = Some(id);
+        }
+        let last = last.unwrap();
+        let mut told = Vec::new();
+        loop {
+            let skip = u16::try_from(told.len()).unwrap();
+            let more = names(hub, last, skip, 160);
+            if more.is_empty() {
+                break;
+            }
+            told.extend(more);
+        }
+        assert_eq!(told, Vec::from_iter((0..1501).map(|n| format!("n{n}"))));
+        assert_eq!(names(hub, last, 1024, 160)[0], "n1024");
+        assert_eq!(names(hub, last, 1025, 160), [""; 0]);
     });
 }

@@ -1,7 +1,7 @@
 //! What a connection says to the hub: the handshake, and every message of a session.
 
 use super::links::{hash, insert};
-use super::slots::{LastWord, Owed, Phase};
+use super::slots::{LastWord, Owed, Phase, Who};
 use super::{Busy, ConnId, Hub, Parting};
 use crate::chat::MAX_SLOTS;
 use crate::time::Instant;
@@ -128,8 +128,16 @@ impl Hub<'_> {
                 }
             }
             Message::Leave { slot } => self.leave(at, slot, now),
-            Message::Who { slot, skip } => self.who(now, at, slot, skip),
+            Message::Who { slot, skip } => {
+                if conn.owed.has(Owed::ROSTER) {
+                    return Err(Busy);
+                }
+                self.who(now, at, slot, skip);
+            }
             Message::Ping { token } => {
+                if conn.owed.has(Owed::PONG) {
+                    return Err(Busy);
+                }
                 conn.pong = token;
                 conn.owed.add(Owed::PONG);
                 self.queue(at);
@@ -186,9 +194,13 @@ impl Hub<'_> {
             self.violation(at, now, Code::BadSlot);
             return;
         };
-        if let Some(member) = self.storage.members.get_mut(at_member as usize) {
-            member.roster_skip = skip;
-            member.owed.add(Owed::ROSTER);
+        if let Some(conn) = self.storage.conns.get_mut(at as usize) {
+            if conn.who.member != at_member || conn.who.passed != skip {
+                conn.who = Who::NOBODY;
+            }
+            conn.who.member = at_member;
+            conn.who.skip = skip;
+            conn.owed.add(Owed::ROSTER);
             self.queue(at);
         }
     }

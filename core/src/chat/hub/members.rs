@@ -1,7 +1,7 @@
 //! Who is in which room: joining, leaving, losing a connection, being remembered, being forgotten.
 
 use super::links::{NONE, find, hash, insert, take_out};
-use super::slots::{Member, Owed, Phase, Presence, Room};
+use super::slots::{Member, Owed, Phase, Presence, Room, Who};
 use super::{Conn, Hub, Parting};
 use crate::name;
 use crate::time::{Duration, Instant, secs, since};
@@ -128,6 +128,10 @@ impl Hub<'_> {
     fn unseat(&mut self, at: u32, at_member: u32) {
         if let Some(conn) = self.storage.conns.get_mut(at as usize) {
             conn.turn = NONE;
+            if conn.who.member == at_member {
+                conn.who = Who::NOBODY;
+                conn.owed.clear(Owed::ROSTER);
+            }
             conn.members
                 .remove(self.storage.members, at_member, Member::in_conn);
         }

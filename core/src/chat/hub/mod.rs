@@ -181,6 +181,8 @@ pub struct Hub<'s> {
     /// Rooms whose members have not heard of the last commit; rooms whose presence is to be told.
     dirty: List,
     presence_dirty: List,
+    /// Of those, the rooms whose time has come.
+    telling: List,
     presence_at: Option<Instant>,
     /// The ring of pending posts: the oldest, how many are handed out, how many there are.
     pending_at: usize,
@@ -214,6 +216,7 @@ impl<'s> Hub<'s> {
             done: List::EMPTY,
             dirty: List::EMPTY,
             presence_dirty: List::EMPTY,
+            telling: List::EMPTY,
             presence_at: None,
             pending_at: 0,
             pending_handed: 0,

@@ -75,12 +75,12 @@ impl Owed {
     pub(super) const PING: Self = Self(4);
     pub(super) const ECHO: Self = Self(8);
     pub(super) const REFUSAL: Self = Self(16);
+    pub(super) const ROSTER: Self = Self(32);
 
     pub(super) const JOINED: Self = Self(1);
     pub(super) const ACK: Self = Self(2);
     pub(super) const REJECT: Self = Self(4);
     pub(super) const NOTICE: Self = Self(8);
-    pub(super) const ROSTER: Self = Self(16);
 
     pub(super) const fn has(self, what: Self) -> bool {
         self.0 & what.0 != 0
@@ -93,6 +93,27 @@ impl Owed {
     pub(super) const fn clear(&mut self, what: Self) {
         self.0 &= !what.0;
     }
+}
+
+/// The last `Who` of a connection, and how far down the list of members its answers are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(super) struct Who {
+    /// The member that asked.
+    pub(super) member: u32,
+    pub(super) skip: u16,
+    /// How many members have been passed over or told, and the member after them.
+    pub(super) passed: u16,
+    pub(super) next: u32,
+}
+
+impl Who {
+    pub(super) const NOBODY: Self = Self {
+        member: NONE,
+        skip: 0,
+        passed: 0,
+        next: NONE,
+    };
 }
 
 /// One connection; [`Conn::FREE`] until the hub uses it.
@@ -116,6 +137,7 @@ pub struct Conn {
     pub(super) echo_token: u32,
     pub(super) echo: heapless::Vec<u8, MAX_ECHO, u8>,
     pub(super) refusal: (u8, Code),
+    pub(super) who: Who,
     pub(super) members: List,
     /// The member that is served next.
     pub(super) turn: u32,
@@ -147,6 +169,7 @@ impl Conn {
         echo_token: 0,
         echo: heapless::Vec::new(),
         refusal: (0, Code::Full),
+        who: Who::NOBODY,
         members: List::EMPTY,
         turn: NONE,
         ready: Links::OUT,
@@ -201,7 +224,6 @@ pub struct Member {
     pub(super) done: bool,
     pub(super) slot: u8,
     pub(super) flags: u8,
-    pub(super) roster_skip: u16,
     pub(super) device: DeviceId,
     pub(super) room: u32,
     pub(super) name: Name,
@@ -235,7 +257,6 @@ impl Member {
         done: false,
         slot: 0,
         flags: 0,
-        roster_skip: 0,
         device: [0; 16],
         room: 0,
         name: Name::new(),

@@ -26,6 +26,10 @@ fn at(seconds: u64) -> Instant {
 
 /// A session of device `number` that has joined a room as slot 0, with all that is owed taken.
 fn member(hub: &mut Hub<'_>, now: Instant, number: u8, cursor: u64) -> ConnId {
+    member_of(hub, now, number, b"lab", cursor)
+}
+
+fn member_of(hub: &mut Hub<'_>, now: Instant, number: u8, room: &[u8], cursor: u64) -> ConnId {
     let id = hub.connect(now).unwrap();
     let hello = Hello {
         version_min: 1,
@@ -46,7 +50,7 @@ fn member(hub: &mut Hub<'_>, now: Instant, number: u8, cursor: u64) -> ConnId {
         flags: 0,
         cursor,
         history: u32::MAX,
-        room: b"lab",
+        room,
         name: b"someone",
     };
     hub.handle_message(now, id, &Message::Join(join)).unwrap();
@@ -179,5 +183,66 @@ fn a_member_slot_that_is_another_s_by_now_is_not_moved_by_what_is_reported_late(
             .unwrap();
         let rest = hub.handle_sent(at(0), reader, sent, 10);
         assert_eq!(rest, &whole[10..whole.len() / 3]);
+    });
+}
+
+#[test]
+fn presence_in_large_rooms_is_told_a_room_at_a_time() {
+    let mut conns = std::vec![Conn::FREE; 72];
+    let mut members = std::vec![Member::FREE; 72];
+    let mut rooms = [const { Room::FREE }; 2];
+    let storage = Storage {
+        conns: &mut conns,
+        members: &mut members,
+        rooms: &mut rooms,
+        bytes: &mut [0; 2048],
+        index: &mut [[0; 4]; 32],
+        pending: &mut [Pending::FREE; 8],
+    };
+    let hub = &mut Hub::new(Config::new(7, [8; 4], 9), storage);
+    let ids = Vec::from_iter((0..70).map(|number| {
+        let room = [&b"a"[..], b"b"][usize::from(number % 2)];
+        member_of(hub, at(0), number, room, 0)
+    }));
+    while hub.poll_timeout() == Some(at(0)) {
+        hub.handle_timeout(at(0));
+    }
+    let drain_all = |hub: &mut Hub<'_>| {
+        let told = ids.iter().map(|&id| drain(hub, at(1), id));
+        Vec::from_iter(told.map(|told| told.iter().any(|m| m.contains("Notice"))))
+    };
+    // They are told what is owed from when the rooms were small; then the rooms change again.
+    drain_all(hub);
+    member_of(hub, at(0), 70, b"a", 0);
+    member_of(hub, at(0), 71, b"b", 0);
+    let due = hub.poll_timeout().unwrap();
+    assert_eq!(due, at(1));
+    hub.handle_timeout(due);
+    assert_eq!(
+        hub.poll_timeout(),
+        Some(due),
+        "the second room is due still"
+    );
+    let first = drain_all(hub);
+    hub.handle_timeout(due);
+    let second = drain_all(hub);
+    for (number, (first, second)) in first.iter().zip(&second).enumerate() {
+        assert_eq!([*first, *second], [number % 2 == 0, number % 2 == 1]);
+    }
+    assert_eq!(hub.poll_timeout(), None);
+}
+
+#[test]
+fn a_device_that_used_up_its_numbers_posts_no_more() {
+    with_hub(|hub| {
+        let author = member(hub, at(0), 1, 0);
+        let used_up = hub.storage.members.first_mut().unwrap();
+        (used_up.up_seq, used_up.up_committed) = (u32::MAX, u32::MAX);
+        for seq in [0, 1] {
+            post(hub, author, seq);
+            let said = drain(hub, at(0), author);
+            assert_eq!(said, ["Ack { slot: 0, up_seq: 4294967295, rejects: 0 }"]);
+        }
+        assert_eq!(hub.head("lab"), Some(0));
     });
 }

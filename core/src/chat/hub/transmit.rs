@@ -50,8 +50,10 @@ pub struct Sent {
 impl Hub<'_> {
     /// What to send to this connection next; ask until it is idle.
     ///
-    /// `out` takes one message: [`MAX_CONTROL`](wire::MAX_CONTROL) bytes are enough for all. Work: linear in the rooms of the device, and for a
-    /// device that gets markers for its own posts, in the entries of one run.
+    /// `out` takes one message: [`MAX_CONTROL`](wire::MAX_CONTROL) bytes are enough for all, and
+    /// more let a `Roster` carry more names. Work: linear in the rooms of the device; for a device
+    /// that gets markers for its own posts, in the entries of one run; for a `Roster`, in its bytes
+    /// and in at most 1,024 members.
     pub fn poll_transmit(&mut self, now: Instant, id: ConnId, out: &mut [u8]) -> Transmit<'_> {
         let Some(at) = self.conn_at(id) else {
             return Transmit::Close;
@@ -183,7 +185,7 @@ impl Hub<'_> {
             }
             next = self.storage.members.get(member as usize)?.in_conn.next();
         }
-        None
+        self.roster(at, out)
     }
 
     fn next_of_conn(&mut self, at: u32, out: &mut [u8]) -> Option<usize> {
@@ -280,16 +282,6 @@ impl Hub<'_> {
             && let Some(message) = self.next_notice(at)
         {
             return wire::binary::encode(&message, out).ok();
-        }
-        if owed.has(Owed::ROSTER) {
-            let mut names = [0; wire::MAX_CONTROL / 2];
-            let len = wire::binary::encode(&self.roster(at, &mut names)?, out).ok()?;
-            self.storage
-                .members
-                .get_mut(at as usize)?
-                .owed
-                .clear(Owed::ROSTER);
-            return Some(len);
         }
         self.own_marker(at, out)
     }
