@@ -1,6 +1,6 @@
 //! The device's machine, message by message.
 
-use halloo_core::chat::client::{Client, Config, Event, From, outbox_bytes};
+use halloo_core::chat::client::{Client, Config, Event, From, Store, outbox_bytes};
 use halloo_core::time::Instant;
 use halloo_core::wire::{self, Code, Entry, Joined, Message, Notice, NoticeKind, Welcome};
 
@@ -222,4 +222,91 @@ fn a_post_without_a_verdict_ends_the_session_whatever_other_rooms_do() {
         events(&mut client);
     }
     assert!(!client.is_serving(), "300 s without a verdict");
+}
+
+#[test]
+fn a_hub_that_was_up_with_the_wrong_store_for_a_moment_doubles_nothing() {
+    let mut client = serving(1, at(0));
+    for offset in 1..=3 {
+        let entry = Entry {
+            room: 7,
+            offset,
+            flags: 0,
+            from: "bob",
+            body: b"seen",
+        };
+        hear(&mut client, at(0), Message::Entry(entry));
+    }
+    client.post(0, b"committed, but its ack was lost").unwrap();
+    said(&mut client, at(0));
+    // The hub starts without its disk, and is stopped before it answers the join.
+    reconnect(&mut client, 2, at(1));
+    client.handle_connected(at(2), 3);
+    said(&mut client, at(2));
+    hear(&mut client, at(2), Message::Welcome(welcome(3, 1)));
+    let joins = said(&mut client, at(2));
+    let mut back = joined(0, 1);
+    (back.start, back.head) = (3, 4);
+    hear(&mut client, at(2), Message::Joined(back));
+    let said = said(&mut client, at(2));
+    assert!(!said.iter().any(|m| m.starts_with("Post")), "{said:?}");
+    assert!(joins[0].contains("cursor: 3"), "{joins:?}");
+}
+
+#[test]
+fn posts_go_out_as_new_ones_when_the_hub_counts_further_than_the_device() {
+    let mut client = serving(1, at(0));
+    client.post(0, b"one").unwrap();
+    reconnect(&mut client, 1, at(1));
+    hear(&mut client, at(1), Message::Joined(joined(0, 5)));
+    let said = said(&mut client, at(1));
+    // The hub took five posts of somebody with this identity; this one was not among them.
+    assert!(said[0].starts_with("Post { slot: 0, seq: 6"), "{said:?}");
+    assert_eq!(events(&mut client)[1], Event::StoreChanged { slot: 0 });
+    let ack = Message::Ack {
+        slot: 0,
+        up_seq: 6,
+        rejects: 0,
+    };
+    hear(&mut client, at(1), ack);
+    assert_eq!(events(&mut client), [Event::Acked { slot: 0, seq: 1 }]);
+}
+
+/// The first join of a device that kept a cursor and the store that it is of.
+fn joined_after(kept: u64, store: u64) -> (Device, Vec<String>) {
+    let mut client = device();
+    let (cursor, store) = (
+        kept,
+        Store {
+            id: store,
+            generation: 1,
+        },
+    );
+    client.join("a", From::After { cursor, store }).unwrap();
+    client.handle_connected(at(0), 3);
+    said(&mut client, at(0));
+    hear(&mut client, at(0), Message::Welcome(welcome(3, 1)));
+    let joins = said(&mut client, at(0));
+    (client, joins)
+}
+
+#[test]
+fn a_device_that_kept_its_cursor_reads_on_in_the_same_store_and_starts_over_in_another() {
+    let (mut client, joins) = joined_after(3, 1);
+    assert!(joins[0].contains("cursor: 3"), "{joins:?}");
+    let mut same = joined(0, 0);
+    (same.start, same.head) = (3, 4);
+    hear(&mut client, at(0), Message::Joined(same));
+    assert!(!events(&mut client).contains(&Event::StoreChanged { slot: 0 }));
+    assert_eq!(client.cursor(0), Some(3));
+
+    let (mut client, joins) = joined_after(3, 2);
+    assert!(joins[0].contains("cursor: 0"), "{joins:?}");
+    let mut other = joined(0, 0);
+    other.head = 4;
+    hear(&mut client, at(0), Message::Joined(other));
+    assert!(events(&mut client).contains(&Event::StoreChanged { slot: 0 }));
+    assert_eq!(client.cursor(0), Some(0));
+    let (id, generation) = (1, 1);
+    assert_eq!(client.store(0), Some(Store { id, generation }));
 }

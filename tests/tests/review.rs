@@ -104,36 +104,6 @@ fn reconnect(client: &mut Device, store: u64, now: Instant) {
 }
 
 #[test]
-#[ignore = "shows: a Welcome of another store that never led to a Joined doubles posts and entries of the first one"]
-fn a_hub_that_was_up_with_the_wrong_store_for_a_moment_doubles_nothing() {
-    let mut client = serving(1, at(0));
-    for offset in 1..=3 {
-        let entry = Entry {
-            room: 7,
-            offset,
-            flags: 0,
-            from: "bob",
-            body: b"seen",
-        };
-        hear(&mut client, at(0), Message::Entry(entry));
-    }
-    client.post(0, b"committed, but its ack was lost").unwrap();
-    said(&mut client, at(0));
-    // The hub starts without its disk, and is stopped before it answers the join.
-    reconnect(&mut client, 2, at(1));
-    client.handle_connected(at(2), 3);
-    said(&mut client, at(2));
-    hear(&mut client, at(2), Message::Welcome(welcome(3, 1)));
-    let joins = said(&mut client, at(2));
-    let mut back = joined(0, 1);
-    (back.start, back.head) = (3, 4);
-    hear(&mut client, at(2), Message::Joined(back));
-    let said = said(&mut client, at(2));
-    assert!(!said.iter().any(|m| m.starts_with("Post")), "{said:?}");
-    assert!(joins[0].contains("cursor: 3"), "{joins:?}");
-}
-
-#[test]
 #[ignore = "shows: L-BODY-1, a hub that comes back with a smaller max_body is sent the post that is above it, for ever"]
 fn no_post_above_the_max_body_of_this_session_is_sent() {
     let mut client = serving(1, at(0));
@@ -160,17 +130,6 @@ fn a_device_that_used_up_its_numbers_posts_no_more() {
     let posted = client.post(0, b"one too many");
     let said = said(&mut client, at(0));
     assert!(posted.is_err(), "{posted:?} {said:?}");
-}
-
-#[test]
-#[ignore = "shows: D-ACK-4, posts that the same store has a verdict on are sent again as new ones"]
-fn an_up_seq_above_what_was_used_settles_what_waits() {
-    let mut client = serving(1, at(0));
-    client.post(0, b"one").unwrap();
-    reconnect(&mut client, 1, at(1));
-    hear(&mut client, at(1), Message::Joined(joined(0, 5)));
-    let said = said(&mut client, at(1));
-    assert!(!said.iter().any(|m| m.starts_with("Post")), "{said:?}");
 }
 
 // The link, over a pipe, with the sizes of the examples.

@@ -122,20 +122,24 @@ impl Parts<'_> {
     fn next_of_slot(&mut self, now: Instant, at: SlotId, out: &mut [u8]) -> Option<usize> {
         let is_leaving = self.slots.get(usize::from(at))?.leaving && !self.has_waiting(at);
         let credit = self.base.config.credit;
+        let store = self.base.store;
         let slot = self.slots.get_mut(usize::from(at))?;
         match slot.standing {
             Standing::Free | Standing::Asked => None,
             Standing::Wanted => {
+                // Nothing was seen of another log yet, so nothing of it is passed over; and a limit
+                // on history is for the first reading only.
+                let (cursor, history) = match (slot.store.is_some_and(|s| s != store), slot.cursor)
+                {
+                    (true, _) => (0, u32::MAX),
+                    (false, 0) => (0, slot.history),
+                    (false, cursor) => (cursor, u32::MAX),
+                };
                 let join = Message::Join(Join {
                     slot: at,
                     flags: slot.flags,
-                    cursor: slot.cursor,
-                    // A limit on history is for the first reading only.
-                    history: if slot.cursor == 0 {
-                        slot.history
-                    } else {
-                        u32::MAX
-                    },
+                    cursor,
+                    history,
                     room: slot.room.as_bytes(),
                     name: self.base.config.name.as_bytes(),
                 });
