@@ -103,35 +103,6 @@ fn reconnect(client: &mut Device, store: u64, now: Instant) {
     said(client, now);
 }
 
-#[test]
-#[ignore = "shows: L-BODY-1, a hub that comes back with a smaller max_body is sent the post that is above it, for ever"]
-fn no_post_above_the_max_body_of_this_session_is_sent() {
-    let mut client = serving(1, at(0));
-    client.post(0, &[7; 200]).unwrap();
-    client.handle_disconnected(at(1));
-    client.handle_connected(at(1), 4);
-    said(&mut client, at(1));
-    let mut small = welcome(4, 1);
-    small.max_body = 10;
-    hear(&mut client, at(1), Message::Welcome(small));
-    said(&mut client, at(1));
-    hear(&mut client, at(1), Message::Joined(joined(0, 0)));
-    let said = said(&mut client, at(1));
-    assert!(!said.iter().any(|m| m.starts_with("Post")), "{said:?}");
-}
-
-#[test]
-#[ignore = "shows: L-SEQ-1, sequence numbers wrap"]
-fn a_device_that_used_up_its_numbers_posts_no_more() {
-    let mut client = device();
-    client.join("a", From::Earliest).unwrap();
-    reconnect(&mut client, 1, at(0));
-    hear(&mut client, at(0), Message::Joined(joined(0, u32::MAX)));
-    let posted = client.post(0, b"one too many");
-    let said = said(&mut client, at(0));
-    assert!(posted.is_err(), "{posted:?} {said:?}");
-}
-
 // The link, over a pipe, with the sizes of the examples.
 
 type Sensor = Client<1, { outbox_bytes(4, 64) }>;
