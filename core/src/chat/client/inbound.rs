@@ -2,7 +2,7 @@
 
 use super::outbox::{Fate, Post};
 use super::slot::{Owed, Slot, Standing};
-use super::{Cause, Delivery, Echo, Parts, Session, SlotId, State};
+use super::{Cause, Delivery, Echo, Parts, Session, SlotId, State, Store};
 use crate::chat::seq;
 use crate::time::{Duration, Instant, millis, secs};
 use crate::trace::{debug, warning};
@@ -49,21 +49,11 @@ impl Parts<'_> {
             self.violation(Code::Version);
             return;
         }
-        let store = (welcome.store, welcome.generation);
-        if self.base.store.is_some_and(|known| known != store) {
-            let same_store = self.base.store.is_some_and(|(id, _)| id == welcome.store);
-            for slot in self.slots.iter_mut() {
-                // Nothing was seen of the new log yet, so nothing of it is passed over.
-                if slot.is_numbered && slot.cursor != Join::LATEST {
-                    slot.is_changed = true;
-                    slot.is_foreign |= !same_store;
-                    slot.cursor = 0;
-                    slot.history = u32::MAX;
-                }
-            }
-        }
         debug!("client: session {} is open", welcome.session);
-        self.base.store = Some(store);
+        self.base.store = Store {
+            id: welcome.store,
+            generation: welcome.generation,
+        };
         self.base.max_body = welcome.max_body;
         self.base.window = welcome.window.max(1);
         self.base.retry_after = secs(0);
@@ -149,18 +139,25 @@ impl Parts<'_> {
         let first_waiting = self
             .find_post(|post| post.slot == joined.slot && post.is_waiting())
             .map(|post| post.seq);
+        let store = self.base.store;
         let Some(slot) = self.asked(joined.slot) else {
             self.skip();
             return;
         };
+        // Only now: a hub that was up with another store, and took no join, has changed nothing.
+        let known = slot.store.replace(store).unwrap_or(store);
+        if known != store {
+            slot.cursor = 0;
+            slot.history = u32::MAX;
+        }
         let last_used = slot.next_seq.wrapping_sub(1);
         let up_seq = joined.up_seq.wrapping_add(slot.ahead);
         let is_renumbered = slot.is_numbered
-            && (slot.is_foreign
+            && (known.id != store.id
                 || seq::is_after(slot.up_seq, up_seq)
                 || seq::is_after(up_seq, last_used));
         let lost_entries = slot.cursor != Join::LATEST && joined.start < slot.cursor;
-        let is_changed = slot.is_changed || is_renumbered || lost_entries;
+        let is_changed = known != store || is_renumbered || lost_entries;
         if slot.cursor == Join::LATEST || lost_entries {
             slot.cursor = joined.start;
         }
@@ -169,8 +166,6 @@ impl Parts<'_> {
             slot.history = u32::MAX;
         }
         slot.credited = slot.cursor;
-        slot.is_foreign = false;
-        slot.is_changed = false;
         slot.standing = Standing::Joined { room: joined.room };
         let (head, members) = (joined.head, joined.members);
         if is_changed {

@@ -22,7 +22,7 @@ use session::{Base, Echo, Session, State};
 use slot::{Slot, Standing};
 
 pub use event::{Cause, Delivery, Event};
-pub use rooms::{From, JoinError, PostError, SlotId};
+pub use rooms::{From, JoinError, PostError, SlotId, Store};
 
 /// What a device is and what it can take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,7 +66,9 @@ impl Config {
 /// driver. Any order of calls is safe, and extra ones do nothing.
 ///
 /// A board that is to lose no post in a reset keeps the whole client in memory that the reset
-/// spares, and goes on with `handle_connected`.
+/// spares, and goes on with `handle_connected`. One that keeps only how far it has read stores
+/// [`cursor`](Self::cursor) and [`store`](Self::store) of each room together, and joins with
+/// [`From::After`].
 ///
 /// ```
 /// use halloo_core::chat::client::{outbox_bytes, Client, Config, From};
@@ -110,7 +112,10 @@ impl<const ROOMS: usize, const OUTBOX: usize> Client<ROOMS, OUTBOX> {
                 config,
                 state: State::Offline,
                 now: Instant::from_ticks(0),
-                store: None,
+                store: Store {
+                    id: 0,
+                    generation: 0,
+                },
                 max_body: u16::MAX,
                 link_frame: u32::MAX,
                 link_body: u16::MAX,
@@ -141,6 +146,12 @@ impl<const ROOMS: usize, const OUTBOX: usize> Client<ROOMS, OUTBOX> {
         let slot = self.slots.get(usize::from(slot))?;
         let is_known = slot.standing != Standing::Free && slot.cursor != Join::LATEST;
         is_known.then_some(slot.cursor)
+    }
+
+    /// What the cursor is of; `None` for a free slot, and before a hub has taken the join.
+    #[must_use]
+    pub fn store(&self, slot: SlotId) -> Option<Store> {
+        self.slots.get(usize::from(slot))?.store
     }
 
     /// The name of a slot's room; `None` for a free slot.

@@ -119,7 +119,7 @@ impl Outbox {
         &mut self,
         arena: &mut [u8],
         slot: u8,
-        judge: impl Fn(&Post, Code) -> Option<Fate>,
+        mut judge: impl FnMut(&Post, Code) -> Option<Fate>,
     ) {
         let mut at = self.start;
         while at < self.end {
@@ -172,6 +172,11 @@ impl Post {
     /// Whether it has no verdict.
     pub(super) const fn is_waiting(&self) -> bool {
         matches!(self.fate, Fate::Waiting(_))
+    }
+
+    /// The bytes of its body.
+    pub(super) const fn len(&self) -> usize {
+        self.len
     }
 
     const fn next(&self) -> usize {

@@ -2,7 +2,7 @@
 
 use super::outbox::Outbox;
 use super::slot::Slot;
-use super::{Cause, Config, Parts};
+use super::{Cause, Config, Parts, Store};
 use crate::chat::HANDSHAKE;
 use crate::time::{Duration, Instant, after, earliest, secs};
 use crate::trace::debug;
@@ -47,8 +47,8 @@ pub(super) struct Base {
     pub(super) config: Config,
     pub(super) state: State,
     pub(super) now: Instant,
-    /// The log's name: store and generation, once a hub told them.
-    pub(super) store: Option<(u64, u32)>,
+    /// The store of this session's hub.
+    pub(super) store: Store,
     pub(super) max_body: u16,
     /// The largest frame that the link takes, and the largest body that it carries.
     pub(super) link_frame: u32,

@@ -1,6 +1,6 @@
 //! One room of a device: what the application wants, what the hub granted, and the two cursors.
 
-use super::Event;
+use super::{Event, Store};
 use crate::chat::ANSWER;
 use crate::name::Name;
 use crate::time::{Instant, after};
@@ -48,13 +48,11 @@ pub(super) struct Slot {
     pub(super) leaving: bool,
     /// A hub has told where the numbers of posts stand.
     pub(super) is_numbered: bool,
-    /// The hub has another generation of the store than the one that the cursor is of.
-    pub(super) is_changed: bool,
-    /// The hub has another store altogether: the numbers of posts mean nothing to it.
-    pub(super) is_foreign: bool,
     pub(super) flags: u8,
     pub(super) room: Name,
     pub(super) history: u32,
+    /// What the cursor and the numbers of posts are of, once a hub that has it took the join.
+    pub(super) store: Option<Store>,
     /// The last offset that the application was handed.
     pub(super) cursor: u64,
     /// The cursor that the hub was last told.
@@ -78,11 +76,10 @@ impl Slot {
         owed: Owed::Nothing,
         leaving: false,
         is_numbered: false,
-        is_changed: false,
-        is_foreign: false,
         flags: 0,
         room: Name::new(),
         history: 0,
+        store: None,
         cursor: 0,
         credited: 0,
         next_seq: 1,
