@@ -116,8 +116,7 @@ impl Hub<'_> {
         let Some(member) = self.storage.members.get_mut(at as usize) else {
             return Ok(());
         };
-        // Numbers do not wrap (rule L-SEQ-1): 0 is nobody's.
-        if number == 0 || number != seq::next(member.up_seq) {
+        if number != seq::next(member.up_seq) {
             if !seq::is_after(number, member.up_seq) {
                 self.counters.repeated = self.counters.repeated.saturating_add(1);
             }

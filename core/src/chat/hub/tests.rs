@@ -231,18 +231,3 @@ fn presence_in_large_rooms_is_told_a_room_at_a_time() {
     }
     assert_eq!(hub.poll_timeout(), None);
 }
-
-#[test]
-fn a_device_that_used_up_its_numbers_posts_no_more() {
-    with_hub(|hub| {
-        let author = member(hub, at(0), 1, 0);
-        let used_up = hub.storage.members.first_mut().unwrap();
-        (used_up.up_seq, used_up.up_committed) = (u32::MAX, u32::MAX);
-        for seq in [0, 1] {
-            post(hub, author, seq);
-            let said = drain(hub, at(0), author);
-            assert_eq!(said, ["Ack { slot: 0, up_seq: 4294967295, rejects: 0 }"]);
-        }
-        assert_eq!(hub.head("lab"), Some(0));
-    });
-}
