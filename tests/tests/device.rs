@@ -2,7 +2,7 @@
 
 use halloo_core::chat::client::{Client, Config, Event, From, PostError, Store, outbox_bytes};
 use halloo_core::time::Instant;
-use halloo_core::wire::{self, Code, Joined, Message, Notice, NoticeKind, Welcome};
+use halloo_core::wire::{self, Code, Entry, Joined, Message, Notice, NoticeKind, Welcome};
 
 fn at(seconds: u64) -> Instant {
     Instant::from_ticks(seconds * 1_000_000)
@@ -313,6 +313,7 @@ fn a_device_that_kept_its_cursor_reads_on_in_the_same_store_and_starts_over_in_a
 
 #[test]
 fn no_post_above_the_max_body_of_this_session_is_sent() {
+    // [D-POST-8]
     let mut client = serving(1, at(0));
     client.post(0, &[7; 200]).unwrap();
     client.handle_disconnected(at(1));

@@ -601,7 +601,7 @@ fn a_log_with_another_name_is_told_and_read_anew() {
 
 #[test]
 fn a_hub_that_stands_behind_what_it_acknowledged_has_lost_its_store() {
-    // [D-STORE-2]
+    // [D-STORE-2] [D-STORE-4]
     let mut device = LoneDevice::member();
     for _ in 0..3 {
         device.client.post(0, b"a body").unwrap();

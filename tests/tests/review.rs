@@ -1,5 +1,7 @@
 //! What a review found: each test says how things should be, and fails as they are.
 
+#![allow(dead_code, unused_imports)]
+
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::Future;

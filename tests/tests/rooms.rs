@@ -350,6 +350,7 @@ fn a_roster_goes_on_though_the_member_to_go_on_from_has_left() {
 
 #[test]
 fn a_large_room_is_told_name_by_name_and_no_skip_walks_all_of_it() {
+    // [P-WHO-3]
     let sizes = Sizes {
         conns: 1501,
         members: 1501,
