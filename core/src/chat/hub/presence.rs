@@ -79,6 +79,7 @@ impl Hub<'_> {
             member.owed.clear(Owed::NOTICE);
         }
         let (slot, room_at) = (member.slot, member.room);
+        let members = room.present_at(version);
         let (kind, who) = room
             .recent
             .get(version as usize % RECENT)
@@ -94,7 +95,7 @@ impl Hub<'_> {
             slot,
             version,
             kind,
-            members: room.present,
+            members,
             who,
         }))
     }
@@ -179,5 +180,20 @@ impl Hub<'_> {
                 self.ready.push(self.storage.conns, conn, Conn::ready);
             }
         }
+    }
+}
+
+impl Room {
+    /// How many members were present after a change that is among the last few.
+    fn present_at(&self, version: u32) -> u32 {
+        let later = self.presence.wrapping_sub(version);
+        (0..later.min(RECENT as u32)).fold(self.present, |present, back| {
+            let change = self.presence.wrapping_sub(back) as usize % RECENT;
+            match self.recent.get(change) {
+                Some((NoticeKind::Joined, ..)) => present.saturating_sub(1),
+                Some((NoticeKind::Left, ..)) => present.saturating_add(1),
+                _ => present,
+            }
+        })
     }
 }
