@@ -271,18 +271,67 @@ fn each_ping_is_answered() {
 }
 
 #[test]
-#[ignore = "shows: P-NOTICE-1, a notice tells the newest count and not the one after its change"]
 fn a_notice_tells_the_count_after_its_change() {
     with_hub(FEW, |hub| {
         let watcher = session(hub, at(0), 1);
         say(hub, at(0), watcher, join(0, "a", "watcher"));
-        for number in 2..=3 {
+        let [first, _] = [2, 3].map(|number| {
             let id = session(hub, at(0), number);
             say(hub, at(0), id, join(0, "a", "guest"));
-        }
+            id
+        });
+        say(hub, at(0), first, Message::Leave { slot: 0 });
         let told = drain(hub, at(0), watcher);
-        assert!(told[0].contains("members: 2"), "{told:?}");
+        let counts = [
+            "Joined, members: 2",
+            "Joined, members: 3",
+            "Left, members: 2",
+        ];
+        for (told, count) in told.iter().zip(counts) {
+            assert!(told.contains(count), "{told:?}");
+        }
+        assert_eq!(told.len(), 3);
     });
+}
+
+#[test]
+fn a_keepalive_that_is_wished_for_is_never_0() {
+    for (most, wish, interval) in [(0, 60, 1), (0, 0, 0), (300, 60, 60), (30, 60, 30)] {
+        let mut config = hub::Config::new(7, [8; 4], 9);
+        config.keepalive_max = most;
+        with_config(FEW, config, |hub| {
+            let id = hub.connect(at(0)).unwrap();
+            let said = say(hub, at(0), id, hello(1, wish));
+            let interval = format!("keepalive: {interval},");
+            assert!(said[0].contains(&interval), "{said:?}");
+        });
+    }
+}
+
+#[test]
+fn only_a_device_that_is_done_is_told_to_be_gone_at_once() {
+    for (reason, gone_at_once) in [(ByeReason::Done, true), (ByeReason::Silent, false)] {
+        with_hub(FEW, |hub| {
+            let [watcher, guest] = [1, 2].map(|number| {
+                let id = session(hub, at(0), number);
+                say(hub, at(0), id, join(0, "a", "someone"));
+                id
+            });
+            drain(hub, at(0), watcher);
+            let retry_after = 0;
+            let bye = Bye {
+                reason,
+                retry_after,
+            };
+            say(hub, at(0), guest, Message::Bye(bye));
+            let is_told = |hub: &mut Hub<'_>, now| {
+                hub.handle_timeout(now);
+                drain(hub, now, watcher).iter().any(|m| m.contains("Left"))
+            };
+            assert_eq!(is_told(hub, at(14)), gone_at_once);
+            assert_eq!(is_told(hub, at(15)), !gone_at_once);
+        });
+    }
 }
 
 /// The names that `Roster` messages hold, in order.

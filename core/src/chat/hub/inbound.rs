@@ -11,8 +11,9 @@ use crate::wire::{ByeReason, Code, Hello, MAX_CONTROL, Message, VERSION};
 impl Hub<'_> {
     /// A message came in.
     ///
-    /// `Err(Busy)`: it was not taken and nothing has changed; hand it in again after a commit, and
-    /// read no more from this connection before that. A peer that breaks the protocol is told so
+    /// `Err(Busy)`: it was not taken; hand it in again after a commit and after what is owed to
+    /// this connection was sent, and read no more from it before that. A log may have let go of old
+    /// entries already, to make room for it. A peer that breaks the protocol is told so
     /// and closed by way of `poll_transmit`. A connection that is over is not listened to.
     /// Work: constant for most messages; linear in the device's rooms for those with a slot; the
     /// members of a small room when presence changes.
@@ -77,7 +78,7 @@ impl Hub<'_> {
         conn.ephemeral = hello.flags & Hello::EPHEMERAL != 0;
         conn.keepalive = match hello.keepalive {
             0 => 0,
-            wish => wish.clamp(least.min(most), most),
+            wish => wish.clamp(least.min(most), most).max(1),
         };
         conn.credit = hello.credit;
         conn.max_frame = hello.max_frame;
@@ -158,8 +159,13 @@ impl Hub<'_> {
                 self.end_session(at, now, Parting::Lost);
                 self.close(at);
             }
-            Message::Bye(_) => {
-                self.end_session(at, now, Parting::Said);
+            Message::Bye(bye) => {
+                let how = match bye.reason {
+                    ByeReason::Done => Parting::Said,
+                    // It means to come back.
+                    _ => Parting::Lost,
+                };
+                self.end_session(at, now, how);
                 self.close(at);
             }
             Message::Hello(_)

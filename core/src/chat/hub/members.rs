@@ -65,7 +65,10 @@ impl Hub<'_> {
             .ok_or(Code::Internal)?;
         let head = room.log.head();
         let start = join.cursor.min(head);
-        let recent = head.saturating_sub(u64::from(join.history));
+        let recent = match join.history {
+            u32::MAX => 0,
+            most => head.saturating_sub(u64::from(most)),
+        };
         member.presence = Presence::Here { conn: at };
         member.owed = Owed::NOTHING;
         member.owed.add(Owed::JOINED);

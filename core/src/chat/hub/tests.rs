@@ -231,3 +231,34 @@ fn presence_in_large_rooms_is_told_a_room_at_a_time() {
     }
     assert_eq!(hub.poll_timeout(), None);
 }
+
+#[test]
+fn a_large_room_that_empties_is_another_room_while_its_presence_is_still_to_be_told() {
+    let mut conns = std::vec![Conn::FREE; 40];
+    let mut members = std::vec![Member::FREE; 40];
+    let storage = Storage {
+        conns: &mut conns,
+        members: &mut members,
+        rooms: &mut [Room::FREE],
+        bytes: &mut [0; 2048],
+        index: &mut [[0; 4]; 32],
+        pending: &mut [Pending::FREE; 8],
+    };
+    let hub = &mut Hub::new(Config::new(7, [8; 4], 9), storage);
+    let ids = Vec::from_iter((0..40).map(|number| member_of(hub, at(0), number, b"a", 0)));
+    for &id in &ids {
+        let leave = Message::Leave { slot: 0 };
+        hub.handle_message(at(0), id, &leave).unwrap();
+    }
+    assert_eq!(hub.head("a"), None);
+    for &id in &ids {
+        hub.handle_disconnected(at(0), id);
+    }
+    let ids = Vec::from_iter((0..40).map(|number| member_of(hub, at(0), number, b"b", 0)));
+    while let Some(due) = hub.poll_timeout() {
+        hub.handle_timeout(due);
+    }
+    let first = ids.first().copied().unwrap();
+    let told = drain(hub, at(1), first);
+    assert!(told.iter().any(|m| m.contains("members: 40")), "{told:?}");
+}
