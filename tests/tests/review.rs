@@ -1,112 +1,13 @@
 //! What a review found: each test says how things should be, and fails as they are.
 
-use std::cell::RefCell;
-use std::collections::VecDeque;
-use std::future::Future;
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
-
-use embedded_io::{ErrorType, Read, ReadReady, Write, WriteReady};
-use halloo_core::chat::client::{Client, Config, Event, From, PostError, outbox_bytes};
 use halloo_core::chat::hub::{self, Conn, Full, Member, Pending, Room, Storage, Transmit};
 use halloo_core::chat::{Hub, SESSION_LIFETIME};
-use halloo_core::frame::{Framing, Length32};
-use halloo_core::link::{Link, Output, rx_bytes, tx_bytes};
 use halloo_core::time::{Instant, after, secs};
-use halloo_core::wire::{
-    self, Bye, ByeReason, Code, Entry, Hello, Join, Joined, Message, Notice, NoticeKind, Welcome,
-    WireError,
-};
-use halloo_std::testkit::{HubMemory, PipeError, pipe};
+use halloo_core::wire::{self, Bye, ByeReason, Hello, Join, Message, WireError};
 
 fn at(seconds: u64) -> Instant {
     Instant::from_ticks(seconds * 1_000_000)
 }
-
-fn ms(ms: u64) -> Instant {
-    Instant::from_ticks(ms * 1000)
-}
-
-// The device, message by message.
-
-type Device = Client<2, { outbox_bytes(4, 200) }>;
-
-fn device() -> Device {
-    Device::new(Config::new([1; 16], "ann").unwrap())
-}
-
-/// Everything that a device says now, by its debug text.
-fn said(client: &mut Device, now: Instant) -> Vec<String> {
-    let mut out = [0; 512];
-    let mut all = Vec::new();
-    while let Some(len) = client.poll_transmit(now, &mut out) {
-        let message = wire::binary::decode(&out[..len]).unwrap().message;
-        all.push(format!("{message:?}"));
-    }
-    all
-}
-
-fn events(client: &mut Device) -> Vec<Event> {
-    std::iter::from_fn(|| client.poll_event()).collect()
-}
-
-fn welcome(nonce: u64, store: u64) -> Welcome<'static> {
-    Welcome {
-        version: 1,
-        suite: 0,
-        flags: 0,
-        nonce,
-        session: 5,
-        store,
-        generation: 1,
-        keepalive: 60,
-        max_body: 1000,
-        window: 32,
-        proof: &[],
-    }
-}
-
-fn joined(slot: u8, up_seq: u32) -> Joined {
-    Joined {
-        slot,
-        room: u32::from(slot) + 7,
-        up_seq,
-        rejects: 0,
-        start: 0,
-        head: 0,
-        members: 1,
-        presence: 1,
-    }
-}
-
-fn hear(client: &mut Device, now: Instant, message: Message<'_>) {
-    let _ = client.handle_message(now, &message);
-}
-
-/// A device in rooms `a` and `b`, with no events left.
-fn serving(store: u64, now: Instant) -> Device {
-    let mut client = device();
-    client.join("a", From::Earliest).unwrap();
-    client.join("b", From::Earliest).unwrap();
-    reconnect(&mut client, store, now);
-    hear(&mut client, now, Message::Joined(joined(0, 0)));
-    hear(&mut client, now, Message::Joined(joined(1, 0)));
-    events(&mut client);
-    client
-}
-
-/// A new session up to the joins, which are sent.
-fn reconnect(client: &mut Device, store: u64, now: Instant) {
-    client.handle_connected(now, 3);
-    said(client, now);
-    hear(client, now, Message::Welcome(welcome(3, store)));
-    said(client, now);
-}
-
-// The link, over a pipe, with the sizes of the examples.
-
-type Sensor = Client<1, { outbox_bytes(4, 64) }>;
-type Uart = Link<Length32, { rx_bytes::<Length32>(256) }, { tx_bytes::<Length32>(64) }>;
 
 // The hub, message by message.
 
