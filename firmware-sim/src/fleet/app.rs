@@ -292,15 +292,10 @@ impl App {
         }
     }
 
-    /// The open post that a verdict is on. A hub with another store has numbered posts anew; then
-    /// it is the oldest of the room.
+    /// The open post that a verdict is on.
     fn take_open(&mut self, slot: SlotId, seq: u32) -> Option<Open> {
         let exact = |open: &Open| open.slot == slot && open.seq == seq;
-        let at = self
-            .open
-            .iter()
-            .position(exact)
-            .or_else(|| self.open.iter().position(|open| open.slot == slot))?;
+        let at = self.open.iter().position(exact)?;
         self.open.remove(at)
     }
 }

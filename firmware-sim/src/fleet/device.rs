@@ -145,7 +145,7 @@ impl Device {
     /// When it wants its next turn, whatever its pipe does.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let own = earliest(self.app.poll_timeout(), self.cut_at());
-        let machine = earliest(self.client.poll_timeout(), self.connect_at);
+        let machine = earliest(self.link.poll_timeout(&self.client), self.connect_at);
         earliest(own, machine)
     }
 

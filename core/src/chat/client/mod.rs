@@ -300,6 +300,15 @@ impl<const ROOMS: usize, const OUTBOX: usize> Client<ROOMS, OUTBOX> {
         self.parts().poll_event()
     }
 
+    /// Whether the session is over, and its connection is to be closed.
+    pub(crate) const fn is_closed(&self) -> bool {
+        matches!(self.base.state, State::Closed)
+    }
+
+    pub(crate) const fn is_offline(&self) -> bool {
+        matches!(self.base.state, State::Offline)
+    }
+
     fn parts(&mut self) -> Parts<'_> {
         Parts {
             base: &mut self.base,
