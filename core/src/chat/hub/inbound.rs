@@ -16,7 +16,7 @@ impl Hub<'_> {
     /// entries already, to make room for it. A peer that breaks the protocol is told so
     /// and closed by way of `poll_transmit`. A connection that is over is not listened to.
     /// Work: constant for most messages; linear in the device's rooms for those with a slot; the
-    /// members of a small room when presence changes.
+    /// members of a small room when presence changes; at most 64 members that a join forgets.
     pub fn handle_message(
         &mut self,
         now: Instant,
