@@ -3,17 +3,19 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Error, Parser};
 use firmware_sim::{Config, SimError};
 use halloo_std::url::{Endpoint, Protocol};
 
 /// Runs a fleet of simulated devices against a hub and accounts for every post.
 ///
 /// Without --hub it starts a hub of its own, on free ports of the loopback. Devices are halloo's own
-/// state machines with the fixed buffers of firmware; what is reported is what their applications
-/// have seen.
+/// state machines with the fixed buffers of firmware: sensors post readings, actuators answer
+/// commands, talkers chat in two rooms, and probes measure echo. What is reported is what their
+/// applications have seen, never what the hub says of itself.
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXIT_CODES)]
+#[command(version, max_term_width = 100, after_help = EXIT_CODES, after_long_help = MORE)]
 pub(crate) struct Args {
     /// How many devices
     #[arg(long, value_name = "N", default_value_t = 200)]
@@ -21,25 +23,25 @@ pub(crate) struct Args {
     /// How long they post, in seconds
     #[arg(long, value_name = "S", default_value_t = 10.0)]
     seconds: f64,
-    /// Posts per second of each device that posts by itself
+    /// Posts per second of each sensor and talker; 0 leaves all connections idle
     #[arg(long, value_name = "R", default_value_t = 10.0)]
     rate: f64,
-    /// Somebody else's hub, such as chat+tcp://127.0.0.1:7007
+    /// Somebody else's hub, such as chat+tcp://127.0.0.1:7007 or chat+unix:/run/halloo.sock
     #[arg(long, value_name = "URL")]
     hub: Option<String>,
-    /// Somebody else's echo, such as echo+udp://127.0.0.1:65433
+    /// Somebody else's echo, such as echo+udp://127.0.0.1:65433; a --hub without it has no probes
     #[arg(long, value_name = "URL", requires = "hub")]
     echo: Option<String>,
-    /// What kinds, rooms, cuts, jitter and payloads come from [default: random, and printed]
+    /// Gives the same plan again; --help tells what is in it [default: random, and printed]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// How often each device has its connection cut on purpose, on average
-    #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
+    #[arg(long, value_name = "TIMES", default_value_t = 0.05)]
     reconnects: f64,
-    /// Threads of devices
+    /// Threads of devices; one is enough for thousands
     #[arg(long, value_name = "N", default_value_t = 1)]
     threads: usize,
-    /// How long what is on the way may take at the end, in seconds
+    /// How long what is on the way at the end may take, in seconds
     #[arg(long, value_name = "S", default_value_t = 15.0)]
     settle: f64,
     /// Write the report to this file, too, as JSON
@@ -51,13 +53,47 @@ pub(crate) struct Args {
 }
 
 const EXIT_CODES: &str = "\
+Exit codes: 0 nothing lost, doubled or out of order, 1 something was, 2 bad arguments or no run,
+3 no hub. --help has examples.";
+
+const MORE: &str = "\
+Examples:
+  firmware-sim
+      200 devices at a hub in this process, for 10 seconds
+  firmware-sim --devices 5000 --rate 1 --seconds 60 --json report.json
+      a larger fleet, and its numbers in a file
+  firmware-sim --hub chat+tcp://192.0.2.7:7007 --reconnects 3
+      somebody else's hub, and each connection is cut about three times
+  firmware-sim --devices 5000 --rate 0
+      what idle connections cost the hub
+
+Seed:
+  The same seed, devices, seconds, rate and reconnects give the same plan: the kind
+  of each device, its rooms, its texts in their order, the pauses between its posts,
+  and when its connection is cut. What the system decides is not fixed: how posts of
+  different devices mix, all times, what an actuator answers, how many posts find
+  the outbox full. Names of rooms and devices on the hub are new in every run, so
+  that a hub that remembers the last run takes part in this one.
+
 Exit codes:
-  0  every acknowledged post was delivered to every member, once and in order
-  1  something was lost, doubled, out of order, or not acknowledged in time
+  0  nothing was lost, doubled or out of order: every acknowledged post was delivered
+     to every member of its room
+  1  something was, or was not acknowledged in time
   2  bad arguments, or the run could not start
-  3  the hub cannot be reached";
+  3  the hub cannot be reached
+
+The first SIGINT or SIGTERM ends posting and leads to the report, the second ends all.";
 
 impl Args {
+    /// The arguments of this process. Errors: one line. Asked for help, prints it and ends the
+    /// process.
+    pub(crate) fn read() -> Result<Self, String> {
+        Self::try_parse().map_err(|error| match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => error.exit(),
+            _ => one_line(&error),
+        })
+    }
+
     pub(crate) fn config(&self) -> Result<Config, SimError> {
         let parse = |url: &Option<String>, protocol| {
             let url = url.as_deref();
@@ -92,4 +128,16 @@ fn span(what: &'static str, seconds: f64) -> Result<Duration, SimError> {
         value: seconds.to_string(),
         wanted: "from 0 to 1000000 seconds",
     })
+}
+
+/// What is wrong and what may have been meant; usage and hints are in the help.
+fn one_line(error: &Error) -> String {
+    let text = error.to_string();
+    let said = text.lines().take_while(|line| !line.is_empty());
+    let said = said.map(str::trim).collect::<Vec<_>>().join(" ");
+    let said = said.strip_prefix("error: ").unwrap_or(&said);
+    match error.get(ContextKind::SuggestedArg) {
+        Some(ContextValue::String(meant)) => format!("{said}; is {meant} meant?"),
+        _ => format!("{said}; see --help"),
+    }
 }

@@ -13,7 +13,7 @@ pub struct Config {
     pub devices: u32,
     /// How long they post. Default: 10 s.
     pub time: Duration,
-    /// Posts per second of each device that posts by itself. Default: 10.
+    /// Posts per second of each sensor and talker; 0 leaves connections idle. Default: 10.
     pub rate: f64,
     /// Threads of devices. Default: 1.
     pub threads: usize,
@@ -21,9 +21,9 @@ pub struct Config {
     pub hub: Option<Endpoint>,
     /// Somebody else's echo; with somebody else's hub, no echo is measured without it.
     pub echo: Option<Endpoint>,
-    /// What kinds, rooms, cuts, jitter and payloads come from.
+    /// What kinds, rooms, texts, the pauses between posts, and cuts come from. Default: 1.
     pub seed: u64,
-    /// How often each device has its connection cut on purpose, on average. Default: 0.05.
+    /// How many times the connection of each device is cut on purpose, on average. Default: 0.05.
     pub reconnects: f64,
     /// How long the fleet may take to bring home what is on the way at the end. Default: 15 s.
     pub settle: Duration,
@@ -60,12 +60,8 @@ impl Config {
         if self.threads == 0 || self.threads > self.devices as usize {
             return bad("threads", &self.threads, "from 1 to the number of devices");
         }
-        if !(self.rate > 0.0 && self.rate <= 1e5) {
-            return bad(
-                "rate",
-                &self.rate,
-                "above 0, and at most 100000 posts per second",
-            );
+        if !(0.0..=1e5).contains(&self.rate) {
+            return bad("rate", &self.rate, "from 0 to 100000 posts per second");
         }
         if !(0.0..=1e4).contains(&self.reconnects) {
             return bad("reconnects", &self.reconnects, "a share from 0 to 10000");

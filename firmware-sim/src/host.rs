@@ -17,6 +17,9 @@ const KEPT_SECONDS: f64 = 10.0;
 /// The bytes of a log for each entry: a body of 64 bytes, a name, and what is around them.
 const ENTRY_BYTES: usize = 128;
 
+/// The most bytes of all logs together; they are used as they are written.
+const MOST_LOG_BYTES: usize = 1 << 30;
+
 /// A hub that runs; it stops when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Host {
@@ -118,8 +121,9 @@ fn config(plan: &Plan, rate: f64) -> HubConfig {
     let devices = plan.kinds.all() as usize;
     let seats = devices + plan.kinds.talkers as usize;
     let largest = plan.rooms.iter().map(|room| room.len()).max().unwrap_or(1);
-    let entries = (largest as f64 * rate * KEPT_SECONDS).clamp(1024.0, 65_536.0) as usize;
-    let entries = entries.next_power_of_two();
+    let wanted = (largest as f64 * rate * KEPT_SECONDS) as usize;
+    let most = MOST_LOG_BYTES / ENTRY_BYTES / plan.rooms.len();
+    let entries = wanted.min(most).max(1024).next_power_of_two();
     HubConfig {
         // A device that comes back may meet its old connection.
         max_connections: 2 * devices + 16,

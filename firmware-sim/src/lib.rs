@@ -47,10 +47,11 @@ pub fn run(config: &Config) -> Result<Report, SimError> {
 /// As [`run`], with a handle for other threads.
 pub fn run_watched(config: &Config, watch: &Watch) -> Result<Report, SimError> {
     config.check()?;
-    let salt = getrandom::u64().map_err(|e| SimError::system("draw a random number")(e.into()))?;
-    let plan = Plan::new(config, config.has_echo(), salt);
+    // A hub in this process has the other end of each connection.
     let files = if config.hub.is_some() { 1 } else { 2 };
     limits::raise(config.devices, files)?;
+    let salt = getrandom::u64().map_err(|e| SimError::system("draw a random number")(e.into()))?;
+    let plan = Plan::new(config, config.has_echo(), salt);
     let host = match &config.hub {
         Some(_) => None,
         None => Some(Host::start(&plan, config.rate)?),
@@ -94,7 +95,10 @@ fn hub_report(before: &Sample, after: &Sample, posts: u64) -> HubReport {
     let stats = &after.stats;
     HubReport {
         cpu_percent: 100.0 * share,
-        cpu_us_per_post: used.as_secs_f64() * 1e6 / (posts.max(1) as f64),
+        cpu_us_per_post: match posts {
+            0 => 0.0,
+            _ => used.as_secs_f64() * 1e6 / posts as f64,
+        },
         connections: stats.connections_most,
         memory_per_connection: stats.memory.per_connection_now(stats.connections),
         memory_fixed: stats.memory.fixed,

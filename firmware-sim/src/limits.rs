@@ -7,20 +7,22 @@ use crate::SimError;
 /// Files beside the devices': standard streams, queues, listeners, the log.
 const OTHERS: u64 = 64;
 
-/// Raises the limit to the hard one, and checks that `devices` with `each` files fit.
+/// Checks that `devices` with `each` files fit, and raises this process's limit as far as it goes.
 pub(crate) fn raise(devices: u32, each: u64) -> Result<(), SimError> {
     let mut limit = getrlimit(Resource::Nofile);
-    let Some(hard) = limit.maximum else {
+    // A system without a hard limit may still refuse one that is out of reason.
+    let most = limit.maximum.unwrap_or(2 * needed(devices, each));
+    check(devices, each, most)?;
+    if limit.current.is_none_or(|current| current >= most) {
         return Ok(());
-    };
-    limit.current = Some(hard);
+    }
+    limit.current = Some(most);
     setrlimit(Resource::Nofile, limit)
-        .map_err(|errno| SimError::system("raise the limit of open files")(errno.into()))?;
-    check(devices, each, hard)
+        .map_err(|errno| SimError::system("raise the limit of open files")(errno.into()))
 }
 
 fn check(devices: u32, each: u64, limit: u64) -> Result<(), SimError> {
-    let needed = u64::from(devices) * each + OTHERS;
+    let needed = needed(devices, each);
     if needed <= limit {
         return Ok(());
     }
@@ -30,6 +32,10 @@ fn check(devices: u32, each: u64, limit: u64) -> Result<(), SimError> {
         limit,
         most: limit.saturating_sub(OTHERS) / each.max(1),
     })
+}
+
+fn needed(devices: u32, each: u64) -> u64 {
+    u64::from(devices) * each + OTHERS
 }
 
 #[cfg(test)]

@@ -5,13 +5,14 @@ mod args;
 mod progress;
 
 use std::error::Error;
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use clap::Parser;
-use firmware_sim::{Report, SimError, Watch};
+use firmware_sim::{SimError, Watch};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use tracing_subscriber::EnvFilter;
@@ -20,9 +21,7 @@ use args::Args;
 use progress::Show;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    let code = run(&args).and_then(|report| print(&args, &report));
-    match code {
+    match run() {
         Ok(code) => code,
         Err(error) => {
             let known = error.downcast_ref::<SimError>();
@@ -34,30 +33,21 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: &Args) -> Result<Report, Box<dyn Error>> {
-    let filter = EnvFilter::try_new(&args.log).map_err(|_| {
-        format!(
-            "--log {} is no filter: try debug, or firmware_sim=debug",
-            args.log
-        )
-    })?;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .init();
+fn run() -> Result<ExitCode, Box<dyn Error>> {
+    let args = Args::read()?;
+    log_to_stderr(&args.log)?;
     let config = args.config()?;
+    // Before the run: a file that cannot be written would waste it.
+    let json = args.json.as_deref().map(create).transpose()?;
     let watch = Watch::new();
     stop_on_signal(&watch.flag())?;
-    let show = Show::start(watch.clone(), config.devices, config.time);
+    let show = Show::start(&config, watch.clone());
     let report = firmware_sim::run_watched(&config, &watch);
     drop(show);
-    Ok(report?)
-}
-
-fn print(args: &Args, report: &Report) -> Result<ExitCode, Box<dyn Error>> {
-    if let Some(file) = &args.json {
-        std::fs::write(file, report.to_json() + "\n")
-            .map_err(|error| format!("cannot write {}: {error}", file.display()))?;
+    let report = report?;
+    if let Some((mut file, path)) = json {
+        let text = report.to_json() + "\n";
+        file.write_all(text.as_bytes()).map_err(unwritten(path))?;
     }
     match write!(io::stdout(), "{report}") {
         // Whoever has read enough has read enough.
@@ -69,6 +59,26 @@ fn print(args: &Args, report: &Report) -> Result<ExitCode, Box<dyn Error>> {
     } else {
         ExitCode::from(1)
     })
+}
+
+fn log_to_stderr(filter: &str) -> Result<(), String> {
+    let filter = EnvFilter::try_new(filter)
+        .map_err(|_| format!("--log {filter} is no filter: try debug, or firmware_sim=debug"))?;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
+    Ok(())
+}
+
+fn create(path: &Path) -> Result<(File, &Path), String> {
+    let file = File::create(path).map_err(unwritten(path))?;
+    Ok((file, path))
+}
+
+fn unwritten(path: &Path) -> impl Fn(io::Error) -> String {
+    move |error| format!("cannot write {}: {error}", path.display())
 }
 
 /// The first signal ends posting and leads to the report; the second ends the process.

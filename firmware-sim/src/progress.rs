@@ -5,12 +5,14 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use firmware_sim::{Phase, Progress, Watch};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use firmware_sim::{Config, Phase, Progress, Watch};
+use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// How often a terminal and a file are told.
-const ON_TERMINAL: Duration = Duration::from_millis(100);
-const IN_LINES: Duration = Duration::from_secs(1);
+/// How often the run is looked at, and a terminal is told.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// How often there is a line where there is no terminal.
+const LINE: Duration = Duration::from_secs(1);
 
 /// Shows how a run goes, until it is dropped.
 #[derive(Debug)]
@@ -20,18 +22,17 @@ pub(crate) struct Show {
 }
 
 impl Show {
-    /// A run of `devices` that post for `time`. Without a thread to show it, there is no progress.
-    pub(crate) fn start(watch: Watch, devices: u32, time: Duration) -> Self {
+    /// Tells what is run, and then how it goes. Without a thread to show that, nothing is shown.
+    pub(crate) fn start(config: &Config, watch: Watch) -> Self {
         let (over, ended) = mpsc::channel();
-        let screen = Screen::new(devices, time);
+        let mut screen = Screen::new(config);
         let show = move || {
-            let mut screen = screen;
-            while ended.recv_timeout(screen.pace()) == Err(RecvTimeoutError::Timeout) {
+            while ended.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
                 if let Some(progress) = watch.progress() {
                     screen.tell(&progress);
                 }
             }
-            screen.clear();
+            screen.end(watch.progress());
         };
         let thread = thread::Builder::new().name("progress".into()).spawn(show);
         Self {
@@ -51,84 +52,145 @@ impl Drop for Show {
     }
 }
 
+/// A phase as people see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Joining,
+    Posting,
+    Settling,
+}
+
 struct Screen {
     bar: Option<ProgressBar>,
-    devices: u32,
     time: Duration,
-    posting_since: Option<Instant>,
+    stage: Stage,
+    /// When the stage began.
+    since: Instant,
+    /// When there was a line last.
+    told: Instant,
+    /// What comes before everything else.
+    intent: Option<String>,
 }
 
 impl Screen {
-    fn new(devices: u32, time: Duration) -> Self {
-        let bar = io::stderr().is_terminal().then(|| {
-            let target = ProgressDrawTarget::stderr();
-            let length = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-            let style = ProgressStyle::with_template("{bar:24} {msg}");
+    fn new(config: &Config) -> Self {
+        let bar = is_screen().then(|| {
+            let style = ProgressStyle::with_template("{prefix:<20} {wide_bar}\n{wide_msg}");
             let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-            ProgressBar::with_draw_target(Some(length), target).with_style(style)
+            let target = ProgressDrawTarget::stderr();
+            ProgressBar::with_draw_target(Some(1), target).with_style(style)
         });
         Self {
             bar,
-            devices,
-            time,
-            posting_since: None,
-        }
-    }
-
-    fn pace(&self) -> Duration {
-        if self.bar.is_some() {
-            ON_TERMINAL
-        } else {
-            IN_LINES
+            time: config.time,
+            stage: Stage::Joining,
+            since: Instant::now(),
+            told: Instant::now(),
+            intent: Some(intent(config)),
         }
     }
 
     fn tell(&mut self, progress: &Progress) {
+        // Nobody may be reading; the run goes on, here and below.
+        if let Some(intent) = self.intent.take() {
+            let _ = writeln!(io::stderr(), "{intent}");
+        }
         let now = Instant::now();
-        if progress.phase >= Phase::Posting {
-            self.posting_since.get_or_insert(now);
+        let stage = Stage::of(progress.phase);
+        if stage != self.stage {
+            (self.stage, self.since, self.told) = (stage, now, now);
         }
-        let elapsed = self
-            .posting_since
-            .map_or(Duration::ZERO, |since| now - since);
-        let line = self.line(progress, elapsed.min(self.time));
-        match &self.bar {
-            Some(bar) => {
-                bar.set_position(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
-                bar.set_message(line);
+        let elapsed = (now - self.since).min(self.time);
+        let what = match stage {
+            Stage::Joining => "joining".into(),
+            Stage::Posting => {
+                let (now, all) = (elapsed.as_secs_f64(), self.time.as_secs_f64());
+                format!("posting {now:.0} of {all:.0} s")
             }
-            // Nobody may be reading any more; the run goes on.
-            None => drop(writeln!(io::stderr(), "{line}")),
-        }
-    }
-
-    fn line(&self, progress: &Progress, elapsed: Duration) -> String {
-        let Progress {
-            joined,
-            posts,
-            acknowledged,
-            delivered,
-            reconnects,
-            ..
-        } = progress;
-        let (now, all) = (elapsed.as_secs_f64(), self.time.as_secs_f64());
-        match progress.phase {
-            Phase::Joining => format!(
-                "joining: {joined} of {} devices in their rooms",
-                self.devices
-            ),
-            Phase::Posting => format!(
-                "{now:.0} of {all:.0} s: {posts} posts, {acknowledged} acknowledged, {delivered} delivered, {reconnects} reconnects"
-            ),
-            Phase::Settling | Phase::Reading | Phase::Leaving => format!(
-                "settling: {acknowledged} of {posts} posts acknowledged, {delivered} delivered"
-            ),
-        }
-    }
-
-    fn clear(&self) {
+            Stage::Settling => "settling".into(),
+        };
+        let counts = counts(stage, progress);
         if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
+            let (done, all) = match stage {
+                Stage::Joining => (progress.joined, progress.members),
+                Stage::Posting => (millis(elapsed), millis(self.time)),
+                Stage::Settling => (progress.acknowledged, progress.posts),
+            };
+            bar.set_length(all.max(1));
+            bar.set_position(done);
+            bar.set_prefix(what);
+            bar.set_message(counts);
+        } else if now - self.told >= LINE {
+            self.told += LINE;
+            let _ = writeln!(io::stderr(), "{what}: {counts}");
         }
     }
+
+    /// Leaves a last line, or the terminal to the report.
+    fn end(&self, progress: Option<Progress>) {
+        if let Some(bar) = &self.bar {
+            return bar.finish_and_clear();
+        }
+        let progress = progress.filter(|progress| progress.phase != Phase::Joining);
+        if let Some(progress) = progress {
+            let counts = counts(Stage::Settling, &progress);
+            let _ = writeln!(io::stderr(), "done: {counts}");
+        }
+    }
+}
+
+/// What is about to be run, with what it takes to run it again.
+fn intent(config: &Config) -> String {
+    let hub = match &config.hub {
+        Some(hub) => hub.to_string(),
+        None => "a hub in this process".into(),
+    };
+    let (devices, seconds) = (
+        HumanCount(u64::from(config.devices)),
+        config.time.as_secs_f64(),
+    );
+    let devices = if config.devices == 1 {
+        "1 device".into()
+    } else {
+        format!("{devices} devices")
+    };
+    format!(
+        "{devices} at {hub}, posting for {seconds} s, seed {}",
+        config.seed
+    )
+}
+
+/// Whether there is a terminal that can draw over what it has drawn.
+fn is_screen() -> bool {
+    let is_dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+    io::stderr().is_terminal() && !is_dumb
+}
+
+impl Stage {
+    const fn of(phase: Phase) -> Self {
+        match phase {
+            Phase::Joining => Self::Joining,
+            Phase::Posting => Self::Posting,
+            Phase::Settling | Phase::Reading | Phase::Leaving => Self::Settling,
+        }
+    }
+}
+
+fn counts(stage: Stage, progress: &Progress) -> String {
+    let count = HumanCount;
+    if stage == Stage::Joining {
+        let (joined, members) = (count(progress.joined), count(progress.members));
+        return format!("{joined} of {members} devices are in their rooms");
+    }
+    format!(
+        "{} posts, {} acknowledged, {} delivered, {} reconnects",
+        count(progress.posts),
+        count(progress.acknowledged),
+        count(progress.delivered),
+        count(progress.reconnects)
+    )
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

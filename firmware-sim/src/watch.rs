@@ -35,6 +35,8 @@ struct Numbers {
 pub struct Progress {
     /// What the fleet is at.
     pub phase: Phase,
+    /// Devices that are to join rooms: all but probes of echo.
+    pub members: u64,
     /// Devices that are members of all their rooms.
     pub joined: u64,
     /// Posts that were put into an outbox.
@@ -80,6 +82,7 @@ impl Watch {
         let sum = |of: fn(&Live) -> u64| live.iter().map(|live| of(live)).sum();
         Some(Progress {
             phase: shared.phase(),
+            members: shared.members(),
             joined: sum(|live| live.joined.get()),
             posts: sum(|live| live.posts.get()),
             acknowledged: sum(|live| live.acknowledged.get()),

@@ -1,14 +1,13 @@
-//! Whole runs: fleets against a hub that keeps its promise, over connections that do not, and
-//! against proxies that lie, which a run has to notice.
+//! Whole runs: fleets against a hub that keeps its promise, over connections that do not.
 
 mod support;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use firmware_sim::{Config, Report, run};
-use support::{CutAfter, Harm, Hub, Proxy, Through};
+use firmware_sim::{Config, Report, Watch, run, run_watched};
+use halloo_core::wire::Message;
+use support::frames::{Frames, message};
+use support::{CutAfter, Fired, Harm, Hub, Proxy, Through};
 
 const GOOD: &str = "nothing lost, nothing doubled, all in order";
 
@@ -39,7 +38,7 @@ fn a_fleet_loses_nothing_though_every_connection_is_cut() {
     .unwrap();
     check_good(&report);
     assert!(report.cuts >= 20, "{report}");
-    assert!(report.reconnects >= report.cuts / 2, "{report}");
+    assert!(report.reconnects > 0, "{report}");
     let (echo, hub) = (report.echo.unwrap(), report.hub.unwrap());
     assert!(echo.stream.received > 0 && echo.datagram.received > 0);
     assert!(hub.connections >= 36 && hub.memory_per_connection > 0);
@@ -67,149 +66,114 @@ fn outboxes_that_are_full_hold_posts_back_and_lose_none() {
 }
 
 #[test]
-fn connections_that_end_at_random_bytes_lose_nothing() {
-    let hub = Hub::start();
-    let fired = Arc::new(AtomicUsize::new(0));
-    let mut rng = fastrand::Rng::with_seed(7);
-    let seen = Arc::clone(&fired);
-    let proxy = Proxy::start(hub.chat(), move || {
-        let mut harm = |most| -> Box<dyn Harm> {
-            // Bounded, so that back-off does not grow beyond what the end of a run may take.
-            if seen.load(Ordering::Relaxed) >= 40 {
-                return Box::new(Through);
-            }
-            let fired = Arc::clone(&seen);
-            let left = rng.usize(1..most);
-            Box::new(CutAfter { left, fired })
-        };
-        (harm(1500), harm(8000))
-    });
+fn a_fleet_without_a_rate_stays_idle_and_claims_nothing() {
     let report = run(&Config {
+        rate: 0.0,
+        ..config(20, 100)
+    })
+    .unwrap();
+    assert!(report.is_good(), "{report}");
+    assert_eq!((report.posts, report.not_joined), (0, 0));
+    assert_eq!(report.verdict(), "nothing was posted, so nothing was shown");
+    assert!(report.hub.unwrap().memory_per_connection > 0);
+}
+
+/// A run over a proxy; it asks `harm` for both ways of each connection until 25 were harmed, and
+/// posts as long.
+///
+/// Bounded, so that back-off does not grow beyond what the end of a run may take.
+fn harmed_run<H>(harm: H) -> Report
+where
+    H: Fn(&mut fastrand::Rng, &Fired) -> [Box<dyn Harm>; 2] + Send + 'static,
+{
+    let hub = Hub::start();
+    let watch = Watch::new();
+    let fired = Fired::new(25, &watch);
+    let mut rng = fastrand::Rng::with_seed(7);
+    let seen = fired.clone();
+    let proxy = Proxy::start(hub.chat(), move || {
+        if seen.is_enough() {
+            return (Box::new(Through), Box::new(Through));
+        }
+        let [there, back] = harm(&mut rng, &seen);
+        (there, back)
+    });
+    let config = Config {
         hub: Some(proxy.url()),
         reconnects: 0.0,
         settle: Duration::from_secs(60),
-        ..config(20, 2500)
-    })
-    .unwrap();
+        ..config(20, 60_000)
+    };
+    let report = run_watched(&config, &watch).unwrap();
+    assert!(fired.is_enough(), "{report}");
+    report
+}
+
+#[test]
+fn connections_that_end_at_random_bytes_lose_nothing() {
+    let report = harmed_run(|rng, fired| {
+        let mut cut = |most| -> Box<dyn Harm> {
+            Box::new(CutAfter {
+                left: rng.usize(1..most),
+                fired: fired.clone(),
+            })
+        };
+        [cut(1500), cut(8000)]
+    });
     check_good(&report);
     assert!(report.echo.is_none() && report.hub.is_none());
-    assert!(fired.load(Ordering::Relaxed) >= 10, "{report}");
     assert!(report.reconnects > 0, "{report}");
 }
 
-/// Changes the counters in the stamps of one device's posts: `change` is asked for each post.
-struct Forge {
-    pending: Vec<u8>,
-    posts: usize,
-    change: fn(usize, &mut [u8]),
-}
-
-impl Harm for Forge {
-    /// Whole frames go on: 4 bytes of length, then the message.
-    fn pass(&mut self, bytes: &mut Vec<u8>) -> bool {
-        self.pending.append(bytes);
-        while let Some(length) = self.pending.first_chunk::<4>() {
-            let end = 4 + u32::from_be_bytes(*length) as usize;
-            if self.pending.len() < end {
-                break;
-            }
-            let mut frame: Vec<u8> = self.pending.drain(..end).collect();
-            if let Some(stamp) = frame.iter().position(|&byte| byte == b'#') {
-                self.posts += 1;
-                (self.change)(self.posts, &mut frame[stamp..]);
-            }
-            bytes.append(&mut frame);
+/// Does `harm` to one frame of a connection that `is_meant`, the `at`th.
+fn once(
+    at: usize,
+    fired: &Fired,
+    is_meant: fn(&Message<'_>) -> bool,
+    harm: fn(&mut Vec<u8>),
+) -> Box<dyn Harm> {
+    let (mut frames, fired) = (0, fired.clone());
+    Box::new(Frames::new(move |frame| {
+        frames += usize::from(is_meant(&message(frame)));
+        if frames == at {
+            frames += 1;
+            fired.add();
+            harm(frame);
         }
         true
-    }
-}
-
-/// Where the counter stands in a stamp.
-const COUNTER: std::ops::Range<usize> = 19..27;
-
-fn forged_run(change: fn(usize, &mut [u8])) -> Report {
-    let hub = Hub::start();
-    let mut is_first = true;
-    let proxy = Proxy::start(hub.chat(), move || {
-        // The first connection only looks whether anybody is there, and the second is forged.
-        let pending = Vec::new();
-        let change: fn(usize, &mut [u8]) = if is_first { |_, _| {} } else { change };
-        is_first = false;
-        let posts = 0;
-        (
-            Box::new(Forge {
-                pending,
-                posts,
-                change,
-            }),
-            Box::new(Through),
-        )
-    });
-    run(&Config {
-        hub: Some(proxy.url()),
-        reconnects: 0.0,
-        rate: 50.0,
-        // Sensors only, so that every device posts.
-        ..config(4, 500)
-    })
-    .unwrap()
+    }))
 }
 
 #[test]
-fn a_run_through_a_proxy_that_forges_nothing_is_good() {
-    check_good(&forged_run(|_, _| {}));
+fn links_that_garble_a_frame_are_given_up_and_lose_nothing() {
+    let report = harmed_run(|rng, fired| {
+        // A length that no frame has, or a kind that nobody knows.
+        let garble: fn(&mut Vec<u8>) = if rng.bool() {
+            |frame| frame[0] = 0xff
+        } else {
+            |frame| frame[4] = 0xff
+        };
+        let [there, back] = [rng.usize(2..20), rng.usize(2..40)];
+        [
+            once(there, fired, |_| true, garble),
+            once(back, fired, |_| true, garble),
+        ]
+    });
+    check_good(&report);
+    assert!(report.reconnects > 0, "{report}");
 }
 
 #[test]
-fn a_post_that_is_acknowledged_and_never_delivered_is_noticed() {
-    let report = forged_run(|post, stamp| {
-        if post == 3 {
-            stamp[0] = b'x';
-        }
+fn posts_and_entries_that_come_twice_over_a_link_are_delivered_once() {
+    let report = harmed_run(|rng, fired| {
+        let double = |frame: &mut Vec<u8>| frame.extend_from_within(..);
+        let is_post = |message: &Message<'_>| matches!(message, Message::Post { .. });
+        let is_entry = |message: &Message<'_>| matches!(message, Message::Entry(_));
+        let [there, back] = [rng.usize(1..10), rng.usize(1..40)];
+        [
+            once(there, fired, is_post, double),
+            once(back, fired, is_entry, double),
+        ]
     });
-    // Each of the four devices' third post, at the three others.
-    assert_eq!(
-        (report.lost, report.doubled, report.out_of_order),
-        (12, 0, 0),
-        "\n{report}"
-    );
-    assert_eq!((report.foreign, report.is_good()), (12, false));
-}
-
-#[test]
-fn a_post_that_is_delivered_twice_is_noticed() {
-    let report = forged_run(|post, stamp| {
-        if post == 3 {
-            stamp[COUNTER].copy_from_slice(b"00000002");
-        }
-    });
-    assert_eq!(
-        (report.lost, report.doubled, report.out_of_order),
-        (12, 12, 0),
-        "\n{report}"
-    );
-}
-
-#[test]
-fn posts_that_change_places_are_noticed() {
-    let report = forged_run(|post, stamp| match post {
-        3 => stamp[COUNTER].copy_from_slice(b"00000004"),
-        4 => stamp[COUNTER].copy_from_slice(b"00000003"),
-        _ => {}
-    });
-    assert_eq!(
-        (report.lost, report.doubled, report.out_of_order),
-        (0, 0, 12),
-        "\n{report}"
-    );
-}
-
-#[test]
-fn a_post_in_a_wrong_room_is_noticed() {
-    let report = forged_run(|post, stamp| {
-        if post == 3 {
-            stamp[10..18].copy_from_slice(b"00000007");
-        }
-    });
-    assert_eq!((report.strayed, report.lost), (12, 12), "\n{report}");
+    check_good(&report);
 }

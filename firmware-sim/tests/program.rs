@@ -88,7 +88,7 @@ fn somebody_elses_hub_serves_as_well() {
     let output = run(&args.split(' ').collect::<Vec<_>>(), 0);
     let table = String::from_utf8(output.stdout).unwrap();
     assert!(
-        table.contains("echo over udp") && !table.contains("hub processor"),
+        table.contains(", UDP ") && !table.contains("hub CPU"),
         "{table}"
     );
     // Again, though the hub remembers the first run.
@@ -109,20 +109,26 @@ fn a_hub_that_is_not_there_exits_with_3() {
 #[test]
 fn arguments_that_cannot_be_exit_with_2() {
     check_error(&["--devices", "0"], 2, "at least 1");
-    check_error(&["--rate", "0"], 2, "rate is 0");
+    check_error(&["--rate=-1"], 2, "rate is -1");
     check_error(&["--threads", "0"], 2, "threads is 0");
     check_error(&["--seconds=-1"], 2, "seconds is -1");
     check_error(&["--hub", "nonsense"], 2, "a good one is");
     check_error(&["--hub", "echo+tcp://127.0.0.1:1"], 2, "chat");
     check_error(&["--log", "=="], 2, "--log");
     check_error(&["--devices", "100000000"], 2, "open files");
-    run(&["--no-such-option"], 2);
-    let help = run(&["--help"], 0);
-    assert!(
-        String::from_utf8(help.stdout)
-            .unwrap()
-            .contains("Exit codes:")
+    check_error(
+        &["--json", "/no/such/file"],
+        2,
+        "cannot write /no/such/file",
     );
+    check_error(&["--devices", "many"], 2, "'many' for '--devices <N>'");
+    check_error(&["--device", "9"], 2, "is --devices meant?");
+    check_error(&["--echo", "echo+udp://127.0.0.1:1"], 2, "--hub <URL>");
+    let help = run(&["--help"], 0);
+    let help = String::from_utf8(help.stdout).unwrap();
+    for part in ["Examples:", "Seed:", "Exit codes:"] {
+        assert!(help.contains(part), "{help}");
+    }
 }
 
 #[test]

@@ -584,6 +584,9 @@ fn rooms_have_numbers_that_stay_for_the_session() {
             let Message::Joined(joined) = said[0].message() else {
                 panic!("{said:?}");
             };
+            let seq = joined.up_seq + 1;
+            let body = b"a body";
+            hub.say(ann, &Message::Post { slot, seq, body }).unwrap();
             hub.say(ann, &Message::Leave { slot }).unwrap();
             joined.room
         };

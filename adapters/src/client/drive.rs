@@ -124,7 +124,7 @@ impl Device {
                 State::Dialling(connecting) => match connecting.poll() {
                     Ok(None) => return Ok(None),
                     Ok(Some(stream)) => {
-                        self.connected(Pipe::Tcp(stream))?;
+                        self.connected(Pipe::tcp(stream))?;
                         continue;
                     }
                     Err(error) => return self.ended(socket(error)).map(Some),
@@ -153,11 +153,11 @@ impl Device {
 
     /// When a turn is due, though no descriptor is ready.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let machine = || self.client.poll_timeout().map(|at| self.line.at(at));
+        let due = || self.link.poll_timeout(&self.client);
+        let machine = || due().map(|at| self.line.at(at));
         match &self.line.state {
             State::Down { retry_at } => Some(*retry_at),
             State::Dialling(connecting) => connecting.deadline(),
-            State::Up { .. } if self.link.is_cut_short() => Some(Instant::now()),
             State::Up { .. } if self.line.is_serving => machine(),
             State::Up { welcome_by, .. } => {
                 Some(machine().map_or(*welcome_by, |at| at.min(*welcome_by)))
@@ -243,6 +243,7 @@ impl Device {
             ..self.settings.socket.clone()
         };
         let options = self.endpoint.socket_options(&base);
+        tracing::debug!(hub = %self.endpoint, "connecting");
         let failed = match &self.endpoint.transport {
             Transport::Tcp { host, port } => match TcpConnect::start((&**host, *port), &options) {
                 Ok(connecting) => {
@@ -257,7 +258,7 @@ impl Device {
                     ..options
                 };
                 match UnixStream::connect(path, &options) {
-                    Ok(stream) => return self.connected(Pipe::Unix(stream)).map(|()| None),
+                    Ok(stream) => return self.connected(Pipe::unix(stream)).map(|()| None),
                     Err(error) => error,
                 }
             }
@@ -312,9 +313,6 @@ impl Device {
     }
 
     fn tell(&mut self, event: Event) -> Told {
-        if let Event::StoreChanged { slot } = event {
-            translate::renumber(&self.client, slot, &mut self.tracks);
-        }
         translate::event(event, &self.rooms, &mut self.tracks)
     }
 
@@ -329,6 +327,7 @@ impl Device {
         line.backoff.handle_service(line.now());
         line.failures = 0;
         line.is_serving = true;
+        tracing::debug!(hub = %self.endpoint, "in session");
         if std::mem::replace(&mut line.has_served, true) {
             Happening::Reconnected
         } else {
@@ -350,11 +349,18 @@ impl Device {
             let jittered = line.backoff.next_wait(getrandom::u32()?, time::secs(0));
             let asked = self.client.retry_after();
             let jittered = Duration::from_micros(jittered.as_ticks());
-            let wait = jittered.min(self.settings.longest_wait);
+            let longest = self.settings.longest_wait;
+            let wait = if jittered <= longest {
+                jittered
+            } else {
+                // As random as one that was drawn below that limit.
+                longest.mul_f64(f64::from(getrandom::u32()?) / f64::from(u32::MAX))
+            };
             Some(wait + Duration::from_micros(asked.as_ticks()))
         } else {
             None
         };
+        tracing::debug!(%cause, ?retry_in, "not connected");
         let next = match retry_in {
             Some(wait) => State::Down {
                 retry_at: Instant::now() + wait,

@@ -87,7 +87,7 @@ pub enum Ended {
     Closed,
     /// Peer: what answered did not say `Welcome` in time.
     #[error(
-        "the hub did not answer the greeting in time: check that the address is a halloo hub's"
+        "the hub did not answer the greeting in time: check that the address is a halloo hub's, and that it is not full"
     )]
     NoWelcome,
     /// Peer: the hub did not answer a post or a join, or was silent for 1.5 keepalive intervals.

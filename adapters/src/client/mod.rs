@@ -39,7 +39,7 @@ use std::time::{Duration, Instant};
 
 use halloo_core::chat::Client;
 use halloo_core::chat::client::{Config, SlotId};
-pub use halloo_core::chat::client::{From, JoinError, PostError};
+pub use halloo_core::chat::client::{From, JoinError, PostError, Store};
 use halloo_core::frame::Length32;
 use halloo_core::link::{Link, rx_bytes, tx_bytes};
 use halloo_core::name::{self, MAX_NAME};
@@ -77,7 +77,8 @@ type HostLink =
 ///
 /// It takes about 40 KiB, and up to [`QUEUE`] happenings while a call waits for something else.
 /// Bytes move during calls only: an application calls [`next`](Self::next) often enough that the
-/// hub hears from it within the keepalive interval.
+/// hub hears from it within the keepalive interval. To drop it closes the connection without a
+/// [`bye`](Self::bye): the hub keeps its place, and whoever comes with the same identity takes it.
 #[derive(Debug)]
 pub struct Device {
     endpoint: Endpoint,
@@ -170,10 +171,17 @@ impl Device {
 
     /// The last offset of a room that came in; `None` when that is not known yet.
     ///
-    /// A gateway that keeps it joins with [`From::After`] when it starts again.
+    /// A gateway that keeps it, together with [`store`](Self::store), joins with [`From::After`]
+    /// when it starts again.
     #[must_use]
     pub fn cursor(&self, room: &str) -> Option<u64> {
         self.client.cursor(self.slot(room)?)
+    }
+
+    /// What the cursor of a room is of; `None` before the hub has taken the join.
+    #[must_use]
+    pub fn store(&self, room: &str) -> Option<Store> {
+        self.client.store(self.slot(room)?)
     }
 
     /// Becomes a member of a room, now or as soon as there is a session, and again after each
@@ -221,7 +229,8 @@ impl Device {
         }
     }
 
-    /// Leaves a room once its posts have their verdicts; [`Happening::Left`] follows.
+    /// Leaves a room once its posts have their verdicts; [`Happening::Left`] follows. Does nothing
+    /// for a room that is not joined.
     pub fn leave(&mut self, room: &str) {
         if let Some(slot) = self.slot(room) {
             self.client.leave(slot);
@@ -231,8 +240,8 @@ impl Device {
 
     /// Puts a post into the outbox; it goes out during the calls that follow.
     ///
-    /// Works offline too, once the room was joined. [`Happening::Acked`] or
-    /// [`Happening::Rejected`] tells the verdict, exactly once. Errors: [`PostError::OutboxFull`]
+    /// Works offline too, once the room was joined. [`Happening::Acked`],
+    /// [`Happening::Rejected`] or [`Happening::Unknown`] tells the verdict, exactly once. Errors: [`PostError::OutboxFull`]
     /// with [`OUTBOX`] bytes or 32 posts of the room under way; [`PostError::NotJoined`];
     /// [`PostError::TooLarge`] above what the hub takes, or [`MAX_BODY`].
     pub fn post(&mut self, room: &str, body: &[u8]) -> Result<PostId, PostError> {
@@ -281,7 +290,7 @@ impl Device {
     }
 
     /// Asks who is in a room, passing over the first `skip`. Best effort;
-    /// [`Happening::Roster`] follows.
+    /// [`Happening::Roster`] follows. Does nothing for a room that is not joined.
     pub fn who(&mut self, room: &str, skip: u16) {
         if let Some(slot) = self.slot(room) {
             self.client.who(slot, skip);

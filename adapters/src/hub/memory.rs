@@ -13,6 +13,9 @@ const PENDING: usize = 4096;
 const SPARE: usize = 64;
 const SPARE_BYTES: usize = 64 * 1024;
 
+/// How many lie there from the start.
+const READY: usize = 16;
+
 /// The least that a buffer has, so that whichever is taken again rarely has to grow.
 const LEAST_BYTES: usize = 1024;
 
@@ -61,13 +64,17 @@ impl Slots {
     }
 }
 
-/// The bytes of one connection in one room, without buffers.
-pub(super) const PER_CONNECTION: usize =
-    size_of::<Conn>() + size_of::<Member>() + size_of::<Connection>() + size_of::<usize>();
+/// The bytes of one connection in one room, without buffers: its slots, its socket's state, and its
+/// numbers in the table of places and the two queues of the loop.
+pub(super) const PER_CONNECTION: usize = size_of::<Conn>()
+    + size_of::<Member>()
+    + size_of::<Option<Connection>>()
+    + 3 * size_of::<usize>();
 
 /// Where buffers for half-read and half-written bytes come from and go to.
 ///
-/// A few are kept, so that a steady stream of messages allocates nothing.
+/// A few are kept, so that a steady stream of messages allocates nothing until more connections
+/// than ever before are half-way at the same time.
 #[derive(Debug, Default)]
 pub(super) struct Buffers {
     spare: Vec<Vec<u8>>,
@@ -76,10 +83,9 @@ pub(super) struct Buffers {
 
 impl Buffers {
     pub(super) fn new() -> Self {
-        Self {
-            spare: Vec::with_capacity(SPARE),
-            in_use: 0,
-        }
+        let mut spare = Vec::with_capacity(SPARE);
+        spare.resize_with(READY, new_buffer);
+        Self { spare, in_use: 0 }
     }
 
     /// Makes `buffer` hold `bytes` and nothing else.
@@ -99,8 +105,7 @@ impl Buffers {
         }
         let before = buffer.capacity();
         if before == 0 {
-            let new = || Vec::with_capacity(LEAST_BYTES);
-            *buffer = self.spare.pop().unwrap_or_else(new);
+            *buffer = self.spare.pop().unwrap_or_else(new_buffer);
         }
         buffer.extend_from_slice(bytes);
         self.in_use = self.in_use + buffer.capacity() - before;
@@ -125,6 +130,10 @@ impl Buffers {
     }
 }
 
+fn new_buffer() -> Vec<u8> {
+    Vec::with_capacity(LEAST_BYTES)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,7 +151,7 @@ mod tests {
         buffers.keep(&mut b, &[2; 7]);
         assert_eq!((b.capacity(), buffers.in_use()), (capacity, capacity));
         assert_eq!(b, [2; 7]);
-        buffers.add(&mut b, &[3; 200]);
+        buffers.add(&mut b, &[3; 2000]);
         assert_eq!(buffers.in_use(), b.capacity());
         buffers.release(&mut b);
         buffers.release(&mut b);

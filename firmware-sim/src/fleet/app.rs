@@ -6,18 +6,15 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use fastrand::Rng;
 use halloo_core::chat::client::{Delivery, Event, PostError, SlotId};
 use halloo_core::time::{Duration, Instant, after, since};
 
 use super::Client;
 use super::body::{Body, COMMAND, Stamp};
 use super::plan::{Kind, Plan};
+use super::script::{Script, Text};
 use super::shared::{Phase, Shared, Tally};
 use crate::ledger::Page;
-
-/// One post of so many is a command, where devices command at all.
-const COMMAND_SHARE: u32 = 20;
 
 /// The most answers that an actuator owes; a further command is not answered.
 const ANSWERS: u8 = 8;
@@ -35,9 +32,8 @@ pub(crate) struct App {
     /// Posts without verdict, in order.
     open: VecDeque<Open>,
     answers: u8,
-    period: Duration,
+    script: Script,
     next_post: Option<Instant>,
-    rng: Rng,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -63,9 +59,8 @@ impl App {
             has_started: false,
             open: VecDeque::with_capacity(4),
             answers: 0,
-            period,
+            script: Script::new(role, period),
             next_post: None,
-            rng: Rng::with_seed(role.seed),
         })
     }
 
@@ -97,9 +92,8 @@ impl App {
     /// Posting begins.
     pub(crate) fn handle_start(&mut self, now: Instant) {
         self.has_started = self.is_joined();
-        if self.has_started && matches!(self.kind, Kind::Sensor | Kind::Talker) {
-            let span = Duration::from_ticks(self.rng.u64(..self.period.as_ticks().max(1)));
-            self.next_post = Some(after(now, span));
+        if self.has_started {
+            self.next_post = self.script.first().map(|pause| after(now, pause));
         }
     }
 
@@ -123,19 +117,16 @@ impl App {
     ) -> bool {
         let mut has_posted = false;
         while let Some(due) = self.next_post.filter(|&due| due <= now) {
-            // Jitter of half a period, so that a fleet does not march in step.
-            let half = self.period.as_ticks() / 2;
-            let step = Duration::from_ticks(half + self.rng.u64(..=2 * half));
-            self.next_post = Some(after(due, step));
-            let slot = self.rng.usize(..self.pages.len());
-            if self.post(now, slot, client) {
+            let line = self.script.next_line();
+            self.next_post = Some(after(due, line.pause));
+            if self.post(now, line.place, line.text, client) {
                 has_posted = true;
                 tally.live.posts.add(1);
             } else {
                 tally.held_back += 1;
             }
         }
-        while self.answers > 0 && self.post(now, 0, client) {
+        while self.answers > 0 && self.post(now, 0, Text::Answer, client) {
             self.answers -= 1;
             has_posted = true;
             tally.live.posts.add(1);
@@ -143,7 +134,7 @@ impl App {
         has_posted
     }
 
-    fn post(&mut self, now: Instant, place: usize, client: &mut Client) -> bool {
+    fn post(&mut self, now: Instant, place: usize, text: Text, client: &mut Client) -> bool {
         let Some(page) = self.pages.get_mut(place) else {
             return false;
         };
@@ -153,18 +144,7 @@ impl App {
             counter: page.posted().saturating_add(1),
             at: now.as_ticks(),
         };
-        let pick = self.rng.u32(..COMMAND_SHARE * 100);
-        let body = match self.kind {
-            Kind::Actuator => Body::new(format_args!("rep done "), stamp),
-            _ if pick.is_multiple_of(COMMAND_SHARE) => {
-                Body::new(format_args!("cmd led {} ", pick / 100), stamp)
-            }
-            Kind::Talker => Body::new(format_args!("say so {} ", pick / 100), stamp),
-            Kind::Sensor | Kind::Probe => {
-                let (whole, tenth) = (pick / 100, pick % 10);
-                Body::new(format_args!("val {whole}.{tenth}C "), stamp)
-            }
-        };
+        let body = Body::new(text, stamp);
         let Ok(slot) = SlotId::try_from(place) else {
             return false;
         };
@@ -244,7 +224,7 @@ impl App {
         };
         page.entry(offset, stamp.device, stamp.room, stamp.counter);
         tally.record_delivery(since(now, Instant::from_ticks(stamp.at)));
-        let is_command = self.kind == Kind::Actuator && body.starts_with(COMMAND);
+        let is_command = self.kind == Kind::Actuator && body.starts_with(COMMAND.as_bytes());
         if is_command && self.has_started && shared.phase() == Phase::Posting {
             self.answers = self.answers.saturating_add(1).min(ANSWERS);
         }
@@ -275,6 +255,11 @@ impl App {
                 if let Some(page) = self.pages.get_mut(usize::from(slot)) {
                     page.reject();
                 }
+            }
+            // Neither acknowledged nor rejected: it may be in the log, and need not be.
+            Event::Unknown { slot, seq, code } => {
+                tracing::warn!(device = self.number, %code, "a post has no verdict");
+                self.take_open(slot, seq);
             }
             Event::Refused { code, .. } => {
                 tracing::warn!(device = self.number, %code, "a join was refused");
@@ -307,15 +292,10 @@ impl App {
         }
     }
 
-    /// The open post that a verdict is on. A hub with another store has numbered posts anew; then
-    /// it is the oldest of the room.
+    /// The open post that a verdict is on.
     fn take_open(&mut self, slot: SlotId, seq: u32) -> Option<Open> {
         let exact = |open: &Open| open.slot == slot && open.seq == seq;
-        let at = self
-            .open
-            .iter()
-            .position(exact)
-            .or_else(|| self.open.iter().position(|open| open.slot == slot))?;
+        let at = self.open.iter().position(exact)?;
         self.open.remove(at)
     }
 }

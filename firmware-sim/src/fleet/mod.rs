@@ -11,6 +11,7 @@ mod driver;
 mod pipe;
 mod plan;
 mod prober;
+mod script;
 mod shared;
 
 use std::sync::Arc;
@@ -62,8 +63,6 @@ pub(crate) struct Fleet {
     threads: Vec<JoinHandle<std::io::Result<Tally>>>,
     shared: Arc<Shared>,
     live: Vec<Arc<Live>>,
-    /// Devices that are to join.
-    members: u64,
 }
 
 impl Targets {
@@ -110,7 +109,10 @@ fn reach(endpoint: &Endpoint) -> Result<Target, SimError> {
 impl Fleet {
     /// Starts the threads; devices begin to connect.
     pub(crate) fn start(config: &Config, plan: &Plan, targets: &Targets) -> Result<Self, SimError> {
-        let shared = Arc::new(Shared::new(plan.rooms.len()));
+        let shared = Arc::new(Shared::new(
+            plan.rooms.len(),
+            plan.kinds.all() - plan.kinds.probes,
+        ));
         let period = time::Duration::from_ticks((1e6 / config.rate).clamp(1.0, 1e15) as u64);
         let mut units: Vec<Vec<Unit>> = (0..config.threads).map(|_| Vec::new()).collect();
         let mut probers = 0..;
@@ -142,7 +144,6 @@ impl Fleet {
             threads: Vec::with_capacity(config.threads),
             shared,
             live: Vec::with_capacity(config.threads),
-            members: u64::from(plan.kinds.all() - plan.kinds.probes),
         };
         for units in units {
             fleet.spawn(units)?;
@@ -174,9 +175,9 @@ impl Fleet {
 
     /// Waits until all are members, the time for it is over, or `watch` says stop; how many are.
     pub(crate) fn join_rooms(&self, watch: &Watch) -> u64 {
-        let members = u32::try_from(self.members).unwrap_or(u32::MAX);
-        let most = JOINING + JOINING_EACH * members;
-        self.wait(most, Some(watch), |fleet| fleet.joined() >= fleet.members);
+        let members = self.shared.members();
+        let most = JOINING + JOINING_EACH * u32::try_from(members).unwrap_or(u32::MAX);
+        self.wait(most, Some(watch), |fleet| fleet.joined() >= members);
         self.joined()
     }
 

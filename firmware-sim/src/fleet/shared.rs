@@ -30,6 +30,8 @@ pub enum Phase {
 pub(crate) struct Shared {
     phase: AtomicU8,
     start: std::time::Instant,
+    /// Devices that are to join rooms.
+    members: u64,
     /// The last offset of each room that its author knows of.
     heads: Box<[AtomicU64]>,
 }
@@ -79,10 +81,11 @@ impl Phase {
 }
 
 impl Shared {
-    pub(crate) fn new(rooms: usize) -> Self {
+    pub(crate) fn new(rooms: usize, members: u32) -> Self {
         Self {
             phase: AtomicU8::new(Phase::Joining as u8),
             start: std::time::Instant::now(),
+            members: u64::from(members),
             heads: (0..rooms).map(|_| AtomicU64::new(0)).collect(),
         }
     }
@@ -100,6 +103,10 @@ impl Shared {
 
     pub(crate) fn set_phase(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Release);
+    }
+
+    pub(crate) const fn members(&self) -> u64 {
+        self.members
     }
 
     pub(crate) fn head(&self, room: u32) -> u64 {

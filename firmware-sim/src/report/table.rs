@@ -1,111 +1,160 @@
-//! A report as a table for people: one number on a line.
+//! A report as a table for people: 80 columns wide and 24 lines long, so that it fits a terminal.
 
-use std::fmt;
+use std::fmt::{self, Display, Formatter};
 
 use super::{EchoReport, HubReport, Percentiles, Report};
 
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kinds = &self.devices_by_kind;
-        row(f, "devices", thousands(u64::from(self.devices)))?;
-        row(f, "  sensors", thousands(u64::from(kinds.sensors)))?;
-        row(f, "  actuators", thousands(u64::from(kinds.actuators)))?;
-        row(f, "  talkers", thousands(u64::from(kinds.talkers)))?;
-        row(f, "  echo probes", thousands(u64::from(kinds.probes)))?;
-        row(f, "seed", self.seed)?;
-        row(f, "posting time", format_args!("{:.1} s", self.seconds))?;
-        row(f, "posts sent", thousands(self.posts))?;
-        row(f, "  acknowledged", thousands(self.acknowledged))?;
-        row(f, "  rejected", thousands(self.rejected))?;
-        row(f, "  unacknowledged", thousands(self.unacknowledged))?;
-        row(f, "  held back", thousands(self.held_back))?;
-        row(f, "deliveries expected", thousands(self.expected))?;
-        row(f, "  delivered", thousands(self.delivered))?;
-        row(f, "  lost", thousands(self.lost))?;
-        row(f, "  doubled", thousands(self.doubled))?;
-        row(f, "  out of order", thousands(self.out_of_order))?;
-        row(f, "  in announced gaps", thousands(self.missed))?;
-        row(f, "gaps", thousands(self.gaps))?;
-        let reconnects = thousands(self.reconnects);
-        row(
-            f,
-            "reconnects",
-            format_args!("{reconnects} ({} cut on purpose)", thousands(self.cuts)),
-        )?;
-        let rare = [
-            ("in a wrong room", self.strayed),
-            ("posts of others", self.foreign),
-            ("devices not joined", self.not_joined),
-            ("changes of store", self.store_changes),
-        ];
-        for (name, count) in rare.iter().filter(|(_, count)| *count > 0) {
-            row(f, name, thousands(*count))?;
-        }
-        times(f, "post to ack", &self.rtt_us)?;
-        times(f, "post to delivery", &self.delivery_us)?;
-        if let Some(echo) = &self.echo {
+impl Display for Report {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.write_fleet(f)?;
+        writeln!(f)?;
+        self.write_posts(f)?;
+        writeln!(f)?;
+        self.write_times(f)?;
+        let has_sent = |echo: &&EchoReport| echo.stream.sent + echo.datagram.sent > 0;
+        if let Some(echo) = self.echo.as_ref().filter(has_sent) {
             echo.fmt(f)?;
         }
         if let Some(hub) = &self.hub {
             hub.fmt(f)?;
         }
-        row(f, "verdict", self.verdict())
+        writeln!(f)?;
+        writeln!(f, "verdict: {}", self.verdict())
     }
 }
 
-impl fmt::Display for EchoReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (name, counts) in [
-            ("echo over tcp", &self.stream),
-            ("echo over udp", &self.datagram),
-        ] {
-            if counts.sent > 0 {
-                let (received, sent) = (thousands(counts.received), thousands(counts.sent));
-                row(f, name, format_args!("{received} of {sent} came back"))?;
-            }
-        }
-        times(f, "echo round trip", &self.rtt_us)
-    }
-}
-
-impl fmt::Display for HubReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let cpu = format_args!(
-            "{:.1} % of a core, {:.1} µs per post",
-            self.cpu_percent, self.cpu_us_per_post
-        );
-        row(f, "hub processor", cpu)?;
-        let (each, most) = (
-            thousands(self.memory_per_connection as u64),
-            thousands(self.connections as u64),
-        );
+impl Report {
+    fn write_fleet(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let kinds = &self.devices_by_kind;
+        let [sensors, actuators, talkers, probes] =
+            [kinds.sensors, kinds.actuators, kinds.talkers, kinds.probes].map(grouped);
+        let some = format_args!("{sensors} sensors, {actuators} actuators,");
+        row(f, "devices", grouped(self.devices), some)?;
+        let others = format_args!("{talkers} talkers, {probes} echo probes");
+        row(f, "", "", others)?;
+        let seconds = format_args!("{:.1} s", self.seconds);
         row(
             f,
-            "hub memory",
-            format_args!("{each} bytes per connection, {most} connections"),
+            "posting time",
+            seconds,
+            format_args!("seed {}", self.seed),
         )
     }
-}
 
-fn row(f: &mut fmt::Formatter<'_>, name: &str, value: impl fmt::Display) -> fmt::Result {
-    writeln!(f, "{name:<22}{value}")
-}
-
-fn times(f: &mut fmt::Formatter<'_>, name: &str, times: &Percentiles) -> fmt::Result {
-    if times.count == 0 {
-        return Ok(());
+    fn write_posts(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let pace = self.posts as f64 / self.seconds.max(1e-3);
+        let pace = format_args!("{} per second", grouped(pace as u64));
+        row(f, "posts sent", grouped(self.posts), pace)?;
+        row(f, "acknowledged", grouped(self.acknowledged), "")?;
+        let expected = "one for each acknowledged post and each member";
+        row(f, "expected", grouped(self.expected), expected)?;
+        row(f, "delivered", grouped(self.delivered), "")?;
+        row(f, "lost", grouped(self.lost), "")?;
+        row(f, "doubled", grouped(self.doubled), "")?;
+        row(f, "out of order", grouped(self.out_of_order), "")?;
+        let cuts = format_args!("{} connections cut on purpose", grouped(self.cuts));
+        row(f, "reconnects", grouped(self.reconnects), cuts)?;
+        let held_back = "posts that a full outbox did not take";
+        let missed = format_args!("entries, in {} gaps that the hub told of", self.gaps);
+        let rare: [(&str, u64, &dyn Display); 8] = [
+            ("rejected", self.rejected, &"posts that the hub refused"),
+            (
+                "no answer",
+                self.unacknowledged,
+                &"posts without acknowledgement",
+            ),
+            ("held back", self.held_back, &held_back),
+            ("in gaps", self.missed, &missed),
+            ("strayed", self.strayed, &"deliveries in a wrong room"),
+            ("foreign", self.foreign, &"entries that no device posted so"),
+            (
+                "not joined",
+                self.not_joined,
+                &"devices that were not in their rooms",
+            ),
+            (
+                "new stores",
+                self.store_changes,
+                &"times that the hub had lost its log",
+            ),
+        ];
+        for (name, count, note) in rare.into_iter().filter(|(_, count, _)| *count > 0) {
+            row(f, name, grouped(count), note)?;
+        }
+        Ok(())
     }
-    let [p50, p99, p999] = [times.p50, times.p99, times.p999].map(thousands);
-    row(
-        f,
-        name,
-        format_args!("p50 {p50} µs, p99 {p99} µs, p99.9 {p999} µs"),
-    )
+
+    fn write_times(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let echo = self.echo.map(|echo| echo.rtt_us).unwrap_or_default();
+        let times = [
+            ("post to ack", self.rtt_us),
+            ("post to delivery", self.delivery_us),
+            ("echo", echo),
+        ];
+        if times.iter().all(|(_, times)| times.count == 0) {
+            return Ok(());
+        }
+        let [a, b, c, d] = ["p50", "p99", "p99.9", "max"];
+        writeln!(f, "{:<18}{a:>11}{b:>11}{c:>11}{d:>11}", "round trip")?;
+        for (name, times) in times.iter().filter(|(_, times)| times.count > 0) {
+            let Percentiles {
+                p50,
+                p99,
+                p999,
+                max,
+                ..
+            } = *times;
+            let [a, b, c, d] = [p50, p99, p999, max].map(span);
+            writeln!(f, "  {name:<16}{a:>11}{b:>11}{c:>11}{d:>11}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for EchoReport {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let of = |received: u64, sent: u64| format!("{} of {}", grouped(received), grouped(sent));
+        let [tcp, udp] = [self.stream, self.datagram].map(|c| of(c.received, c.sent));
+        let all = grouped(self.stream.received + self.datagram.received);
+        row(f, "echo replies", all, format_args!("TCP {tcp}, UDP {udp}"))
+    }
+}
+
+impl Display for HubReport {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let percent = format_args!("{:.1} %", self.cpu_percent);
+        if self.cpu_us_per_post > 0.0 {
+            let each = format_args!("of one core, {:.1} µs for each post", self.cpu_us_per_post);
+            row(f, "hub CPU", percent, each)?;
+        } else {
+            row(f, "hub CPU", percent, "of one core")?;
+        }
+        let memory = format_args!("{} B", grouped(self.memory_per_connection as u64));
+        let most = grouped(self.connections as u64);
+        let note = format_args!("for each connection, {most} at the same time");
+        row(f, "hub memory", memory, note)
+    }
+}
+
+/// A name, a value with its last digit in column 27, and a note.
+fn row(f: &mut Formatter<'_>, name: &str, value: impl Display, note: impl Display) -> fmt::Result {
+    let value = value.to_string();
+    let line = format!("{name:<14}{value:>13}   {note}");
+    writeln!(f, "{}", line.trim_end())
+}
+
+/// A time with a unit that leaves it short.
+fn span(micros: u64) -> String {
+    match micros {
+        0..1000 => format!("{micros} µs"),
+        1000..1_000_000 => format!("{:.1} ms", micros as f64 / 1e3),
+        _ => format!("{:.2} s", micros as f64 / 1e6),
+    }
 }
 
 /// A number in groups of three digits.
-pub(super) fn thousands(number: u64) -> String {
-    let digits = number.to_string();
+fn grouped(number: impl Into<u64>) -> String {
+    let digits = number.into().to_string();
     let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {
         if at > 0 && (digits.len() - at).is_multiple_of(3) {
@@ -114,4 +163,34 @@ pub(super) fn thousands(number: u64) -> String {
         grouped.push(digit);
     }
     grouped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_are_grouped_by_three() {
+        for (number, text) in [
+            (0_u64, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (1_234_567, "1,234,567"),
+        ] {
+            assert_eq!(grouped(number), text);
+        }
+    }
+
+    #[test]
+    fn times_have_the_unit_that_leaves_them_short() {
+        for (micros, text) in [
+            (0, "0 µs"),
+            (999, "999 µs"),
+            (1049, "1.0 ms"),
+            (334_591, "334.6 ms"),
+            (1_234_567, "1.23 s"),
+        ] {
+            assert_eq!(span(micros), text);
+        }
+    }
 }

@@ -1,6 +1,5 @@
 //! Each number that may not rise turns the verdict.
 
-use super::table::thousands;
 use super::*;
 
 fn good() -> Report {
@@ -89,13 +88,50 @@ fn a_run_without_posts_claims_nothing() {
 }
 
 #[test]
-fn digits_are_grouped_by_three() {
-    for (number, text) in [
-        (0, "0"),
-        (999, "999"),
-        (1000, "1,000"),
-        (1_234_567, "1,234,567"),
-    ] {
-        assert_eq!(thousands(number), text);
+fn the_table_of_a_large_fleet_fits_a_terminal() {
+    let times = Percentiles {
+        count: 1,
+        p50: 999_949,
+        p99: 123_456_789,
+        p999: 600_000_000,
+        max: 600_000_000,
+    };
+    let echoes = EchoCounts {
+        sent: 123_456,
+        received: 123_455,
+        ..EchoCounts::default()
+    };
+    let report = Report {
+        devices: 99_999,
+        devices_by_kind: Kinds::mix(99_999, true),
+        seed: u64::MAX,
+        posts: 99_999_999,
+        expected: 999_999_999,
+        delivered: 999_999_999,
+        reconnects: 99_999,
+        cuts: 99_999,
+        held_back: 0,
+        foreign: 0,
+        rtt_us: times,
+        delivery_us: times,
+        echo: Some(EchoReport {
+            stream: echoes,
+            datagram: echoes,
+            rtt_us: times,
+        }),
+        hub: Some(HubReport {
+            cpu_percent: 100.0,
+            cpu_us_per_post: 12_345.6,
+            connections: 99_999,
+            memory_per_connection: 99_999,
+            memory_fixed: usize::MAX,
+        }),
+        ..good()
+    };
+    let text = report.to_string();
+    assert!(text.lines().count() <= 23, "{text}");
+    for line in text.lines() {
+        assert!(line.chars().count() <= 80, "{line}");
+        assert_eq!(line.trim_end(), line);
     }
 }

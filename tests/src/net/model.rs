@@ -292,7 +292,7 @@ impl Membership {
         let next = match from {
             From::Latest => None,
             From::Last(_) | From::Earliest => Some(1),
-            From::After(offset) => Some(offset + 1),
+            From::After { cursor, .. } => Some(cursor + 1),
         };
         Self {
             room: room.to_owned(),
@@ -310,8 +310,21 @@ impl Membership {
     }
 
     /// The application was told that it is a member, in a session with life `life` of the hub.
-    pub fn joined(&mut self, life: usize, head: u64, cursor: Option<u64>) -> Check {
+    pub fn joined(
+        &mut self,
+        life: usize,
+        name: Option<(u64, u32)>,
+        head: u64,
+        cursor: Option<u64>,
+    ) -> Check {
         must!(!self.is_over, "S11: joined {} after it was over", self.room);
+        if let (None, From::After { store, .. }) = (self.store, self.from) {
+            must!(
+                name == Some((store.id, store.generation)),
+                "S7: {} reads on in another store than {store:?} without a word",
+                self.room
+            );
+        }
         must!(
             self.store.is_none_or(|known| known == life),
             "S7: {} goes on in another store without a word",
@@ -337,7 +350,7 @@ impl Membership {
     /// The application was told that the store changed.
     pub fn changed(&mut self, life: usize) -> Check {
         // `After` may name an offset of a log that was never there.
-        let is_news = self.store != Some(life) || matches!(self.from, From::After(_));
+        let is_news = self.store != Some(life) || matches!(self.from, From::After { .. });
         must!(is_news, "{}: told of a change that was none", self.room);
         let is_first = self.store.is_none();
         self.store = Some(life);
@@ -414,8 +427,8 @@ impl Membership {
         Ok(())
     }
 
-    /// The application was told a post's verdict.
-    pub fn verdict(&mut self, store: &StoreModel, seq: u32, is_kept: bool) -> Check {
+    /// The application was told a post's verdict; `None` when nobody knows it any more.
+    pub fn verdict(&mut self, store: &StoreModel, seq: u32, is_kept: Option<bool>) -> Check {
         let room = &self.room;
         let place = self.posts.iter().position(|(number, _)| *number == seq);
         let Some(place) = place else {
@@ -426,6 +439,10 @@ impl Membership {
         };
         let (_, id) = self.posts.remove(place);
         let count = store.count(room, id);
+        let Some(is_kept) = is_kept else {
+            must!(count <= 1, "S2: {room}: {id:?} is in the log {count} times");
+            return Ok(());
+        };
         must!(
             count == usize::from(is_kept),
             "S1/S9: {room}: {id:?} was told kept: {is_kept}, and is in the log {count} times"

@@ -15,8 +15,12 @@ pub(crate) enum Failure {
     Job(String),
     /// It could not start.
     Start(String),
-    /// The connection was not made, or is gone.
-    Connection(String),
+    /// The other end is not there, or does not want this one.
+    Refused(String),
+    /// The other end did not answer.
+    TimedOut(String),
+    /// The connection is gone, or what answered is not what was meant.
+    Lost(String),
     /// Nobody reads what is printed: a quiet, good end.
     NoReader,
 }
@@ -24,7 +28,11 @@ pub(crate) enum Failure {
 impl Failure {
     pub(crate) fn text(&self) -> Option<&str> {
         match self {
-            Self::Job(text) | Self::Start(text) | Self::Connection(text) => Some(text),
+            Self::Job(text)
+            | Self::Start(text)
+            | Self::Refused(text)
+            | Self::TimedOut(text)
+            | Self::Lost(text) => Some(text),
             Self::NoReader => None,
         }
     }
@@ -34,8 +42,23 @@ impl Failure {
             Self::NoReader => 0,
             Self::Job(_) => 1,
             Self::Start(_) => 2,
-            Self::Connection(_) => 3,
+            Self::Refused(_) => 3,
+            Self::TimedOut(_) => 4,
+            Self::Lost(_) => 5,
         })
+    }
+
+    /// The same kind of end, with more to say.
+    pub(crate) fn and(self, more: &str) -> Self {
+        let with = |text: String| format!("{text} ({more})");
+        match self {
+            Self::Job(text) => Self::Job(with(text)),
+            Self::Start(text) => Self::Start(with(text)),
+            Self::Refused(text) => Self::Refused(with(text)),
+            Self::TimedOut(text) => Self::TimedOut(with(text)),
+            Self::Lost(text) => Self::Lost(with(text)),
+            Self::NoReader => Self::NoReader,
+        }
     }
 
     /// The standard input or output failed.
@@ -47,17 +70,43 @@ impl Failure {
         }
     }
 
+    /// A connection was not made, or failed.
     fn from_socket(error: &SocketError) -> Self {
         let text = error.to_string();
         match error {
-            SocketError::Refused { .. }
-            | SocketError::TimedOut { .. }
-            | SocketError::Reset { .. }
-            | SocketError::Closed { .. }
-            | SocketError::Unreachable { .. }
-            | SocketError::Other { .. } => Self::Connection(text),
+            // A hub that does not run has taken its socket file along.
+            SocketError::Refused { .. } | SocketError::NotFound { .. } => Self::Refused(text),
+            SocketError::TimedOut { .. } | SocketError::Unreachable { .. } => Self::TimedOut(text),
+            SocketError::Other { source, .. } if source.kind() == io::ErrorKind::InvalidInput => {
+                Self::Start(text)
+            }
+            SocketError::Reset { .. } | SocketError::Closed { .. } | SocketError::Other { .. } => {
+                Self::Lost(text)
+            }
             _ => Self::Start(text),
         }
+    }
+
+    pub(crate) fn from_ended(ended: &Ended) -> Self {
+        let text = ended.to_string();
+        match ended {
+            Ended::Socket(cause) => Self::from_socket(cause),
+            Ended::Refused { .. } => Self::Refused(text),
+            Ended::NoWelcome => Self::TimedOut(text),
+            _ => Self::Lost(text),
+        }
+    }
+}
+
+/// The option that sets a field of the hub's configuration.
+fn option(field: &'static str) -> &'static str {
+    match field {
+        "max_connections" => "--max-connections",
+        "rooms" => "--max-rooms",
+        "members" => "--max-members",
+        "log_bytes" => "--room-bytes",
+        "log_entries" => "--room-posts",
+        other => other,
     }
 }
 
@@ -77,6 +126,14 @@ impl From<HubError> for Failure {
     fn from(error: HubError) -> Self {
         match error {
             HubError::System { .. } => Self::Job(error.to_string()),
+            HubError::Config {
+                what,
+                value,
+                wanted,
+            } => {
+                let wanted = wanted.replace("max_body", "--max-body");
+                Self::Start(format!("{} is {value}: {wanted}", option(what)))
+            }
             // A listener's errors are all about its address.
             _ => Self::Start(error.to_string()),
         }
@@ -87,8 +144,9 @@ impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         let text = error.to_string();
         match error {
-            ClientError::Ended(Ended::Socket(cause)) => Self::from_socket(&cause),
-            ClientError::Ended(_) | ClientError::TimedOut => Self::Connection(text),
+            ClientError::Ended(ended) => Self::from_ended(&ended),
+            ClientError::TimedOut => Self::TimedOut(text),
+            ClientError::Refused { .. } => Self::Refused(text),
             ClientError::Url(_)
             | ClientError::NotChat(_)
             | ClientError::Name { .. }

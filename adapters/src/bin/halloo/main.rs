@@ -3,11 +3,14 @@
 mod chat;
 mod echo;
 mod failure;
+mod input;
 mod output;
 mod serve;
 
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
@@ -17,16 +20,29 @@ Exit codes:
   0  all went well
   1  the job failed: a post was not acknowledged, an echo was lost or wrong
   2  it could not start: bad arguments, a name without address,
-     a port in use, a path that is no socket
-  3  the connection was refused, timed out or was lost for good";
+     a port in use, a path that is no socket, no permission
+  3  refused: nothing listens there, or the hub turned this device away
+  4  timed out: no answer, or no way to the host
+  5  the connection was lost, or what answered is no hub";
 
-/// Messages for small devices: a hub, a chat, and an echo probe.
+/// Messages for small devices: a hub, a chat, and an echo probe
+///
+/// Example, in three terminals:
+///   halloo serve --listen chat+tcp://127.0.0.1:7007
+///   halloo chat chat+tcp://127.0.0.1:7007 --room lab --name ann
+///   halloo chat chat+tcp://127.0.0.1:7007 --room lab --name bob
 #[derive(Debug, Parser)]
-#[command(name = "halloo", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
+#[command(
+    name = "halloo",
+    version,
+    after_help = EXIT_CODES,
+    disable_help_subcommand = true,
+    verbatim_doc_comment
+)]
 struct Cli {
-    /// What to log on stderr; the variable RUST_LOG goes before it.
-    #[arg(long, global = true, value_name = "LEVEL", default_value = "warn")]
-    log: Level,
+    /// What to log on stderr [default: as RUST_LOG says, or warn]
+    #[arg(long, global = true, value_name = "LEVEL")]
+    log: Option<Level>,
     #[command(subcommand)]
     command: Command,
 }
@@ -49,7 +65,10 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return explain(&error),
+    };
     log_to_stderr(cli.log);
     let outcome = match &cli.command {
         Command::Serve(args) => serve::run(args),
@@ -67,21 +86,91 @@ fn main() -> ExitCode {
     }
 }
 
-fn log_to_stderr(level: Level) {
-    let level = match level {
-        Level::Off => "off",
-        Level::Error => "error",
-        Level::Warn => "warn",
-        Level::Info => "info",
-        Level::Debug => "debug",
-        Level::Trace => "trace",
-    };
-    let filter = match std::env::var("RUST_LOG") {
-        Ok(said) if !said.is_empty() => EnvFilter::new(said),
-        _ => EnvFilter::new(level),
+/// Prints the help that was asked for, or what is wrong with the arguments, in one line.
+fn explain(error: &clap::Error) -> ExitCode {
+    let is_help = error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+    if is_help || !error.use_stderr() {
+        // There is nobody to tell if that fails.
+        let _ = error.print();
+        return ExitCode::from(if is_help { 2 } else { 0 });
+    }
+    output::complain(&one_line(&error.to_string()));
+    ExitCode::from(2)
+}
+
+/// What clap says in several lines, without its usage, which `--help` has.
+fn one_line(text: &str) -> String {
+    let mut line = String::new();
+    for part in text.lines().map(str::trim) {
+        if part.is_empty() || part.starts_with("Usage:") || part.starts_with("For more") {
+            continue;
+        }
+        if !line.is_empty() {
+            line.push_str(if line.ends_with(':') { " " } else { ", " });
+        }
+        line.push_str(part);
+    }
+    line.push_str(" (--help tells more)");
+    line
+}
+
+fn log_to_stderr(level: Option<Level>) {
+    let said = std::env::var("RUST_LOG").ok().filter(|s| !s.is_empty());
+    let filter = match (level, said) {
+        (Some(level), _) => EnvFilter::new(level.name()),
+        (None, Some(said)) => EnvFilter::new(said),
+        (None, None) => EnvFilter::new(Level::Warn.name()),
     };
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_ansi(io::stderr().is_terminal() && output::allows_colour())
+        .with_writer(output::Log::default)
         .init();
+}
+
+impl Level {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrong_arguments_are_told_in_one_line() {
+        let check = |args: &[&str], expected: &str| {
+            let error = Cli::try_parse_from(args).unwrap_err();
+            assert_eq!(one_line(&error.to_string()), expected);
+        };
+        check(
+            &["halloo", "chat"],
+            "error: the following required arguments were not provided: --room <ROOM>, \
+             --name <NAME>, <URL> (--help tells more)",
+        );
+        check(
+            &["halloo", "serve", "--log", "loud"],
+            "error: invalid value 'loud' for '--log <LEVEL>', [possible values: off, error, warn, \
+             info, debug, trace] (--help tells more)",
+        );
+        check(
+            &["halloo", "serve", "--liste", "x"],
+            "error: unexpected argument '--liste' found, tip: a similar argument exists: \
+             '--listen' (--help tells more)",
+        );
+    }
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use halloo_core::chat::log::IndexSlot;
 use halloo_std::hub::{HubConfig, Server, Summary, signals};
 use halloo_std::url::{Endpoint, UrlError};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -12,34 +13,44 @@ use super::{EXIT_CODES, output};
 /// Files that a hub needs beside its connections.
 const SPARE_FILES: u64 = 64;
 
-/// Serve rooms and echo until SIGINT or SIGTERM.
+/// More than a connection or a member takes in the hub's tables.
+const PER_MEMBER: usize = 512;
+
+/// Serve rooms and echo until SIGINT or SIGTERM
 ///
-/// Prints one line for each listener, with the address that it really has, once all are ready.
+/// Prints one line for each listener, with the address that it really has,
+/// once all are ready. On SIGINT or SIGTERM it tells its members and ends well;
+/// a second signal ends it at once.
 ///
-/// Example: halloo serve --listen chat+tcp://0.0.0.0:7007 --listen echo+udp://127.0.0.1:7
+/// The rooms are kept in memory: at most --max-rooms times --room-bytes, used
+/// as posts come.
+///
+/// Examples:
+///   halloo serve --listen chat+tcp://0.0.0.0:7007 --listen echo+udp://127.0.0.1:7
+///   halloo serve --listen 'chat+unix:/run/halloo.sock?mode=660' --max-rooms 64
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXIT_CODES)]
+#[command(after_help = EXIT_CODES, verbatim_doc_comment)]
 pub(crate) struct Args {
-    /// Where to listen, and what to speak there: chat, json, echo or greet, over tcp, udp or unix.
-    /// May be given several times. Port 0 takes a free port.
+    /// What to speak, and where to listen: chat, echo or greet, over tcp, udp or unix. May be given
+    /// several times; port 0 takes a free port
     #[arg(long, value_name = "URL", default_value = "chat+tcp://127.0.0.1:7007")]
     listen: Vec<String>,
-    /// The most connections at the same time.
+    /// The most connections at the same time
     #[arg(long, value_name = "N", default_value_t = HubConfig::default().max_connections)]
     max_connections: usize,
-    /// The most rooms.
+    /// The most rooms
     #[arg(long, value_name = "N", default_value_t = HubConfig::default().rooms)]
     max_rooms: usize,
-    /// The most pairs of device and room that are remembered.
+    /// The most pairs of device and room that are remembered
     #[arg(long, value_name = "N", default_value_t = HubConfig::default().members)]
     max_members: usize,
-    /// The largest body of a post, in bytes.
+    /// The largest body of a post, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = HubConfig::default().max_body)]
     max_body: u16,
-    /// How many bytes of posts each room keeps.
+    /// How many bytes of posts each room keeps
     #[arg(long, value_name = "BYTES", default_value_t = HubConfig::default().log_bytes)]
     room_bytes: usize,
-    /// How many posts each room keeps; rounded to a power of two.
+    /// How many posts each room keeps; rounded to a power of two
     #[arg(long, value_name = "N", default_value_t = HubConfig::default().log_entries)]
     room_posts: usize,
 }
@@ -57,6 +68,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         ..HubConfig::default()
     };
     let endpoints = endpoints?;
+    check_memory(&config)?;
     allow_files(args.max_connections);
     let start = Instant::now();
     let shutdown =
@@ -74,15 +86,38 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What the machine does not have is told before it is taken.
+fn check_memory(config: &HubConfig) -> Result<(), Failure> {
+    let per_post = size_of::<IndexSlot>();
+    let per_room = config
+        .log_bytes
+        .saturating_add(config.log_entries.saturating_mul(per_post));
+    let small = config.max_connections.saturating_add(config.members);
+    let bytes = config.rooms.saturating_mul(per_room);
+    let bytes = bytes.saturating_add(small.saturating_mul(PER_MEMBER));
+    let mut attempt: Vec<u8> = Vec::new();
+    attempt.try_reserve_exact(bytes).map_err(|_| {
+        Failure::Start(format!(
+            "{per_room} bytes for each of {} rooms are more than this machine has: lower \
+             --max-rooms, --room-bytes or --room-posts",
+            config.rooms
+        ))
+    })
+}
+
 fn describe(summary: &Summary, start: Instant) -> String {
     let stats = &summary.stats;
+    let many = |number: u64, one, many| {
+        let number = usize::try_from(number).unwrap_or(usize::MAX);
+        output::count(number, one, many)
+    };
     format!(
-        "stopped after {} s: {} connections, {} posts kept, {} entries delivered, {} echoes, {} cut off",
+        "stopped after {} s: {}, {} kept, {} delivered, {}, {} cut off",
         start.elapsed().as_secs(),
-        stats.accepted,
-        stats.chat.posts,
-        stats.chat.delivered,
-        stats.echoed,
+        many(stats.accepted, "connection", "connections"),
+        many(stats.chat.posts, "post", "posts"),
+        many(stats.chat.delivered, "entry", "entries"),
+        many(stats.echoed, "echo", "echoes"),
         summary.cut_off,
     )
 }

@@ -5,22 +5,24 @@
 //! connection: the last offset that the application was handed (`cursor`), and the sequence number
 //! of its next post. Invariant: a post is in the outbox until the application was told its verdict.
 
+mod event;
 mod inbound;
 mod outbox;
+mod rooms;
+mod session;
 mod slot;
 mod transmit;
 
-use core::fmt;
-
-use super::{ANSWER, HANDSHAKE, MAX_SLOTS, MAX_WINDOW, seq};
+use super::{MAX_SLOTS, MAX_WINDOW};
 use crate::name::{self, Name, NameError};
-use crate::time::{Duration, Instant, after, earliest, secs};
-use crate::trace::debug;
-use crate::wire::{
-    ByeReason, Code, DeviceId, GapReason, Join, MAX_ECHO, Notice, PeerError, Roster,
-};
+use crate::time::{Duration, Instant, secs};
+use crate::wire::{Code, DeviceId, Join, MAX_ECHO};
 use outbox::{Fate, Outbox};
-use slot::{Owed, Slot, Standing};
+use session::{Base, Echo, Session, State};
+use slot::{Slot, Standing};
+
+pub use event::{Cause, Delivery, Event};
+pub use rooms::{From, JoinError, PostError, SlotId, Store};
 
 /// What a device is and what it can take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +33,7 @@ pub struct Config {
     /// What the others call it; valid by [`name::member`].
     pub name: Name,
     /// The largest payload of a frame that it takes; at least [`MAX_CONTROL`](crate::wire::MAX_CONTROL).
+    /// Where the link takes less, the hub is told that.
     pub max_frame: u32,
     /// How many entries beyond its cursor it takes in each room.
     pub credit: u16,
@@ -54,269 +57,6 @@ impl Config {
     }
 }
 
-/// A room of this device: the number that stands for it in every call.
-pub type SlotId = u8;
-
-/// From where in a room's log a new member reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum From {
-    /// What is posted from now on.
-    Latest,
-    /// At most so many of the entries before now.
-    Last(u32),
-    /// Everything that the room keeps.
-    Earliest,
-    /// What follows this offset, the last one that the application has.
-    After(u64),
-}
-
-/// Why a room was not joined.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum JoinError {
-    /// The name is not one of a room.
-    Name(NameError),
-    /// Every slot is in use: leave a room first.
-    NoSlot,
-    /// The room is joined already.
-    Again,
-}
-
-impl fmt::Display for JoinError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Name(_) => "the room's name is not valid",
-            Self::NoSlot => "every room slot is in use: leave a room first",
-            Self::Again => "the room is joined already",
-        })
-    }
-}
-
-impl core::error::Error for JoinError {
-    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        match self {
-            Self::Name(cause) => Some(cause),
-            Self::NoSlot | Self::Again => None,
-        }
-    }
-}
-
-/// Why a post was not taken. Nothing has changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum PostError {
-    /// The outbox has no place: wait for a verdict (`Event::Acked`) and post again.
-    OutboxFull,
-    /// The room was never joined since the device started: wait for `Event::Joined`.
-    NotJoined,
-    /// The body is longer than the hub takes, or than the whole outbox.
-    TooLarge,
-    /// The device has used up every sequence number that it has in this room.
-    NumbersUsedUp,
-}
-
-impl fmt::Display for PostError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::OutboxFull => "the outbox is full: wait for an acknowledgement",
-            Self::NotJoined => "the room is not joined: wait for the join",
-            Self::TooLarge => "the body is longer than the hub or the outbox takes",
-            Self::NumbersUsedUp => "every sequence number of this room is used up",
-        })
-    }
-}
-
-impl core::error::Error for PostError {}
-
-/// What came for the application in a message, which it borrows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Delivery<'m> {
-    /// The next entry of a room, by somebody else.
-    Entry {
-        /// The room.
-        slot: SlotId,
-        /// Its place in the log.
-        offset: u64,
-        /// Who posted it.
-        from: &'m str,
-        /// What was posted.
-        body: &'m [u8],
-    },
-    /// The next entry of a room is one of this device's own posts.
-    Own {
-        /// The room.
-        slot: SlotId,
-        /// Its place in the log.
-        offset: u64,
-    },
-    /// Entries that will not come.
-    Gap {
-        /// The room.
-        slot: SlotId,
-        /// The first offset that is missing.
-        from: u64,
-        /// The last offset that is missing.
-        to: u64,
-        /// Why.
-        reason: GapReason,
-    },
-    /// Somebody came or went. Best effort.
-    Notice(Notice<'m>),
-    /// The answer to [`Client::who`].
-    Roster(Roster<'m>),
-    /// The answer to [`Client::echo`].
-    Echo {
-        /// The token of the request.
-        token: u32,
-        /// The bytes that came back.
-        bytes: &'m [u8],
-    },
-    /// The hub found something wrong and closes; `Event::Closed` follows.
-    Error(PeerError<'m>),
-}
-
-/// What happened, other than a delivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Event {
-    /// The session is open.
-    Welcomed,
-    /// The device is a member of the room, again or for the first time.
-    Joined {
-        /// The room.
-        slot: SlotId,
-        /// The last offset of its log.
-        head: u64,
-        /// How many members are present.
-        members: u32,
-    },
-    /// The hub refused the join; the slot is free again, and its posts are rejected.
-    Refused {
-        /// The room.
-        slot: SlotId,
-        /// Why.
-        code: Code,
-    },
-    /// The post is kept as durably as the hub runs.
-    Acked {
-        /// The room.
-        slot: SlotId,
-        /// The post.
-        seq: u32,
-    },
-    /// The post was refused; it is in no log.
-    Rejected {
-        /// The room.
-        slot: SlotId,
-        /// The post.
-        seq: u32,
-        /// Why; [`Code::Other`] with 0 when a lost connection took the reason away.
-        code: Code,
-    },
-    /// The hub's log is another one than before: it lost or restored its store. The cursor starts
-    /// over at what the hub has, and posts without verdict are sent to the new log.
-    StoreChanged {
-        /// The room.
-        slot: SlotId,
-    },
-    /// The device has left the room; the slot is free again.
-    Left {
-        /// The room.
-        slot: SlotId,
-    },
-    /// The session is over. Close the connection, call `handle_disconnected`, and connect again.
-    Closed {
-        /// Why.
-        cause: Cause,
-    },
-}
-
-/// Why a session ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum Cause {
-    /// This device said `Bye`.
-    Done,
-    /// The hub said `Bye`.
-    Bye(ByeReason),
-    /// The hub found an error.
-    Refused(Code),
-    /// The hub broke the protocol.
-    Violation(Code),
-    /// The hub did not answer, or was silent for 1.5 keepalive intervals.
-    Timeout,
-    /// The connection was lost.
-    Lost,
-}
-
-/// Where the session stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-enum State {
-    Offline,
-    /// `Hello` is to be said, or was: either way, `Welcome` is due.
-    Greeting {
-        nonce: u64,
-        said: bool,
-        deadline: Instant,
-    },
-    Serving(Session),
-    /// Something is to be said, then it is over; at the deadline it is over anyway.
-    Parting {
-        cause: Cause,
-        deadline: Instant,
-    },
-    Closed,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-struct Session {
-    /// Zero is none.
-    keepalive: Duration,
-    heard: Instant,
-    spoke: Instant,
-    /// Since when the oldest join or post waits for an answer.
-    waiting: Option<Instant>,
-    ping: bool,
-    pong: Option<u32>,
-}
-
-/// The part of a client that does not depend on its sizes.
-#[derive(Debug, Clone)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-struct Base {
-    config: Config,
-    state: State,
-    now: Instant,
-    /// The log's name: store and generation, once a hub told them.
-    store: Option<(u64, u32)>,
-    max_body: u16,
-    window: u16,
-    /// The least wait before the next attempt, as the hub asked.
-    retry_after: Duration,
-    /// Events that are to be told, beside those of the slots.
-    welcomed: bool,
-    closed: Option<Cause>,
-    echo: Option<Echo>,
-    echo_back: Option<Echo>,
-    /// Messages that were passed over: unknown, late, or for a room that was left.
-    skipped: u32,
-    outbox: Outbox,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-struct Echo {
-    token: u32,
-    bytes: heapless::Vec<u8, MAX_ECHO, u8>,
-}
-
 /// A device with up to `ROOMS` rooms and `OUTBOX` bytes for posts without verdict.
 ///
 /// The outbox holds posts of all rooms; [`outbox_bytes`] says how many bytes it needs. A driver
@@ -324,6 +64,11 @@ struct Echo {
 /// `poll_transmit` gives, tells the application what `handle_message` and `poll_event` give, and
 /// calls `handle_timeout` when `poll_timeout` says so. [`Link`](crate::link::Link) is such a
 /// driver. Any order of calls is safe, and extra ones do nothing.
+///
+/// A board that is to lose no post in a reset keeps the whole client in memory that the reset
+/// spares, and goes on with `handle_connected`. One that keeps only how far it has read stores
+/// [`cursor`](Self::cursor) and [`store`](Self::store) of each room together, and joins with
+/// [`From::After`].
 ///
 /// ```
 /// use halloo_core::chat::client::{outbox_bytes, Client, Config, From};
@@ -367,8 +112,13 @@ impl<const ROOMS: usize, const OUTBOX: usize> Client<ROOMS, OUTBOX> {
                 config,
                 state: State::Offline,
                 now: Instant::from_ticks(0),
-                store: None,
+                store: Store {
+                    id: 0,
+                    generation: 0,
+                },
                 max_body: u16::MAX,
+                link_frame: u32::MAX,
+                link_body: u16::MAX,
                 window: MAX_WINDOW,
                 retry_after: secs(0),
                 welcomed: false,
@@ -398,6 +148,12 @@ impl<const ROOMS: usize, const OUTBOX: usize> Client<ROOMS, OUTBOX> {
         is_known.then_some(slot.cursor)
     }
 
+    /// What the cursor is of; `None` for a free slot, and before a hub has taken the join.
+    #[must_use]
+    pub fn store(&self, slot: SlotId) -> Option<Store> {
+        self.slots.get(usize::from(slot))?.store
+    }
+
     /// The name of a slot's room; `None` for a free slot.
     #[must_use]
     pub fn room(&self, slot: SlotId) -> Option<&str> {
@@ -414,8 +170,7 @@ impl<const ROOMS: usize, const OUTBOX: usize> Client<ROOMS, OUTBOX> {
 
     /// The numbers of a room's posts whose verdict the application was not told, oldest first.
     ///
-    /// A changed store numbers them anew, in the same order: ask again after
-    /// [`Event::StoreChanged`]. Work: linear in the outbox.
+    /// A changed store changes none of them. Work: linear in the outbox.
     pub fn unsettled(&self, slot: SlotId) -> impl Iterator<Item = u32> + '_ {
         let posts = self.base.outbox.posts(&self.arena);
         posts
@@ -446,16 +201,16 @@ impl<const ROOMS: usize, const OUTBOX: usize> Client<ROOMS, OUTBOX> {
         self.parts().join(room, from, flags)
     }
 
-    /// Leaves a room once its posts have their verdicts; `Event::Left` follows.
+    /// Leaves a room once its posts have their verdicts; `Event::Left` follows, after them.
     pub fn leave(&mut self, slot: SlotId) {
         self.parts().leave(slot);
     }
 
     /// Puts a post into the outbox and returns its number in the room.
     ///
-    /// Works offline too, once the room was joined. The body is copied. `Event::Acked` or
-    /// `Event::Rejected` tells the verdict under this number, exactly once and in the order of the
-    /// room's posts, also when the store changed in between.
+    /// Works offline too, once the room was joined. The body is copied. `Event::Acked`,
+    /// `Event::Rejected` or `Event::Unknown` tells the verdict under this number, exactly once and
+    /// in the order of the room's posts, also when the store changed in between.
     pub fn post(&mut self, slot: SlotId, body: &[u8]) -> Result<u32, PostError> {
         self.parts().post(slot, body)
     }
@@ -480,8 +235,18 @@ impl<const ROOMS: usize, const OUTBOX: usize> Client<ROOMS, OUTBOX> {
         self.base.part(Cause::Done);
     }
 
+    /// What the link carries: payloads of up to `frame` bytes to the device, and posts with bodies
+    /// of up to `body` bytes from it.
+    ///
+    /// [`Link`](crate::link::Link) says it at each connect. Another driver says it before it
+    /// connects, or has buffers for `Config::max_frame` and for every post that the hub takes.
+    pub fn set_link_limits(&mut self, frame: usize, body: usize) {
+        self.base.link_frame = u32::try_from(frame).unwrap_or(u32::MAX);
+        self.base.link_body = u16::try_from(body).unwrap_or(u16::MAX);
+    }
+
     /// A connection to a hub stands. `nonce` is random and new for every attempt, also after a
-    /// reset.
+    /// reset. The clock may start over here, and only here.
     pub fn handle_connected(&mut self, now: Instant, nonce: u64) {
         self.parts().handle_connected(now, nonce);
     }
@@ -508,22 +273,24 @@ impl<const ROOMS: usize, const OUTBOX: usize> Client<ROOMS, OUTBOX> {
         self.parts().violation(code);
     }
 
-    /// Time has passed. Extra calls are harmless.
+    /// Time has passed. Extra calls are harmless. Work: linear in the rooms.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.parts().handle_timeout(now);
     }
 
-    /// When `handle_timeout` wants to be called; `None` when nothing waits.
+    /// When `handle_timeout` wants to be called; `None` when nothing waits. Work: linear in the
+    /// rooms.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.base.poll_timeout()
+        self.base.poll_timeout(&self.slots)
     }
 
     /// The next message to send: the first so many bytes of `out`, not framed yet.
     ///
     /// It counts as sent. `out` takes the largest post and at least
     /// [`MAX_CONTROL`](crate::wire::MAX_CONTROL) bytes; a message that does not fit stays.
-    /// Work: linear in the rooms and in the posts of the outbox.
+    /// Work: linear in the rooms and in the posts of the outbox, and as much again for each room
+    /// that is being left.
     pub fn poll_transmit(&mut self, now: Instant, out: &mut [u8]) -> Option<usize> {
         self.parts().poll_transmit(now, out)
     }
@@ -531,6 +298,15 @@ impl<const ROOMS: usize, const OUTBOX: usize> Client<ROOMS, OUTBOX> {
     /// What else happened; ask until `None`.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.parts().poll_event()
+    }
+
+    /// Whether the session is over, and its connection is to be closed.
+    pub(crate) const fn is_closed(&self) -> bool {
+        matches!(self.base.state, State::Closed)
+    }
+
+    pub(crate) const fn is_offline(&self) -> bool {
+        matches!(self.base.state, State::Offline)
     }
 
     fn parts(&mut self) -> Parts<'_> {
@@ -542,228 +318,19 @@ impl<const ROOMS: usize, const OUTBOX: usize> Client<ROOMS, OUTBOX> {
     }
 }
 
-impl Base {
-    fn poll_timeout(&self) -> Option<Instant> {
-        match self.state {
-            State::Greeting { deadline, .. } | State::Parting { deadline, .. } => Some(deadline),
-            State::Serving(session) => {
-                let answer = session.waiting.map(|since| after(since, ANSWER));
-                earliest(session.keepalive_deadline(), answer)
-            }
-            State::Offline | State::Closed => None,
-        }
-    }
-
-    /// Something is to be said, then the session is over; at the deadline it is over anyway.
-    /// The session is over but for a last word.
-    fn part(&mut self, cause: Cause) {
-        match self.state {
-            State::Greeting { .. } | State::Serving(_) => {
-                self.state = State::Parting {
-                    cause,
-                    deadline: after(self.now, HANDSHAKE),
-                };
-            }
-            State::Offline | State::Parting { .. } | State::Closed => {}
-        }
-    }
-}
-
-impl Session {
-    /// When the hub counts as dead.
-    fn dead_at(&self) -> Instant {
-        let half = Duration::from_ticks(self.keepalive.as_ticks() >> 1);
-        after(after(self.heard, self.keepalive), half)
-    }
-
-    fn keepalive_deadline(&self) -> Option<Instant> {
-        if self.keepalive == secs(0) {
-            return None;
-        }
-        // A ping that is owed waits for the link, not for the clock.
-        let quiet = (!self.ping).then(|| after(self.spoke, self.keepalive));
-        earliest(Some(self.dead_at()), quiet)
-    }
-}
-
 impl Parts<'_> {
-    fn tick(&mut self, now: Instant) -> Instant {
-        self.base.now = self.base.now.max(now);
-        self.base.now
-    }
-
-    fn join(&mut self, room: &str, from: From, flags: u8) -> Result<SlotId, JoinError> {
-        let room = name::room(room.as_bytes()).map_err(JoinError::Name)?;
-        let taken = |slot: &&mut Slot| slot.standing != Standing::Free && slot.room == room;
-        if self.slots.iter_mut().any(|slot| taken(&slot)) {
-            return Err(JoinError::Again);
-        }
-        // A slot whose old posts or events are still to be told is not free yet.
-        let is_free = |(slot, id): &(&Slot, u8)| {
-            let mut posts = self.base.outbox.posts(self.arena);
-            slot.standing == Standing::Free
-                && slot.owed == Owed::Nothing
-                && !posts.any(|post| post.slot == *id && post.fate != Fate::Told)
-        };
-        let mut ids = self.slots.iter().zip(0..MAX_SLOTS);
-        let (_, id) = ids.find(is_free).ok_or(JoinError::NoSlot)?;
-        let slot = self
-            .slots
-            .get_mut(usize::from(id))
-            .ok_or(JoinError::NoSlot)?;
-        let (cursor, history) = match from {
-            From::Latest => (Join::LATEST, u32::MAX),
-            From::Last(history) => (0, history),
-            From::Earliest => (0, u32::MAX),
-            From::After(cursor) => (cursor, u32::MAX),
-        };
-        *slot = Slot {
-            standing: Standing::Wanted,
-            room: name::store(room),
-            flags,
-            cursor,
-            history,
-            ..Slot::FREE
-        };
-        Ok(id)
-    }
-
-    fn leave(&mut self, at: SlotId) {
-        let Some(slot) = self.slots.get_mut(usize::from(at)) else {
-            return;
-        };
-        if slot.standing == Standing::Free {
-            return;
-        }
-        slot.leaving = true;
-        self.finish_leaving(at);
-    }
-
-    /// A room that the hub knows nothing of, with nothing on the way, can be left at once.
-    fn finish_leaving(&mut self, at: SlotId) {
-        let waiting = self.has_waiting(at);
-        let Some(slot) = self.slots.get_mut(usize::from(at)) else {
-            return;
-        };
-        if slot.leaving && slot.standing == Standing::Wanted && !waiting {
-            *slot = Slot {
-                owed: Owed::Left,
-                ..Slot::FREE
-            };
-        }
-    }
-
-    fn has_waiting(&self, at: SlotId) -> bool {
-        let mut posts = self.base.outbox.posts(self.arena);
-        posts.any(|post| post.slot == at && post.is_waiting())
-    }
-
-    fn post(&mut self, at: SlotId, body: &[u8]) -> Result<u32, PostError> {
-        let slot = self
-            .slots
-            .get_mut(usize::from(at))
-            .ok_or(PostError::NotJoined)?;
-        if !slot.is_numbered || slot.leaving || slot.standing == Standing::Free {
-            return Err(PostError::NotJoined);
-        }
-        let whole = outbox::HEADER.saturating_add(body.len());
-        if body.len() > usize::from(self.base.max_body) || whole > self.arena.len() {
-            return Err(PostError::TooLarge);
-        }
-        // Numbers on the wire do not wrap: 0 is none (rule L-SEQ-1).
-        if slot.next_seq == slot.ahead {
-            return Err(PostError::NumbersUsedUp);
-        }
-        let open = slot.next_seq.wrapping_sub(seq::next(slot.up_seq));
-        if open >= u32::from(MAX_WINDOW) {
-            return Err(PostError::OutboxFull);
-        }
-        let seq = slot.next_seq;
-        self.base
-            .outbox
-            .push(self.arena, at, seq, body)
-            .ok_or(PostError::OutboxFull)?;
-        slot.next_seq = seq::next(seq);
-        Ok(seq)
-    }
-
-    fn handle_connected(&mut self, now: Instant, nonce: u64) {
-        let now = self.tick(now);
-        self.handle_disconnected(now);
-        self.base.closed = None;
-        self.base.state = State::Greeting {
-            nonce,
-            said: false,
-            deadline: after(now, HANDSHAKE),
-        };
-    }
-
-    fn handle_disconnected(&mut self, now: Instant) {
-        self.tick(now);
-        match self.base.state {
-            State::Greeting { .. } | State::Serving(_) => self.close(Cause::Lost),
-            State::Parting { cause, .. } => self.close(cause),
-            State::Offline | State::Closed => {}
-        }
-        self.base.state = State::Offline;
-        self.base.welcomed = false;
-        for at in 0..self.slots.len() {
-            if let Some(slot) = self.slots.get_mut(at) {
-                slot.handle_disconnected();
-            }
-            self.finish_leaving(u8::try_from(at).unwrap_or(u8::MAX));
-        }
-    }
-
-    /// The session is over; the application is told.
-    fn close(&mut self, cause: Cause) {
-        debug!("client: the session is over: {:?}", cause);
-        self.base.state = State::Closed;
-        self.base.closed = Some(cause);
-    }
-
-    fn violation(&mut self, code: Code) {
-        self.base.part(Cause::Violation(code));
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        let now = self.tick(now);
-        match &mut self.base.state {
-            State::Greeting { deadline, .. } => {
-                if *deadline <= now {
-                    self.close(Cause::Timeout);
-                }
-            }
-            State::Serving(session) => {
-                let unanswered = session.waiting.map(|since| after(since, ANSWER));
-                let is_dead = session.keepalive != secs(0) && session.dead_at() <= now;
-                if is_dead || unanswered.is_some_and(|due| due <= now) {
-                    self.close(Cause::Timeout);
-                } else if session.keepalive_deadline().is_some_and(|due| due <= now) {
-                    session.ping = true;
-                }
-            }
-            State::Parting { cause, deadline } => {
-                if *deadline <= now {
-                    let cause = *cause;
-                    self.close(cause);
-                }
-            }
-            State::Offline | State::Closed => {}
-        }
-    }
-
     fn poll_event(&mut self) -> Option<Event> {
         if core::mem::take(&mut self.base.welcomed) {
             return Some(Event::Welcomed);
+        }
+        // Before what happens to rooms: it is of the room and the log as they were.
+        if let Some(event) = self.next_verdict() {
+            return Some(event);
         }
         for (slot, at) in self.slots.iter_mut().zip(0_u8..) {
             if let Some(event) = slot.poll_event(at) {
                 return Some(event);
             }
-        }
-        if let Some(event) = self.next_verdict() {
-            return Some(event);
         }
         let cause = self.base.closed.take()?;
         Some(Event::Closed { cause })
@@ -777,6 +344,7 @@ impl Parts<'_> {
         match post.fate {
             Fate::Kept => Some(Event::Acked { slot, seq }),
             Fate::Rejected(code) => Some(Event::Rejected { slot, seq, code }),
+            Fate::Unknown(code) => Some(Event::Unknown { slot, seq, code }),
             Fate::Waiting(_) | Fate::Told => None,
         }
     }

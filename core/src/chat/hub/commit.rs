@@ -116,8 +116,7 @@ impl Hub<'_> {
         let Some(member) = self.storage.members.get_mut(at as usize) else {
             return Ok(());
         };
-        // No number follows the last one: 0 is none.
-        if number != seq::next(member.up_seq) || number == 0 {
+        if number != seq::next(member.up_seq) {
             if !seq::is_after(number, member.up_seq) {
                 self.counters.repeated = self.counters.repeated.saturating_add(1);
             }

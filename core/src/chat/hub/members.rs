@@ -1,7 +1,7 @@
 //! Who is in which room: joining, leaving, losing a connection, being remembered, being forgotten.
 
 use super::links::{NONE, find, hash, insert, take_out};
-use super::slots::{Member, Owed, Phase, Presence, Room};
+use super::slots::{Member, Owed, Phase, Presence, Room, Who};
 use super::{Conn, Hub, Parting};
 use crate::name;
 use crate::time::{Duration, Instant, secs, since};
@@ -10,6 +10,9 @@ use crate::wire::{Code, DeviceId, Join, NoticeKind};
 /// How long a member that left in good order stays remembered at the least: longer than a datagram
 /// of its session can be on its way.
 const LEFT_LIFETIME: Duration = secs(600);
+
+/// How many members one join may forget to find a room that is free.
+const BATCH: usize = 64;
 
 impl Hub<'_> {
     /// Makes the device of connection `at` a member; the error is what the join is refused with.
@@ -22,16 +25,17 @@ impl Hub<'_> {
             .get(at as usize)
             .ok_or(Code::Internal)?
             .device;
-        let room = self.find_or_open_room(room_name).ok_or(Code::Full)?;
+        let room = self.find_room(room_name);
         if let Some(taken) = self.member_in_slot(at, join.slot) {
             let member = self.storage.members.get(taken as usize);
-            if member.is_none_or(|member| member.room != room) {
+            if member.map(|member| member.room) != room {
                 return Err(Code::BadSlot);
             }
         }
-        let at_member = match self.find_member(&device, room) {
+        let known = room.and_then(|room| self.find_member(&device, room));
+        let at_member = match known {
             Some(known) => known,
-            None => self.remember(device, room, now).ok_or(Code::Full)?,
+            None => self.remember(device, room_name, now).ok_or(Code::Full)?,
         };
         self.seat(at, at_member, join, member_name)
     }
@@ -61,7 +65,10 @@ impl Hub<'_> {
             .ok_or(Code::Internal)?;
         let head = room.log.head();
         let start = join.cursor.min(head);
-        let recent = head.saturating_sub(u64::from(join.history));
+        let recent = match join.history {
+            u32::MAX => 0,
+            most => head.saturating_sub(u64::from(most)),
+        };
         member.presence = Presence::Here { conn: at };
         member.owed = Owed::NOTHING;
         member.owed.add(Owed::JOINED);
@@ -124,6 +131,10 @@ impl Hub<'_> {
     fn unseat(&mut self, at: u32, at_member: u32) {
         if let Some(conn) = self.storage.conns.get_mut(at as usize) {
             conn.turn = NONE;
+            if conn.who.member == at_member {
+                conn.who = Who::NOBODY;
+                conn.owed.clear(Owed::ROSTER);
+            }
             conn.members
                 .remove(self.storage.members, at_member, Member::in_conn);
         }
@@ -132,20 +143,24 @@ impl Hub<'_> {
         }
     }
 
-    /// A member is gone for the others; what it posted stays remembered.
+    /// A member is gone for the others; what it posted stays remembered, if there is any.
     pub(super) fn go_away(&mut self, at: u32, now: Instant) {
         let Some(member) = self.storage.members.get_mut(at as usize) else {
             return;
         };
         member.presence = Presence::Away { since: now };
-        let (room, done) = (member.room, member.done);
+        let (room, done, has_posted) = (member.room, member.done, member.up_seq != 0);
         if let Some(room) = self.storage.rooms.get_mut(room as usize) {
             room.members
                 .remove(self.storage.members, at, Member::in_room);
         }
-        let list = if done { &mut self.done } else { &mut self.away };
-        list.push(self.storage.members, at, |m| &mut m.waiting);
         self.presence_changed(room, NoticeKind::Left, at);
+        if has_posted {
+            let list = if done { &mut self.done } else { &mut self.away };
+            list.push(self.storage.members, at, Member::waiting);
+        } else {
+            self.forget(at);
+        }
     }
 
     /// Takes a member out of the one list of those without a connection that it is in.
@@ -163,15 +178,18 @@ impl Hub<'_> {
     }
 
     /// A slot for a device that is new in a room; forgets the longest gone if there is no other.
-    fn remember(&mut self, device: DeviceId, room: u32, now: Instant) -> Option<u32> {
-        let at = self.take_free_member().or_else(|| self.forget_first(now))?;
-        let next = self
-            .storage
-            .rooms
-            .get(room as usize)?
-            .log
-            .appended()
-            .saturating_add(1);
+    ///
+    /// The room is opened last, so that none is opened for a join that is refused.
+    fn remember(&mut self, device: DeviceId, room: &str, now: Instant) -> Option<u32> {
+        let at = self.take_member(now)?;
+        let Some(room) = self.find_or_open_room(room, now) else {
+            self.free_members
+                .push(self.storage.members, at, Member::waiting);
+            return None;
+        };
+        let opened = self.storage.rooms.get_mut(room as usize)?;
+        opened.remembered = opened.remembered.saturating_add(1);
+        let next = opened.log.appended().saturating_add(1);
         let member = self.storage.members.get_mut(at as usize)?;
         *member = Member {
             generation: member.generation.wrapping_add(1),
@@ -187,15 +205,20 @@ impl Hub<'_> {
         Some(at)
     }
 
-    fn take_free_member(&mut self) -> Option<u32> {
+    fn take_member(&mut self, now: Instant) -> Option<u32> {
         let at = self.fresh_member;
-        self.storage.members.get(at as usize)?;
-        self.fresh_member = at.saturating_add(1);
-        Some(at)
+        if self.storage.members.get(at as usize).is_some() {
+            self.fresh_member = at.saturating_add(1);
+            return Some(at);
+        }
+        if self.free_members.first().is_none() {
+            self.forget_first(now)?;
+        }
+        self.free_members.pop(self.storage.members, Member::waiting)
     }
 
     /// Frees the slot of a member whose time is over and that has nothing on its way.
-    fn forget_first(&mut self, now: Instant) -> Option<u32> {
+    fn forget_first(&mut self, now: Instant) -> Option<()> {
         let expired = |hub: &Self, at: u32, lifetime: Duration| {
             let member = hub.storage.members.get(at as usize)?;
             match member.presence {
@@ -216,34 +239,74 @@ impl Hub<'_> {
         };
         let at = done.or_else(away)?;
         self.stop_waiting(at);
-        let member = self.storage.members.get(at as usize)?;
-        let key = self.member_hash(&member.device, member.room);
-        take_out(self.storage.members, key, at);
-        Some(at)
+        self.forget(at);
+        Some(())
     }
 
-    fn find_or_open_room(&mut self, name: &str) -> Option<u32> {
+    /// Frees the slot of a member that waits in no list.
+    fn forget(&mut self, at: u32) {
+        let Some(member) = self.storage.members.get_mut(at as usize) else {
+            return;
+        };
+        // The name stays until the slot is used again: that its owner left may still be told.
+        member.presence = Presence::Free;
+        let (device, room) = (member.device, member.room);
+        take_out(self.storage.members, self.member_hash(&device, room), at);
+        self.free_members
+            .push(self.storage.members, at, Member::waiting);
+        self.release_room(room);
+    }
+
+    fn find_or_open_room(&mut self, name: &str, now: Instant) -> Option<u32> {
         if let Some(room) = self.find_room(name) {
             return Some(room);
         }
-        let at = self.rooms;
+        let at = self.take_room(now)?;
         let room = self.storage.rooms.get_mut(at as usize)?;
         *room = Room {
             name: name::store(name),
             chain: room.chain,
+            presence_dirty: room.presence_dirty,
             ..Room::FREE
         };
-        insert(
-            self.storage.rooms,
-            hash(self.config.seed, name.as_bytes()),
-            at,
-        );
-        self.rooms = at.saturating_add(1);
+        let key = hash(self.config.table_secret, name.as_bytes());
+        insert(self.storage.rooms, key, at);
         Some(at)
     }
 
+    /// A room that is free; forgets members whose time is over if only that can free one.
+    fn take_room(&mut self, now: Instant) -> Option<u32> {
+        let at = self.fresh_room;
+        if self.storage.rooms.get(at as usize).is_some() {
+            self.fresh_room = at.saturating_add(1);
+            return Some(at);
+        }
+        for _ in 0..BATCH {
+            if let Some(room) = self.free_rooms.pop(self.storage.rooms, Room::dirty) {
+                return Some(room);
+            }
+            self.forget_first(now)?;
+        }
+        None
+    }
+
+    /// A member of a room is forgotten. One that held no entry and has none left is free again.
+    fn release_room(&mut self, at: u32) {
+        let Some(room) = self.storage.rooms.get_mut(at as usize) else {
+            return;
+        };
+        room.remembered = room.remembered.saturating_sub(1);
+        if room.remembered > 0 || room.log.appended() > 0 {
+            return;
+        }
+        let key = hash(self.config.table_secret, room.name.as_bytes());
+        take_out(self.storage.rooms, key, at);
+        // Without an entry it is not in the list that these links are for.
+        self.free_rooms.push(self.storage.rooms, at, Room::dirty);
+    }
+
     pub(super) fn find_room(&self, name: &str) -> Option<u32> {
-        let key = hash(self.config.seed, name.as_bytes());
+        let key = hash(self.config.table_secret, name.as_bytes());
         find(self.storage.rooms, key, |room| room.name == name)
     }
 
@@ -270,7 +333,7 @@ impl Hub<'_> {
 
     /// The live connection of a device.
     pub(super) fn find_device(&self, device: &DeviceId) -> Option<u32> {
-        let key = hash(self.config.seed, device);
+        let key = hash(self.config.table_secret, device);
         find(self.storage.conns, key, |conn: &Conn| {
             conn.phase == Phase::Serving && conn.device == *device
         })
@@ -278,10 +341,10 @@ impl Hub<'_> {
 
     pub(super) fn device_hash(&self, at: u32) -> u64 {
         let conn = self.storage.conns.get(at as usize);
-        conn.map_or(0, |conn| hash(self.config.seed, &conn.device))
+        conn.map_or(0, |conn| hash(self.config.table_secret, &conn.device))
     }
 
     fn member_hash(&self, device: &DeviceId, room: u32) -> u64 {
-        hash(self.config.seed ^ u64::from(room), device)
+        hash(self.config.table_secret ^ u64::from(room), device)
     }
 }

@@ -1,27 +1,42 @@
 //! `halloo chat`: a person, or a pipe, in a room.
 
 mod command;
-mod input;
+mod ledger;
 mod screen;
 mod session;
+mod show;
+mod signals;
 
+use std::io::{self, IsTerminal};
 use std::time::Duration;
 
-use halloo_std::client::{Device, From, Settings};
+use halloo_core::name;
+use halloo_std::client::{ClientError, Device, From, JoinError, MAX_BODY, Settings};
 
 use super::EXIT_CODES;
 use super::failure::Failure;
-use input::Input;
+use super::input::Input;
 use screen::Screen;
 use session::Session;
+use signals::Signals;
+
+/// The longest line that is looked at: a post, and the carriage return that is dropped.
+const MAX_LINE: usize = MAX_BODY + 1;
+
+/// The longest wait between two attempts to connect: a person sits there.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// What is shown of the past.
+const HISTORY: u32 = 20;
 
 /// Chat in a room: type a line to post it, and see what the others post
 ///
-/// Your own posts are shown once the hub has them. A lost connection is made again, and nothing
-/// that was acknowledged is lost or doubled. At a terminal, /help lists the commands.
+/// Your own posts are shown, with a tick, once the hub has them. A lost
+/// connection is made again, and nothing that was acknowledged is lost or
+/// doubled. At a terminal, /help lists the commands; Ctrl-D or Ctrl-C ends.
 ///
-/// With a pipe or a file as input, every line is posted; the command ends well once all are
-/// acknowledged.
+/// With a pipe or a file as input, every line is posted; the command ends well
+/// once all are acknowledged, and only then.
 ///
 /// Examples:
 ///   halloo chat chat+tcp://127.0.0.1:7007 --room lab --name ann
@@ -29,42 +44,74 @@ use session::Session;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES, verbatim_doc_comment)]
 pub(crate) struct Args {
-    /// The hub: chat+tcp://HOST:PORT or chat+unix:PATH.
+    /// The hub: chat+tcp://HOST:PORT or chat+unix:PATH
     url: String,
     /// The room: 1 to 32 of a-z 0-9 . _ -
     #[arg(long, short, value_name = "ROOM")]
     room: String,
-    /// What the others call you: at most 32 bytes.
+    /// What the others call you: 1 to 32 bytes
     #[arg(long, short, value_name = "NAME")]
     name: String,
-    /// How many posts from before to show.
-    #[arg(long, value_name = "N", default_value_t = 20)]
-    history: u32,
-    /// How long to wait for the hub: to connect, and for acknowledgements at the end, in seconds.
+    /// How many posts from before to show [default: 20, and 0 where a pipe is posted]
+    #[arg(long, value_name = "N")]
+    history: Option<u32>,
+    /// How long to wait for the hub: to connect, and to acknowledge what a pipe posts
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
-    timeout: u64,
-    /// Stay after the end of a piped input, and show what is posted.
+    timeout: u32,
+    /// Stay after the end of a piped input, and show what is posted
     #[arg(long)]
     follow: bool,
-    /// Take lines of a piped input that start with / for commands, as at a terminal.
+    /// Take lines of a piped input that start with / for commands, as at a terminal
     #[arg(long)]
     commands: bool,
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let patience = Duration::from_secs(args.timeout.max(1));
+    check_names(args)?;
+    let patience = Duration::from_secs(args.timeout.max(1).into());
     let usual = Settings::new(&args.name);
     let settings = Settings {
         connect_timeout: patience.min(usual.connect_timeout),
         handshake_timeout: patience.min(usual.handshake_timeout),
+        longest_wait: LONGEST_WAIT,
         ..usual
     };
+    let is_person = io::stdin().is_terminal();
+    let unread = if is_person || args.follow { HISTORY } else { 0 };
+    let history = args.history.unwrap_or(unread);
     let mut device = Device::connect(&args.url, settings)?;
-    device.join_wait(&args.room, From::Last(args.history), patience)?;
-    let (input, screen) = if input::is_terminal() {
-        screen::editor()?
+    device.join_wait(&args.room, From::Last(history), patience)?;
+    let signals = Signals::new()?;
+    let editor = if is_person && io::stdout().is_terminal() {
+        screen::editor(session::prompt(Some(&args.room)))?
     } else {
-        (Input::stdin()?, Screen::plain())
+        None
     };
-    Session::new(args, device, input, screen).run(patience)
+    let (input, screen) = match editor {
+        Some(editor) => editor,
+        None => (Input::stdin(MAX_LINE)?, Screen::plain()),
+    };
+    let ways = session::Ways {
+        is_person,
+        takes_commands: is_person || args.commands,
+        stays: args.follow && !is_person,
+        history,
+        patience,
+    };
+    Session::new(args, ways, device, input, screen, signals).run()
+}
+
+/// Names that cannot be are told before anything is connected.
+fn check_names(args: &Args) -> Result<(), Failure> {
+    let member = name::member(args.name.as_bytes());
+    member.map_err(|source| ClientError::Name {
+        name: args.name.clone(),
+        source,
+    })?;
+    let room = name::room(args.room.as_bytes());
+    room.map_err(|source| ClientError::Join {
+        room: args.room.clone(),
+        source: JoinError::Name(source),
+    })?;
+    Ok(())
 }

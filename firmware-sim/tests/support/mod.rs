@@ -1,24 +1,28 @@
 //! A hub to test against, and a proxy that does harm on the way to it.
 #![allow(dead_code, reason = "each test program uses a part of what they share")]
 
+pub(crate) mod frames;
+
 use std::io::{Read, Write};
 use std::net::{Shutdown as End, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 
+use firmware_sim::Watch;
 use halloo_std::hub::{HubConfig, Server, Shutdown};
 use halloo_std::url::{Endpoint, Transport};
 
 /// A hub on the loopback.
-pub struct Hub {
-    pub endpoints: Vec<Endpoint>,
+#[derive(Debug)]
+pub(crate) struct Hub {
+    pub(crate) endpoints: Vec<Endpoint>,
     shutdown: Shutdown,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Hub {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let urls = ["chat+tcp://127.0.0.1:0", "echo+udp://127.0.0.1:0"];
         let endpoints: Vec<_> = urls.iter().map(|url| url.parse().unwrap()).collect();
         let server = Server::bind(&endpoints, HubConfig::default()).unwrap();
@@ -35,7 +39,7 @@ impl Hub {
         }
     }
 
-    pub fn chat(&self) -> SocketAddr {
+    pub(crate) fn chat(&self) -> SocketAddr {
         match &self.endpoints[0].transport {
             Transport::Tcp { host, port } => SocketAddr::new(host.parse().unwrap(), *port),
             other => panic!("{other:?}"),
@@ -52,13 +56,14 @@ impl Drop for Hub {
 }
 
 /// What a proxy does to the bytes of one direction of one connection.
-pub trait Harm: Send + 'static {
+pub(crate) trait Harm: Send + 'static {
     /// Changes `bytes`; false ends the connection after them.
     fn pass(&mut self, bytes: &mut Vec<u8>) -> bool;
 }
 
 /// No harm.
-pub struct Through;
+#[derive(Debug)]
+pub(crate) struct Through;
 
 impl Harm for Through {
     fn pass(&mut self, _bytes: &mut Vec<u8>) -> bool {
@@ -66,10 +71,39 @@ impl Harm for Through {
     }
 }
 
+/// How often harm was done to a run; it posts until that was often enough.
+#[derive(Debug, Clone)]
+pub(crate) struct Fired {
+    count: Arc<AtomicUsize>,
+    enough: usize,
+    watch: Watch,
+}
+
+impl Fired {
+    pub(crate) fn new(enough: usize, watch: &Watch) -> Self {
+        Self {
+            count: Arc::default(),
+            enough,
+            watch: watch.clone(),
+        }
+    }
+
+    pub(crate) fn add(&self) {
+        if self.count.fetch_add(1, Ordering::Relaxed) + 1 == self.enough {
+            self.watch.stop();
+        }
+    }
+
+    pub(crate) fn is_enough(&self) -> bool {
+        self.count.load(Ordering::Relaxed) >= self.enough
+    }
+}
+
 /// Ends the connection after so many bytes, in the middle of a frame as likely as not.
-pub struct CutAfter {
-    pub left: usize,
-    pub fired: Arc<AtomicUsize>,
+#[derive(Debug)]
+pub(crate) struct CutAfter {
+    pub(crate) left: usize,
+    pub(crate) fired: Fired,
 }
 
 impl Harm for CutAfter {
@@ -79,21 +113,22 @@ impl Harm for CutAfter {
             return true;
         }
         bytes.truncate(self.left);
-        self.fired.fetch_add(1, Ordering::Relaxed);
+        self.fired.add();
         false
     }
 }
 
 /// A proxy in front of a hub.
-pub struct Proxy {
-    pub at: SocketAddr,
+#[derive(Debug)]
+pub(crate) struct Proxy {
+    pub(crate) at: SocketAddr,
     over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Proxy {
     /// `harm` is asked for each new connection: first to the hub, then back.
-    pub fn start<F>(hub: SocketAddr, mut harm: F) -> Self
+    pub(crate) fn start<F>(hub: SocketAddr, mut harm: F) -> Self
     where
         F: FnMut() -> (Box<dyn Harm>, Box<dyn Harm>) + Send + 'static,
     {
@@ -126,7 +161,7 @@ impl Proxy {
         }
     }
 
-    pub fn url(&self) -> Endpoint {
+    pub(crate) fn url(&self) -> Endpoint {
         format!("chat+tcp://{}", self.at).parse().unwrap()
     }
 }

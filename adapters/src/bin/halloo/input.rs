@@ -1,10 +1,9 @@
 //! Lines from a descriptor, each within a limit, however the bytes come.
 
 use std::collections::VecDeque;
-use std::io::{self, IsTerminal};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use halloo_std::client::MAX_BODY;
 use rustix::io::Errno;
 
 use crate::failure::Failure;
@@ -12,59 +11,54 @@ use crate::failure::Failure;
 /// How many bytes are read at once.
 const CHUNK: usize = 16 * 1024;
 
-/// Whether a person sits at both ends.
-pub(super) fn is_terminal() -> bool {
-    io::stdin().is_terminal() && io::stdout().is_terminal()
-}
-
 /// A line that came in.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Typed {
-    /// Without its end.
+pub(crate) enum Typed {
+    /// Without its newline.
     Line(Vec<u8>),
-    /// It had more bytes than any post takes, and was dropped.
+    /// It had more bytes than the limit, and was dropped.
     TooLong,
 }
 
 /// The lines of a descriptor that is polled before it is read.
 #[derive(Debug)]
-pub(super) struct Input {
+pub(crate) struct Input {
     fd: OwnedFd,
     lines: Lines,
     has_ended: bool,
 }
 
 impl Input {
-    /// The standard input.
-    pub(super) fn stdin() -> Result<Self, Failure> {
+    /// The standard input; its lines have at most `limit` bytes.
+    pub(crate) fn stdin(limit: usize) -> Result<Self, Failure> {
         let fd = io::stdin().as_fd().try_clone_to_owned();
-        Ok(Self::new(fd.map_err(|e| Failure::from_stdio(&e))?))
+        Ok(Self::new(fd.map_err(|e| Failure::from_stdio(&e))?, limit))
     }
 
-    pub(super) fn new(fd: OwnedFd) -> Self {
+    pub(crate) fn new(fd: OwnedFd, limit: usize) -> Self {
         Self {
             fd,
-            lines: Lines::default(),
+            lines: Lines::new(limit),
             has_ended: false,
         }
     }
 
     /// The next line that was read whole.
-    pub(super) fn next(&mut self) -> Option<Typed> {
+    pub(crate) fn next(&mut self) -> Option<Typed> {
         self.lines.whole.pop_front()
     }
 
     /// Whether all was read; lines may be left.
-    pub(super) fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         self.has_ended
     }
 
-    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
 
     /// Reads once, from a descriptor that is ready.
-    pub(super) fn read(&mut self) -> Result<(), Failure> {
+    pub(crate) fn read(&mut self) -> Result<(), Failure> {
         let mut chunk = [0; CHUNK];
         match rustix::io::read(&self.fd, &mut chunk) {
             Ok(0) => {
@@ -80,8 +74,9 @@ impl Input {
 }
 
 /// Splits bytes into lines.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Lines {
+    limit: usize,
     whole: VecDeque<Typed>,
     part: Vec<u8>,
     /// The line that `part` belongs to is too long already.
@@ -89,14 +84,22 @@ struct Lines {
 }
 
 impl Lines {
+    const fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            whole: VecDeque::new(),
+            part: Vec::new(),
+            is_too_long: false,
+        }
+    }
+
     fn take(&mut self, bytes: &[u8]) {
         for piece in bytes.split_inclusive(|&b| b == b'\n') {
             let (text, is_whole) = match piece.strip_suffix(b"\n") {
                 Some(text) => (text, true),
                 None => (piece, false),
             };
-            // One more than a post takes, for the carriage return that may be dropped.
-            if self.part.len() + text.len() > MAX_BODY + 1 {
+            if self.part.len() + text.len() > self.limit {
                 self.part.clear();
                 self.is_too_long = true;
             }
@@ -117,16 +120,13 @@ impl Lines {
     }
 
     fn finish(&mut self) {
-        let mut line = std::mem::take(&mut self.part);
-        if line.last() == Some(&b'\r') {
-            line.pop();
-        }
-        let too_long = std::mem::take(&mut self.is_too_long) || line.len() > MAX_BODY;
-        self.whole.push_back(if too_long {
-            Typed::TooLong
-        } else {
-            Typed::Line(line)
-        });
+        let line = std::mem::take(&mut self.part);
+        self.whole
+            .push_back(if std::mem::take(&mut self.is_too_long) {
+                Typed::TooLong
+            } else {
+                Typed::Line(line)
+            });
     }
 }
 
@@ -134,8 +134,10 @@ impl Lines {
 mod tests {
     use super::*;
 
+    const LIMIT: usize = 10;
+
     fn lines(input: &[u8], chunk: usize) -> Vec<Typed> {
-        let mut lines = Lines::default();
+        let mut lines = Lines::new(LIMIT);
         for bytes in input.chunks(chunk) {
             lines.take(bytes);
         }
@@ -145,25 +147,18 @@ mod tests {
 
     #[test]
     fn lines_are_the_same_however_the_bytes_are_cut() {
-        let long = [b'x'; MAX_BODY];
-        let mut input = b"one\r\n\n".to_vec();
-        input.extend(long);
-        input.extend(b"\n");
-        input.extend([b'y'; MAX_BODY + 1]);
-        input.extend(b"\r\n");
-        input.extend([b'z'; 5 * MAX_BODY]);
-        input.extend(b"\nlast");
+        let input = b"one\r\n\n0123456789\n0123456789x\n0123456789012345678901234567890\nlast";
         let line = |bytes: &[u8]| Typed::Line(bytes.to_vec());
         let expected = [
-            line(b"one"),
+            line(b"one\r"),
             line(b""),
-            line(&long),
+            line(b"0123456789"),
             Typed::TooLong,
             Typed::TooLong,
             line(b"last"),
         ];
-        for chunk in [1, 2, 3, 1000, MAX_BODY, usize::MAX] {
-            assert_eq!(lines(&input, chunk), expected, "chunks of {chunk}");
+        for chunk in 1..=input.len() {
+            assert_eq!(lines(input, chunk), expected, "chunks of {chunk}");
         }
     }
 }

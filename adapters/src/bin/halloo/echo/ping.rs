@@ -1,4 +1,4 @@
-//! `halloo echo`: probes an echo server and says how long its answers took.
+//! Probes an echo server and says how long its answers took, as ping does.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,55 +8,28 @@ use std::time::{Duration, Instant};
 use embedded_io::{Read, Write};
 use halloo_core::echo::{self, Probe, ProbeConfig, ProbeEvent, Report};
 use halloo_core::time;
-use halloo_std::socket::{Carrier, Interest, Options, Socket, TcpStream, UdpSocket, UnixStream};
-use halloo_std::url::{Endpoint, Protocol, Transport};
+use halloo_std::socket::{Carrier, Interest, Socket};
+use halloo_std::url::Transport;
 use hdrhistogram::Histogram;
-use signal_hook::consts::SIGINT;
+use signal_hook::consts::{SIGINT, SIGTERM};
 
-use super::failure::Failure;
-use super::{EXIT_CODES, output};
+use super::{Args, MAX_DATAGRAM};
+use crate::failure::Failure;
+use crate::output;
 
 /// Probes in flight at the same time.
 const WINDOW: usize = 16;
 
+/// The longest round trip that is told apart, in microseconds: an hour.
+const LONGEST: u64 = 3_600_000_000;
+
 /// How long a signal may go unnoticed.
 const ATTENTION: Duration = Duration::from_millis(100);
-
-/// The largest datagram, and one more.
-const MAX_DATAGRAM: usize = 1 << 16;
-
-/// Send bytes to an echo server, check what comes back, and time it.
-///
-/// Example: halloo echo echo+udp://127.0.0.1:7 --count 100 --size 200 --interval 10
-///
-/// A server that answers behind a prefix is echo+tcp://HOST:PORT?prefix=TEXT.
-#[derive(Debug, clap::Args)]
-#[command(after_help = EXIT_CODES)]
-pub(crate) struct Args {
-    /// Where to: echo+tcp://HOST:PORT, echo+udp://HOST:PORT or echo+unix:PATH; `echo+` may be left
-    /// out.
-    url: String,
-    /// How many probes to send.
-    #[arg(long, short, value_name = "N", default_value_t = 10)]
-    count: u32,
-    /// The bytes of each probe.
-    #[arg(long, short, value_name = "BYTES", default_value_t = 64)]
-    size: usize,
-    /// The time from one probe to the next, in milliseconds; 0 sends as fast as answers come.
-    #[arg(long, short, value_name = "MS", default_value_t = 100)]
-    interval: u64,
-    /// How long to wait for an answer, and for the connection, in milliseconds.
-    #[arg(long, short, value_name = "MS", default_value_t = 1000)]
-    timeout: u64,
-    /// Print the summary only.
-    #[arg(long, short)]
-    quiet: bool,
-}
 
 type EchoProbe<'t> = Probe<'t, WINDOW>;
 
 /// A run of a probe, apart from the socket under it.
-struct Run<'t> {
+pub(super) struct Run<'t> {
     probe: EchoProbe<'t>,
     epoch: Instant,
     size: usize,
@@ -65,39 +38,18 @@ struct Run<'t> {
     interrupted: Arc<AtomicBool>,
 }
 
-pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let endpoint = Endpoint::parse(&args.url, Protocol::Echo)?;
-    if endpoint.protocol != Protocol::Echo {
-        let text = format!("{endpoint} is not echo: a good URL is `echo+tcp://127.0.0.1:7`");
-        return Err(Failure::Start(text));
-    }
-    let options = endpoint.socket_options(&Options {
-        connect_timeout: Some(Duration::from_millis(args.timeout.max(1))),
-        ..Options::default()
-    });
-    let prefix = endpoint.options.prefix.clone().unwrap_or_default();
-    let mut run = Run::new(args, &endpoint.transport, prefix.as_bytes())?;
-    let outcome = match &endpoint.transport {
-        Transport::Tcp { host, port } => {
-            run.over(|| Ok(TcpStream::connect((&**host, *port), &options)?))
-        }
-        Transport::Udp { host, port } => {
-            run.over(|| Ok(UdpSocket::connect((&**host, *port), &options)?))
-        }
-        Transport::Unix(path) => run.over(|| Ok(UnixStream::connect(path, &options)?)),
-    };
-    if !matches!(outcome, Err(Failure::NoReader)) && run.probe.report().sent > 0 {
-        run.sum_up()?;
-    }
-    outcome?;
-    verdict(run.probe.report())
-}
-
 impl<'t> Run<'t> {
-    fn new(args: &Args, transport: &Transport, prefix: &'t [u8]) -> Result<Self, Failure> {
+    pub(super) fn new(
+        args: &Args,
+        transport: &Transport,
+        prefix: &'t [u8],
+    ) -> Result<Self, Failure> {
         let failed = |e: &dyn fmt::Display| Failure::Start(e.to_string());
         let interrupted = Arc::new(AtomicBool::new(false));
-        signal_hook::flag::register(SIGINT, Arc::clone(&interrupted)).map_err(|e| failed(&e))?;
+        for signal in [SIGINT, SIGTERM] {
+            signal_hook::flag::register(signal, Arc::clone(&interrupted))
+                .map_err(|e| failed(&e))?;
+        }
         let config = ProbeConfig {
             transport: match transport {
                 Transport::Udp { .. } => echo::Transport::Datagram,
@@ -115,13 +67,13 @@ impl<'t> Run<'t> {
             epoch: Instant::now(),
             size: args.size,
             is_quiet: args.quiet,
-            times: Histogram::new(3).map_err(|e| failed(&e))?,
+            times: Histogram::new_with_bounds(1, LONGEST, 3).map_err(|e| failed(&e))?,
             interrupted,
         })
     }
 
     /// Probes until all is answered or lost, over a new connection whenever one is down.
-    fn over<S: Carrier>(
+    pub(super) fn over<S: Carrier>(
         &mut self,
         connect: impl Fn() -> Result<Socket<S>, Failure>,
     ) -> Result<(), Failure> {
@@ -156,12 +108,11 @@ impl<'t> Run<'t> {
             };
             let ready = socket
                 .wait(interest, Some(self.patience()))
-                .map_err(|e| Failure::Connection(e.to_string()))?;
+                .map_err(|e| Failure::Lost(e.to_string()))?;
             if ready.readable {
                 let n = Read::read(&mut socket, &mut bytes)?;
                 if n == 0 {
-                    let text = "the server closed the connection: check that it speaks echo";
-                    return Err(Failure::Connection(text.into()));
+                    return Err(super::closed());
                 }
                 self.probe.handle_bytes(self.now(), &bytes[..n]);
             }
@@ -209,6 +160,15 @@ impl<'t> Run<'t> {
             }
         }
         Ok(())
+    }
+
+    /// Prints the summary of a run that `outcome` ended, and says how it went.
+    pub(super) fn end(&mut self, outcome: Result<(), Failure>) -> Result<(), Failure> {
+        if !matches!(outcome, Err(Failure::NoReader)) && self.probe.report().sent > 0 {
+            self.sum_up()?;
+        }
+        outcome?;
+        verdict(self.probe.report())
     }
 
     fn sum_up(&mut self) -> Result<(), Failure> {

@@ -1,0 +1,90 @@
+//! `halloo echo`: bytes to an echo server and back.
+
+mod lines;
+mod ping;
+
+use std::time::Duration;
+
+use halloo_std::socket::{Options, TcpStream, UdpSocket, UnixStream};
+use halloo_std::url::{Endpoint, Protocol, Transport};
+
+use super::EXIT_CODES;
+use super::failure::Failure;
+use lines::Lines;
+use ping::Run;
+
+/// The largest datagram, and one more.
+const MAX_DATAGRAM: usize = 1 << 16;
+
+/// Send bytes to an echo server, check what comes back, and time it
+///
+/// Works like ping: it sends probes of its own and prints a line for each and a
+/// summary. With --lines it works like cat: it sends what you type or pipe, line
+/// by line, and prints what comes back. Both end badly if something is lost or
+/// comes back changed.
+///
+/// Examples:
+///   halloo echo echo+udp://127.0.0.1:7 --count 100 --size 200 --interval 10
+///   halloo echo 'echo+tcp://127.0.0.1:8080?prefix=Echo: ' --lines
+///   seq 1000 | halloo echo echo+unix:/run/echo.sock --lines
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_CODES, verbatim_doc_comment)]
+pub(crate) struct Args {
+    /// The server: echo+tcp://HOST:PORT, echo+udp://HOST:PORT or echo+unix:PATH; `echo+` may be
+    /// left out. One that answers behind a prefix has ?prefix=TEXT
+    url: String,
+    /// Send the lines of the standard input instead of probes
+    #[arg(long, short, conflicts_with_all = ["count", "size", "interval", "quiet"])]
+    lines: bool,
+    /// How many probes to send
+    #[arg(long, short, value_name = "N", default_value_t = 10)]
+    count: u32,
+    /// The bytes of each probe
+    #[arg(long, short, value_name = "BYTES", default_value_t = 64)]
+    size: usize,
+    /// The time from one probe to the next; 0 sends as fast as answers come
+    #[arg(long, short, value_name = "MS", default_value_t = 100)]
+    interval: u64,
+    /// How long to wait for an answer, and for the connection
+    #[arg(long, short, value_name = "MS", default_value_t = 1000)]
+    timeout: u64,
+    /// Print the summary only
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let endpoint = Endpoint::parse(&args.url, Protocol::Echo)?;
+    if endpoint.protocol != Protocol::Echo {
+        let text = format!("{endpoint} is not echo: a good URL is `echo+tcp://127.0.0.1:7`");
+        return Err(Failure::Start(text));
+    }
+    let options = endpoint.socket_options(&Options {
+        connect_timeout: Some(Duration::from_millis(args.timeout.max(1))),
+        ..Options::default()
+    });
+    let tcp = |host: &str, port| Ok(TcpStream::connect((host, port), &options)?);
+    let udp = |host: &str, port| Ok(UdpSocket::connect((host, port), &options)?);
+    let unix = |path| Ok(UnixStream::connect(path, &options)?);
+    let prefix = endpoint.options.prefix.clone().unwrap_or_default();
+    if args.lines {
+        let mut lines = Lines::new(args, &endpoint.transport, prefix.as_bytes())?;
+        return match &endpoint.transport {
+            Transport::Tcp { host, port } => lines.over(tcp(host, *port)?),
+            Transport::Udp { host, port } => lines.over(udp(host, *port)?),
+            Transport::Unix(path) => lines.over(unix(path)?),
+        };
+    }
+    let mut run = Run::new(args, &endpoint.transport, prefix.as_bytes())?;
+    let outcome = match &endpoint.transport {
+        Transport::Tcp { host, port } => run.over(|| tcp(host, *port)),
+        Transport::Udp { host, port } => run.over(|| udp(host, *port)),
+        Transport::Unix(path) => run.over(|| unix(path)),
+    };
+    run.end(outcome)
+}
+
+/// The other end closed where echo does not.
+fn closed() -> Failure {
+    Failure::Lost("the server closed the connection: check that it speaks echo".into())
+}

@@ -1,0 +1,9 @@
+//! The command `halloo` as real processes: what it says, how it ends, and two people who chat.
+
+mod bad_input;
+mod chat;
+mod echo;
+mod process;
+mod serve;
+mod terminal;
+mod typing;

@@ -1,0 +1,199 @@
+//! The session of a device with the hub: greeted, served, parted, and over at its deadlines.
+
+use super::outbox::Outbox;
+use super::slot::Slot;
+use super::{Cause, Config, Parts, Store};
+use crate::chat::HANDSHAKE;
+use crate::time::{Duration, Instant, after, earliest, secs};
+use crate::trace::debug;
+use crate::wire::{Code, MAX_ECHO};
+
+/// Where the session stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(super) enum State {
+    Offline,
+    /// `Hello` is to be said, or was: either way, `Welcome` is due.
+    Greeting {
+        nonce: u64,
+        said: bool,
+        deadline: Instant,
+    },
+    Serving(Session),
+    /// Something is to be said, then it is over; at the deadline it is over anyway. There is none
+    /// before somebody says what time it is.
+    Parting {
+        cause: Cause,
+        deadline: Option<Instant>,
+    },
+    Closed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(super) struct Session {
+    /// Zero is none.
+    pub(super) keepalive: Duration,
+    pub(super) heard: Instant,
+    pub(super) spoke: Instant,
+    pub(super) ping: bool,
+    pub(super) pong: Option<u32>,
+}
+
+/// The part of a client that does not depend on its sizes.
+#[derive(Debug, Clone)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(super) struct Base {
+    pub(super) config: Config,
+    pub(super) state: State,
+    pub(super) now: Instant,
+    /// The store of this session's hub.
+    pub(super) store: Store,
+    pub(super) max_body: u16,
+    /// The largest frame that the link takes, and the largest body that it carries.
+    pub(super) link_frame: u32,
+    pub(super) link_body: u16,
+    pub(super) window: u16,
+    /// The least wait before the next attempt, as the hub asked.
+    pub(super) retry_after: Duration,
+    /// Events that are to be told, beside those of the slots.
+    pub(super) welcomed: bool,
+    pub(super) closed: Option<Cause>,
+    pub(super) echo: Option<Echo>,
+    pub(super) echo_back: Option<Echo>,
+    /// Messages that were passed over: unknown, late, or for a room that was left.
+    pub(super) skipped: u32,
+    pub(super) outbox: Outbox,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(super) struct Echo {
+    pub(super) token: u32,
+    pub(super) bytes: heapless::Vec<u8, MAX_ECHO, u8>,
+}
+
+impl Base {
+    pub(super) fn poll_timeout(&self, slots: &[Slot]) -> Option<Instant> {
+        match self.state {
+            State::Greeting { deadline, .. } => Some(deadline),
+            State::Parting { deadline, .. } => Some(deadline.unwrap_or(self.now)),
+            State::Serving(session) => earliest(session.keepalive_deadline(), answer_due(slots)),
+            State::Offline | State::Closed => None,
+        }
+    }
+
+    /// The largest body that the hub takes and the link carries, as far as they have told.
+    pub(super) fn most_body(&self) -> usize {
+        usize::from(self.max_body.min(self.link_body))
+    }
+
+    /// The session is over but for a last word.
+    pub(super) fn part(&mut self, cause: Cause) {
+        match self.state {
+            State::Greeting { .. } | State::Serving(_) => {
+                self.state = State::Parting {
+                    cause,
+                    deadline: None,
+                };
+            }
+            State::Offline | State::Parting { .. } | State::Closed => {}
+        }
+    }
+}
+
+impl Session {
+    /// When the hub counts as dead.
+    pub(super) fn dead_at(&self) -> Instant {
+        let half = Duration::from_ticks(self.keepalive.as_ticks() >> 1);
+        after(after(self.heard, self.keepalive), half)
+    }
+
+    pub(super) fn keepalive_deadline(&self) -> Option<Instant> {
+        if self.keepalive == secs(0) {
+            return None;
+        }
+        // A ping that is owed waits for the link, not for the clock.
+        let quiet = (!self.ping).then(|| after(self.spoke, self.keepalive));
+        earliest(Some(self.dead_at()), quiet)
+    }
+}
+
+/// When the first of the rooms has waited too long.
+fn answer_due(slots: &[Slot]) -> Option<Instant> {
+    slots.iter().filter_map(Slot::answer_due).min()
+}
+
+impl Parts<'_> {
+    pub(super) fn tick(&mut self, now: Instant) -> Instant {
+        self.base.now = self.base.now.max(now);
+        self.base.now
+    }
+
+    pub(super) fn handle_connected(&mut self, now: Instant, nonce: u64) {
+        self.handle_disconnected(now);
+        // After a reset the clock starts over. No deadline is older than its connection.
+        self.base.now = now;
+        self.base.closed = None;
+        self.base.state = State::Greeting {
+            nonce,
+            said: false,
+            deadline: after(now, HANDSHAKE),
+        };
+    }
+
+    pub(super) fn handle_disconnected(&mut self, now: Instant) {
+        self.tick(now);
+        match self.base.state {
+            State::Greeting { .. } | State::Serving(_) => self.close(Cause::Lost),
+            State::Parting { cause, .. } => self.close(cause),
+            State::Offline | State::Closed => {}
+        }
+        self.base.state = State::Offline;
+        self.base.welcomed = false;
+        for at in 0..self.slots.len() {
+            if let Some(slot) = self.slots.get_mut(at) {
+                slot.handle_disconnected();
+            }
+            self.finish_leaving(u8::try_from(at).unwrap_or(u8::MAX));
+        }
+    }
+
+    /// The session is over; the application is told.
+    pub(super) fn close(&mut self, cause: Cause) {
+        debug!("client: the session is over: {:?}", cause);
+        self.base.state = State::Closed;
+        self.base.closed = Some(cause);
+    }
+
+    pub(super) fn violation(&mut self, code: Code) {
+        self.base.part(Cause::Violation(code));
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        let now = self.tick(now);
+        match &mut self.base.state {
+            State::Greeting { deadline, said, .. } => match (*deadline <= now, *said) {
+                (true, true) => self.base.part(Cause::Timeout),
+                // What is said first is Hello, and it found no way out.
+                (true, false) => self.close(Cause::Timeout),
+                (false, _) => {}
+            },
+            State::Serving(session) => {
+                let is_dead = session.keepalive != secs(0) && session.dead_at() <= now;
+                if is_dead || answer_due(self.slots).is_some_and(|due| due <= now) {
+                    self.close(Cause::Timeout);
+                } else if session.keepalive_deadline().is_some_and(|due| due <= now) {
+                    session.ping = true;
+                }
+            }
+            State::Parting { cause, deadline } => {
+                if *deadline.get_or_insert(after(now, HANDSHAKE)) <= now {
+                    let cause = *cause;
+                    self.close(cause);
+                }
+            }
+            State::Offline | State::Closed => {}
+        }
+    }
+}
