@@ -169,6 +169,26 @@ fn a_refused_post_uses_its_number_up_and_its_verdict_stays() {
 }
 
 #[test]
+fn an_ack_tells_of_no_reject_that_is_not_committed() {
+    // [D-ACK-1] [D-ACK-3]
+    with_hub(&usual(), |hub| {
+        let ann = hub.member(1, "lab");
+        hub.posts(ann, 1, 1);
+        hub.commits = false;
+        let long = [0; MAX_BODY as usize + 1];
+        hub.say(ann, &post(2, &long)).unwrap();
+        hub.say(ann, &post(3, b"short")).unwrap();
+        hub.say(ann, &post(1, b"a repeat")).unwrap();
+        assert_eq!(hub.hear(ann), [ack(1, 0)]);
+        while hub.hub.poll_append().is_some() {}
+        hub.hub.handle_appended(1);
+        assert_eq!(hub.hear(ann), [reject(2, Code::TooLarge), ack(2, 0b1)]);
+        hub.hub.handle_appended(1);
+        assert_eq!(hub.hear(ann)[0], ack(3, 0b10));
+    });
+}
+
+#[test]
 fn two_rejects_in_a_row_are_told_with_their_codes() {
     // [D-POST-6]
     with_hub(&usual(), |hub| {
