@@ -38,9 +38,9 @@ pub enum Delivery<'m> {
     },
     /// Somebody came or went. Best effort.
     Notice(Notice<'m>),
-    /// The answer to [`Client::who`].
+    /// The answer to [`Client::who`](super::Client::who).
     Roster(Roster<'m>),
-    /// The answer to [`Client::echo`].
+    /// The answer to [`Client::echo`](super::Client::echo).
     Echo {
         /// The token of the request.
         token: u32,
