@@ -44,7 +44,8 @@ pub fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
 
 /// Widens a 32-bit tick counter that wraps into one that does not.
 ///
-/// It must be fed at least once per wrap of the counter.
+/// It must be fed at least twice per wrap of the counter, since a reading that is more than half a
+/// wrap ahead counts as one from before the last, and changes nothing.
 ///
 /// ```
 /// use halloo_core::time::Ticks;
@@ -56,19 +57,42 @@ pub fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Ticks {
     wide: u64,
+    has_begun: bool,
 }
 
 impl Ticks {
-    /// A counter that starts at zero.
+    /// A counter that starts with its first reading.
     #[must_use]
     pub const fn new() -> Self {
-        Self { wide: 0 }
+        Self {
+            wide: 0,
+            has_begun: false,
+        }
     }
 
     /// The wide reading for a narrow one.
     pub const fn widen(&mut self, narrow: u32) -> u64 {
         let step = narrow.wrapping_sub(self.wide as u32);
-        self.wide = self.wide.saturating_add(step as u64);
+        if step <= u32::MAX / 2 || !self.has_begun {
+            self.wide = self.wide.saturating_add(step as u64);
+        }
+        self.has_begun = true;
         self.wide
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counter_read_a_tick_late_does_not_jump() {
+        let mut ticks = Ticks::new();
+        assert_eq!(ticks.widen(0xf000_0000), 0xf000_0000);
+        // An interrupt read the counter between this reading and its use.
+        assert_eq!(ticks.widen(0xefff_ffff), 0xf000_0000);
+        assert_eq!(ticks.widen(0x0000_0005), 0x1_0000_0005);
+        assert_eq!(ticks.widen(0xffff_ffff), 0x1_0000_0005);
+        assert_eq!(ticks.widen(0x0000_0006), 0x1_0000_0006);
     }
 }

@@ -8,9 +8,6 @@
 use std::ops::AddAssign;
 use std::sync::Arc;
 
-/// How many of an author's newest posts a page can tell one by one.
-const WINDOW: u32 = u64::BITS;
-
 /// What one device posted into one room and what it was handed there.
 #[derive(Debug, Clone)]
 pub struct Page {
@@ -18,7 +15,7 @@ pub struct Page {
     /// The devices of the room, in order; `seen` runs beside it.
     members: Arc<[u32]>,
     device: u32,
-    cursor: u64,
+    offsets: Window,
     posted: u32,
     acknowledged: u64,
     last_acknowledged: u32,
@@ -34,14 +31,30 @@ pub struct Page {
 /// What a member was handed of one author.
 #[derive(Debug, Clone, Copy, Default)]
 struct Seen {
-    /// The highest counter.
-    last: u32,
+    counters: Window,
     /// Different posts.
     distinct: u64,
-    /// Bit `n`: the post `last - n` was handed on.
-    recent: u64,
     /// Sum over a mix of offset and counter: the same at all members who saw the same.
     digest: u64,
+}
+
+/// Which of many ascending numbers have come, the newest 64 one by one.
+#[derive(Debug, Clone, Copy, Default)]
+struct Window {
+    last: u64,
+    /// Bit `n`: `last - n` has come.
+    recent: u64,
+}
+
+/// How a number came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// Above all others, and so many were left out.
+    Next { left_out: u64 },
+    /// For the first time, after a higher one.
+    Late,
+    /// A second time, or too late to tell.
+    Again,
 }
 
 /// What a page saw that may not be.
@@ -75,8 +88,8 @@ pub struct Totals {
     pub lost: u64,
     /// Deliveries of what was handed on before, or was never posted.
     pub doubled: u64,
-    /// Deliveries behind a later post of the same author, and authors whose posts two members saw
-    /// at different offsets.
+    /// Deliveries behind a later offset or a later post of the same author, and authors whose posts
+    /// two members saw at different offsets.
     pub out_of_order: u64,
     /// Announced gaps.
     pub gaps: u64,
@@ -97,7 +110,7 @@ impl Page {
             seen: vec![Seen::default(); members.len()].into(),
             members,
             device,
-            cursor: 0,
+            offsets: Window::after(0),
             posted: 0,
             acknowledged: 0,
             last_acknowledged: 0,
@@ -115,10 +128,10 @@ impl Page {
         self.room
     }
 
-    /// The last offset that was handed on.
+    /// The highest offset that was handed on.
     #[must_use]
     pub const fn cursor(&self) -> u64 {
-        self.cursor
+        self.offsets.last
     }
 
     /// Posts so far; the counter of the last one.
@@ -138,7 +151,7 @@ impl Page {
 
     /// The device joined, and reads what follows `cursor`.
     pub const fn start(&mut self, cursor: u64) {
-        self.cursor = cursor;
+        self.offsets = Window::after(cursor);
     }
 
     /// An outbox took a post with the counter [`posted`](Self::posted)` + 1`.
@@ -159,76 +172,103 @@ impl Page {
 
     /// The marker of an own post was handed on.
     pub fn own(&mut self, offset: u64) {
-        if self.advance(offset) {
+        if self.take(offset) != Turn::Again {
             self.own += 1;
         }
     }
 
     /// A post of `author`, into `room`, was handed on.
     pub fn entry(&mut self, offset: u64, author: u32, room: u32, counter: u32) {
-        if !self.advance(offset) {
+        let turn = self.take(offset);
+        if turn == Turn::Again {
             return;
         }
         // Own posts come as markers, so one that comes whole does not belong here either.
         let place = self.members.binary_search(&author).ok();
         let place = place.filter(|_| room == self.room && author != self.device);
-        match place.and_then(|place| self.seen.get_mut(place)) {
-            Some(seen) => seen.take(offset, counter, &mut self.faults),
-            None => self.faults.strayed += 1,
+        let Some(seen) = place.and_then(|place| self.seen.get_mut(place)) else {
+            self.faults.strayed += 1;
+            return;
+        };
+        match seen.take(offset, counter) {
+            Turn::Again => self.faults.doubled += 1,
+            // Counted at its offset already, otherwise.
+            Turn::Late if turn != Turn::Late => self.faults.out_of_order += 1,
+            Turn::Late | Turn::Next { .. } => {}
         }
     }
 
     /// Somebody else's post was handed on.
     pub fn foreign(&mut self, offset: u64) {
-        if self.advance(offset) {
+        if self.take(offset) != Turn::Again {
             self.faults.foreign += 1;
         }
     }
 
     /// Offsets `from..=to` will not come, and the hub says so.
     pub fn gap(&mut self, from: u64, to: u64) {
+        let cursor = self.offsets.last;
         self.gaps += 1;
-        self.faults.holes += from.saturating_sub(self.cursor.saturating_add(1));
-        self.missed += to.saturating_sub(self.cursor.max(from.saturating_sub(1)));
-        self.cursor = self.cursor.max(to);
+        self.faults.holes += from.saturating_sub(cursor.saturating_add(1));
+        self.missed += to.saturating_sub(cursor.max(from.saturating_sub(1)));
+        if to > cursor {
+            self.offsets = Window::after(to);
+        }
     }
 
-    /// Moves the cursor to `offset`; false when that offset was there before.
-    fn advance(&mut self, offset: u64) -> bool {
-        if offset <= self.cursor {
-            self.faults.doubled += 1;
-            return false;
+    fn take(&mut self, offset: u64) -> Turn {
+        let turn = self.offsets.take(offset);
+        match turn {
+            Turn::Next { left_out } => self.faults.holes += left_out,
+            Turn::Late => {
+                self.faults.holes = self.faults.holes.saturating_sub(1);
+                self.faults.out_of_order += 1;
+            }
+            Turn::Again => self.faults.doubled += 1,
         }
-        self.faults.holes += offset - self.cursor - 1;
-        self.cursor = offset;
-        true
+        turn
+    }
+}
+
+impl Window {
+    /// Every number up to `last` has come, or never will.
+    const fn after(last: u64) -> Self {
+        let recent = u64::MAX;
+        Self { last, recent }
+    }
+
+    fn take(&mut self, number: u64) -> Turn {
+        let step = |by: u64| u32::try_from(by).unwrap_or(u32::MAX);
+        if number > self.last {
+            let by = number - self.last;
+            self.recent = self.recent.unbounded_shl(step(by)) | 1;
+            self.last = number;
+            return Turn::Next { left_out: by - 1 };
+        }
+        let bit = 1_u64.unbounded_shl(step(self.last - number));
+        if bit == 0 || self.recent & bit != 0 {
+            return Turn::Again;
+        }
+        self.recent |= bit;
+        Turn::Late
+    }
+
+    /// How many numbers above `number` have come, of the newest 64.
+    fn above(&self, number: u64) -> u64 {
+        let newer = self.last.saturating_sub(number).min(u64::from(u64::BITS));
+        let mask = 1_u64.unbounded_shl(newer as u32).wrapping_sub(1);
+        u64::from((self.recent & mask).count_ones())
     }
 }
 
 impl Seen {
-    fn take(&mut self, offset: u64, counter: u32, faults: &mut Faults) {
-        if counter > self.last {
-            let step = counter - self.last;
-            self.recent = self.recent.unbounded_shl(step) | 1;
-            self.last = counter;
-        } else {
-            let bit = 1_u64.unbounded_shl(self.last - counter);
-            if self.recent & bit != 0 || bit == 0 {
-                faults.doubled += 1;
-                return;
-            }
-            self.recent |= bit;
-            faults.out_of_order += 1;
+    fn take(&mut self, offset: u64, counter: u32) -> Turn {
+        let turn = self.counters.take(u64::from(counter));
+        if turn != Turn::Again {
+            self.distinct += 1;
+            self.digest = self.digest.wrapping_add(mix(offset, counter));
         }
-        self.distinct += 1;
-        self.digest = self.digest.wrapping_add(mix(offset, counter));
-    }
-
-    /// How many posts above `counter` were handed on.
-    fn above(&self, counter: u32) -> u64 {
-        let newer = self.last.saturating_sub(counter).min(WINDOW);
-        let mask = 1_u64.unbounded_shl(newer).wrapping_sub(1);
-        u64::from((self.recent & mask).count_ones())
+        turn
     }
 }
 
@@ -290,7 +330,8 @@ fn delivered(reader: &Page, author: &Page) -> Delivered {
         (author.own, author.own.saturating_sub(author.acknowledged))
     } else {
         let seen = seen(reader, author.device);
-        (seen.distinct, seen.above(author.last_acknowledged))
+        let last = u64::from(author.last_acknowledged);
+        (seen.distinct, seen.counters.above(last))
     };
     let of_others = distinct - of_open.min(distinct);
     Delivered {

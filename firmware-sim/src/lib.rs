@@ -95,7 +95,10 @@ fn hub_report(before: &Sample, after: &Sample, posts: u64) -> HubReport {
     let stats = &after.stats;
     HubReport {
         cpu_percent: 100.0 * share,
-        cpu_us_per_post: used.as_secs_f64() * 1e6 / (posts.max(1) as f64),
+        cpu_us_per_post: match posts {
+            0 => 0.0,
+            _ => used.as_secs_f64() * 1e6 / posts as f64,
+        },
         connections: stats.connections_most,
         memory_per_connection: stats.memory.per_connection_now(stats.connections),
         memory_fixed: stats.memory.fixed,

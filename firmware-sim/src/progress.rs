@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 use firmware_sim::{Config, Phase, Progress, Watch};
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// How often a terminal and a file are told.
-const ON_TERMINAL: Duration = Duration::from_millis(100);
-const IN_LINES: Duration = Duration::from_secs(1);
+/// How often the run is looked at, and a terminal is told.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// How often there is a line where there is no terminal.
+const LINE: Duration = Duration::from_secs(1);
 
 /// Shows how a run goes, until it is dropped.
 #[derive(Debug)]
@@ -25,12 +27,12 @@ impl Show {
         let (over, ended) = mpsc::channel();
         let mut screen = Screen::new(config);
         let show = move || {
-            while ended.recv_timeout(screen.pace()) == Err(RecvTimeoutError::Timeout) {
+            while ended.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
                 if let Some(progress) = watch.progress() {
                     screen.tell(&progress);
                 }
             }
-            screen.clear();
+            screen.end(watch.progress());
         };
         let thread = thread::Builder::new().name("progress".into()).spawn(show);
         Self {
@@ -50,10 +52,22 @@ impl Drop for Show {
     }
 }
 
+/// A phase as people see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Joining,
+    Posting,
+    Settling,
+}
+
 struct Screen {
     bar: Option<ProgressBar>,
     time: Duration,
-    posting_since: Option<Instant>,
+    stage: Stage,
+    /// When the stage began.
+    since: Instant,
+    /// When there was a line last.
+    told: Instant,
     /// What comes before everything else.
     intent: Option<String>,
 }
@@ -61,7 +75,7 @@ struct Screen {
 impl Screen {
     fn new(config: &Config) -> Self {
         let bar = is_screen().then(|| {
-            let style = ProgressStyle::with_template("{prefix:<20} {bar:40}\n{wide_msg}");
+            let style = ProgressStyle::with_template("{prefix:<20} {wide_bar}\n{wide_msg}");
             let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
             let target = ProgressDrawTarget::stderr();
             ProgressBar::with_draw_target(Some(1), target).with_style(style)
@@ -69,16 +83,10 @@ impl Screen {
         Self {
             bar,
             time: config.time,
-            posting_since: None,
+            stage: Stage::Joining,
+            since: Instant::now(),
+            told: Instant::now(),
             intent: Some(intent(config)),
-        }
-    }
-
-    fn pace(&self) -> Duration {
-        if self.bar.is_some() {
-            ON_TERMINAL
-        } else {
-            IN_LINES
         }
     }
 
@@ -88,39 +96,45 @@ impl Screen {
             let _ = writeln!(io::stderr(), "{intent}");
         }
         let now = Instant::now();
-        if progress.phase >= Phase::Posting {
-            self.posting_since.get_or_insert(now);
+        let stage = Stage::of(progress.phase);
+        if stage != self.stage {
+            (self.stage, self.since, self.told) = (stage, now, now);
         }
-        let since = self.posting_since.map(|since| now - since);
-        let elapsed = since.unwrap_or_default().min(self.time);
-        let what = match progress.phase {
-            Phase::Joining => "joining".into(),
-            Phase::Posting => {
+        let elapsed = (now - self.since).min(self.time);
+        let what = match stage {
+            Stage::Joining => "joining".into(),
+            Stage::Posting => {
                 let (now, all) = (elapsed.as_secs_f64(), self.time.as_secs_f64());
                 format!("posting {now:.0} of {all:.0} s")
             }
-            Phase::Settling | Phase::Reading | Phase::Leaving => "settling".into(),
+            Stage::Settling => "settling".into(),
         };
-        let counts = counts(progress);
-        match &self.bar {
-            Some(bar) => {
-                let (done, all) = match progress.phase {
-                    Phase::Joining => (progress.joined, progress.members),
-                    Phase::Posting => (millis(elapsed), millis(self.time)),
-                    _ => (progress.acknowledged, progress.posts),
-                };
-                bar.set_length(all.max(1));
-                bar.set_position(done);
-                bar.set_prefix(what);
-                bar.set_message(counts);
-            }
-            None => drop(writeln!(io::stderr(), "{what}: {counts}")),
+        let counts = counts(stage, progress);
+        if let Some(bar) = &self.bar {
+            let (done, all) = match stage {
+                Stage::Joining => (progress.joined, progress.members),
+                Stage::Posting => (millis(elapsed), millis(self.time)),
+                Stage::Settling => (progress.acknowledged, progress.posts),
+            };
+            bar.set_length(all.max(1));
+            bar.set_position(done);
+            bar.set_prefix(what);
+            bar.set_message(counts);
+        } else if now - self.told >= LINE {
+            self.told += LINE;
+            let _ = writeln!(io::stderr(), "{what}: {counts}");
         }
     }
 
-    fn clear(&self) {
+    /// Leaves a last line, or the terminal to the report.
+    fn end(&self, progress: Option<Progress>) {
         if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
+            return bar.finish_and_clear();
+        }
+        let progress = progress.filter(|progress| progress.phase != Phase::Joining);
+        if let Some(progress) = progress {
+            let counts = counts(Stage::Settling, &progress);
+            let _ = writeln!(io::stderr(), "done: {counts}");
         }
     }
 }
@@ -152,9 +166,19 @@ fn is_screen() -> bool {
     io::stderr().is_terminal() && !is_dumb
 }
 
-fn counts(progress: &Progress) -> String {
+impl Stage {
+    const fn of(phase: Phase) -> Self {
+        match phase {
+            Phase::Joining => Self::Joining,
+            Phase::Posting => Self::Posting,
+            Phase::Settling | Phase::Reading | Phase::Leaving => Self::Settling,
+        }
+    }
+}
+
+fn counts(stage: Stage, progress: &Progress) -> String {
     let count = HumanCount;
-    if progress.phase == Phase::Joining {
+    if stage == Stage::Joining {
         let (joined, members) = (count(progress.joined), count(progress.members));
         return format!("{joined} of {members} devices are in their rooms");
     }

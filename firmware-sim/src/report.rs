@@ -114,7 +114,7 @@ pub struct EchoCounts {
 pub struct HubReport {
     /// Its thread's processor time, in percent of one core.
     pub cpu_percent: f64,
-    /// Its thread's processor time for each post, in microseconds.
+    /// Its thread's processor time for each post, in microseconds; 0 without posts.
     pub cpu_us_per_post: f64,
     /// The most connections at the same time, echo included.
     pub connections: usize,

@@ -3,9 +3,11 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use firmware_sim::{Config, Report, run};
+use firmware_sim::{Config, Report, Watch, run_watched};
 use support::frames::{Frames, forge, post_body};
 use support::{Hub, Proxy, Through};
 
@@ -13,33 +15,44 @@ use support::{Hub, Proxy, Through};
 const ROOM: usize = 10;
 const COUNTER: usize = 19;
 
+const DEVICES: u32 = 4;
+
+/// How many posts of each device are waited for.
+const POSTS: usize = 8;
+
 /// A run of four sensors in one room; `change` is asked for each post of a device, by its number.
 fn forged_run(change: fn(usize, &mut [u8])) -> Report {
     let hub = Hub::start();
+    let watch = Watch::new();
+    let stop = watch.clone();
+    let left = Arc::new(AtomicUsize::new(DEVICES as usize));
     let proxy = Proxy::start(hub.chat(), move || {
+        let (stop, left) = (stop.clone(), Arc::clone(&left));
         let mut posts = 0;
         let forge = move |frame: &mut Vec<u8>| {
             if let Some(body) = post_body(frame) {
                 posts += 1;
                 change(posts, body);
+                if posts == POSTS && left.fetch_sub(1, Ordering::Relaxed) == 1 {
+                    stop.stop();
+                }
             }
             true
         };
         (Box::new(Frames::new(forge)), Box::new(Through))
     });
-    let report = run(&Config {
-        devices: 4,
-        time: Duration::from_millis(400),
+    let config = Config {
+        devices: DEVICES,
+        time: Duration::from_secs(60),
         hub: Some(proxy.url()),
         reconnects: 0.0,
         rate: 50.0,
         ..Config::default()
-    })
-    .unwrap();
+    };
+    let report = run_watched(&config, &watch).unwrap();
     // Whatever was forged, the hub has acknowledged it.
     assert_eq!(report.acknowledged, report.posts);
-    assert!(report.posts >= 4 * 4, "{report}");
-    assert_eq!(report.expected, 4 * report.posts);
+    assert_eq!(report.expected, u64::from(DEVICES) * report.posts);
     report
 }
 

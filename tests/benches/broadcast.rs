@@ -92,7 +92,7 @@ fn broadcast(c: &mut Criterion) {
             index: &mut index,
             pending: &mut pending,
         };
-        let mut hub = Hub::new(Config::new(1, 1), storage);
+        let mut hub = Hub::new(Config::new(1, [1; 4], 1), storage);
         let everybody: Vec<ConnId> = (0..=members).map(|n| join(&mut hub, n)).collect();
         let poster = everybody[0];
         drain(&mut hub);

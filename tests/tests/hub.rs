@@ -190,15 +190,16 @@ fn a_peer_that_sends_garbage_is_told_once_and_closed_while_others_go_on() {
 
 #[test]
 fn a_frame_at_the_limit_is_taken_and_one_above_is_not() {
+    // [F-LEN-3] [F-LEN-4]
     let hub = RunningHub::chat(small());
     let mut peer = hub.member(1, ROOM);
     peer.post_and_wait(&[1; 1024]);
     // Within the limit of a frame, but not of a body: the sender is told and goes on.
-    peer.send_raw(&post(2, &[1; 1025]));
+    peer.send_raw(&post(2, &[1; 1024 + 64]));
     let code = Code::TooLarge;
     assert_eq!(peer.recv(), Got::Reject { seq: 2, code });
     assert_eq!(peer.recv(), Got::Ack { up_seq: 2 });
-    peer.send_raw(&post(3, &[1; 2000]));
+    peer.send_raw(&post(3, &[1; 1024 + 65]));
     assert_eq!(peer.recv(), Got::Error(Code::Oversize));
 }
 
@@ -346,6 +347,7 @@ fn a_peer_that_ends_its_side_gets_the_answers_that_it_is_owed() {
 
 #[test]
 fn a_frame_that_is_not_completed_in_time_ends_the_connection() {
+    // [T-HAND-1]
     let mut config = small();
     config.frame_timeout = Duration::from_millis(100);
     let hub = RunningHub::chat(config);
@@ -359,6 +361,7 @@ fn a_frame_that_is_not_completed_in_time_ends_the_connection() {
 
 #[test]
 fn a_connection_that_takes_nothing_for_too_long_is_closed() {
+    // [T-WRITE-1]
     let mut config = small();
     config.options.send_buffer = Some(4096);
     config.write_timeout = Duration::from_millis(100);

@@ -190,7 +190,7 @@ fn a_hub_that_does_not_answer_is_given_up_in_ten_seconds() {
     device.connect();
     device.wait(9);
     assert_eq!(device.events(), []);
-    assert!(device.wait(1).is_empty());
+    assert_eq!(device.wait(1), [error(Code::Timeout)]);
     assert_eq!(device.events(), [closed(Cause::Timeout)]);
     assert_eq!(device.client.poll_timeout(), None);
 }
@@ -305,10 +305,10 @@ fn after_a_reconnect_the_rest_is_sent_again_in_order_with_its_numbers() {
     };
     device.hears(&Message::Joined(stand));
     assert_eq!(seqs(&device.says()), [3, 4, 5]);
-    let told: Vec<_> = device.events().split_off(1);
+    let told: Vec<_> = device.events();
     let (slot, code) = (0, Code::Other(0));
     let rejected = Event::Rejected { slot, seq: 1, code };
-    assert_eq!(told, [rejected, Event::Acked { slot, seq: 2 }]);
+    assert_eq!(told[..2], [rejected, Event::Acked { slot, seq: 2 }]);
     device.hears(&ack(5, 0));
     assert_eq!(device.events().len(), 3);
     assert_eq!(device.client.post(0, b"a body"), Ok(6));
@@ -548,8 +548,8 @@ fn a_refused_join_frees_the_slot_and_its_posts_are_rejected() {
     let (slot, code) = (0, Code::NotAllowed);
     device.hears(&Message::Reject { slot, seq: 0, code });
     let expected = [
-        Event::Refused { slot, code },
         Event::Rejected { slot, seq: 1, code },
+        Event::Refused { slot, code },
     ];
     assert_eq!(device.events(), expected);
     assert_eq!(device.client.join("den", From::Latest), Ok(0));
@@ -601,7 +601,7 @@ fn a_log_with_another_name_is_told_and_read_anew() {
 
 #[test]
 fn a_hub_that_stands_behind_what_it_acknowledged_has_lost_its_store() {
-    // [D-STORE-2]
+    // [D-STORE-2] [D-STORE-4]
     let mut device = LoneDevice::member();
     for _ in 0..3 {
         device.client.post(0, b"a body").unwrap();
@@ -623,11 +623,9 @@ fn a_hub_that_stands_behind_what_it_acknowledged_has_lost_its_store() {
 #[test]
 fn a_message_that_goes_the_wrong_way_is_told_once() {
     // [E-PLACE-1] [E-CLOSE-1] [W-RETRY-1]
-    let second = LoneDevice::default().welcome();
     let messages = [
         Message::Hello(hello(1)),
         Message::Retry { cookie: [0; 16] },
-        Message::Welcome(second),
         Message::Join(join("lab")),
         Message::Leave { slot: 0 },
         post(1, b"a body"),

@@ -169,6 +169,26 @@ fn a_refused_post_uses_its_number_up_and_its_verdict_stays() {
 }
 
 #[test]
+fn an_ack_tells_of_no_reject_that_is_not_committed() {
+    // [D-ACK-1] [D-ACK-3]
+    with_hub(&usual(), |hub| {
+        let ann = hub.member(1, "lab");
+        hub.posts(ann, 1, 1);
+        hub.commits = false;
+        let long = [0; MAX_BODY as usize + 1];
+        hub.say(ann, &post(2, &long)).unwrap();
+        hub.say(ann, &post(3, b"short")).unwrap();
+        hub.say(ann, &post(1, b"a repeat")).unwrap();
+        assert_eq!(hub.hear(ann), [ack(1, 0)]);
+        while hub.hub.poll_append().is_some() {}
+        hub.hub.handle_appended(1);
+        assert_eq!(hub.hear(ann), [reject(2, Code::TooLarge), ack(2, 0b1)]);
+        hub.hub.handle_appended(1);
+        assert_eq!(hub.hear(ann)[0], ack(3, 0b10));
+    });
+}
+
+#[test]
 fn two_rejects_in_a_row_are_told_with_their_codes() {
     // [D-POST-6]
     with_hub(&usual(), |hub| {
@@ -240,6 +260,10 @@ fn entries_flow_up_to_a_limit_that_never_falls() {
         grant(u64::MAX, 1, &[13]);
         grant(5, 9, &[14]);
         grant(u64::MAX, u16::MAX, &(15..=30).collect::<Vec<_>>());
+        // What was granted beyond the head stays granted.
+        grant(30, 0, &[]);
+        hub.posts(ann, 31, 2);
+        assert_eq!(offsets(&hub.hear(bob)), [31, 32]);
     });
 }
 
@@ -560,6 +584,9 @@ fn rooms_have_numbers_that_stay_for_the_session() {
             let Message::Joined(joined) = said[0].message() else {
                 panic!("{said:?}");
             };
+            let seq = joined.up_seq + 1;
+            let body = b"a body";
+            hub.say(ann, &Message::Post { slot, seq, body }).unwrap();
             hub.say(ann, &Message::Leave { slot }).unwrap();
             joined.room
         };

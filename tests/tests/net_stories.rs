@@ -3,7 +3,7 @@
 //! Every step is judged by the world's model as well: nothing lost, nothing doubled, in order.
 
 use halloo_core::chat::Hub;
-use halloo_core::chat::client::{Cause, From, PostError};
+use halloo_core::chat::client::{Cause, From, PostError, Store};
 use halloo_core::wire::{ByeReason, Code, GapReason, Join, NoticeKind};
 use halloo_tests::net::{Fault, HubMemory, Limits, Net, at};
 
@@ -274,7 +274,6 @@ fn a_reader_that_stops_harms_nobody_and_gets_everything_when_it_wakes() {
 
 #[test]
 fn a_reader_whose_link_takes_nothing_is_dropped_and_resumes() {
-    // [T-WRITE-1]
     let mut limits = lossless(2);
     limits.keepalive = 0;
     limits.shape.capacity = 40;
@@ -315,23 +314,39 @@ fn a_gap_is_told_to_who_was_overtaken_by_retention_and_to_nobody_else() {
     });
 }
 
+const NO_STORE: Store = Store {
+    id: 0,
+    generation: 0,
+};
+
 #[test]
 fn a_member_reads_from_where_it_said() {
     // [D-JOIN-6] [D-JOIN-7]
     let history = |to| vec![(1, to, GapReason::History)];
     let cases = [
         (From::Earliest, 6, vec![]),
-        (From::After(4), 2, vec![]),
+        // The store is asked for when there is one.
+        (
+            From::After {
+                cursor: 4,
+                store: NO_STORE,
+            },
+            2,
+            vec![],
+        ),
         (From::Last(2), 2, history(4)),
         (From::Last(0), 0, history(6)),
         (From::Last(9), 6, vec![]),
         (From::Latest, 0, vec![]),
     ];
-    for (from, entries, gaps) in cases {
+    for (mut from, entries, gaps) in cases {
         story(lossless(2), |story| {
             story.net.join(0, "lab", From::Earliest, 0);
             story.secs(1);
             story.posts(0, 6);
+            if let From::After { store, .. } = &mut from {
+                *store = story.net.devices[0].client.store(0).unwrap();
+            }
             story.net.join(1, "lab", from, 0);
             story.secs(1);
             assert_eq!(

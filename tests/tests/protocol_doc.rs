@@ -449,6 +449,28 @@ fn ids_in_sources(folder: &Path, found: &mut BTreeSet<String>) {
     }
 }
 
+/// The ids that no test names, and why none can. What can be tested has no place here.
+const UNTESTED: [(&str, &str); 10] = [
+    (
+        "E-TEXT-1",
+        "binds programs, which are no part of the protocol's machines",
+    ),
+    ("F-DGRAM-1", DATAGRAMS),
+    ("F-DGRAM-2", DATAGRAMS),
+    ("F-DGRAM-3", DATAGRAMS),
+    ("F-DGRAM-4", DATAGRAMS),
+    ("F-DGRAM-5", DATAGRAMS),
+    ("P-WHO-2", "allows something and demands nothing"),
+    (
+        "S-FENCE-2",
+        "a stream does not outlive the hub, so no older session is left to be fenced",
+    ),
+    ("S-OPEN-2", "whoever drives the machine draws the nonces"),
+    ("W-ADD-1", "binds later versions of the text"),
+];
+
+const DATAGRAMS: &str = "datagrams are not served yet";
+
 #[test]
 fn every_id_stands_once_and_counts_on() {
     let mut last: BTreeMap<&str, u32> = BTreeMap::new();
@@ -465,7 +487,7 @@ fn every_id_stands_once_and_counts_on() {
 }
 
 #[test]
-fn tests_name_ids_that_stand_in_the_document() {
+fn tests_name_every_id_that_stands_in_the_document_and_no_other() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut named = BTreeSet::new();
     for folder in ["core/src", "adapters", "tests", "firmware-sim"] {
@@ -475,11 +497,10 @@ fn tests_name_ids_that_stand_in_the_document() {
     let unknown: Vec<_> = named.difference(&defined).collect();
     assert!(unknown.is_empty(), "not in the document: {unknown:?}");
     let uncovered: Vec<_> = defined.difference(&named).map(String::as_str).collect();
-    println!(
-        "{} of {} ids of PROTOCOL.md are named by no test: {}",
-        uncovered.len(),
-        defined.len(),
-        uncovered.join(" ")
+    let expected = UNTESTED.map(|(id, _)| id);
+    assert_eq!(
+        uncovered, expected,
+        "a test names an id as `[AREA-WORD-1]` in a comment"
     );
 }
 

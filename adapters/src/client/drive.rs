@@ -124,7 +124,7 @@ impl Device {
                 State::Dialling(connecting) => match connecting.poll() {
                     Ok(None) => return Ok(None),
                     Ok(Some(stream)) => {
-                        self.connected(Pipe::Tcp(stream))?;
+                        self.connected(Pipe::tcp(stream))?;
                         continue;
                     }
                     Err(error) => return self.ended(socket(error)).map(Some),
@@ -153,11 +153,11 @@ impl Device {
 
     /// When a turn is due, though no descriptor is ready.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let machine = || self.client.poll_timeout().map(|at| self.line.at(at));
+        let due = || self.link.poll_timeout(&self.client);
+        let machine = || due().map(|at| self.line.at(at));
         match &self.line.state {
             State::Down { retry_at } => Some(*retry_at),
             State::Dialling(connecting) => connecting.deadline(),
-            State::Up { .. } if self.link.is_cut_short() => Some(Instant::now()),
             State::Up { .. } if self.line.is_serving => machine(),
             State::Up { welcome_by, .. } => {
                 Some(machine().map_or(*welcome_by, |at| at.min(*welcome_by)))
@@ -258,7 +258,7 @@ impl Device {
                     ..options
                 };
                 match UnixStream::connect(path, &options) {
-                    Ok(stream) => return self.connected(Pipe::Unix(stream)).map(|()| None),
+                    Ok(stream) => return self.connected(Pipe::unix(stream)).map(|()| None),
                     Err(error) => error,
                 }
             }
@@ -313,9 +313,6 @@ impl Device {
     }
 
     fn tell(&mut self, event: Event) -> Told {
-        if let Event::StoreChanged { slot } = event {
-            translate::renumber(&self.client, slot, &mut self.tracks);
-        }
         translate::event(event, &self.rooms, &mut self.tracks)
     }
 

@@ -121,6 +121,16 @@ pub enum Happening {
         /// Why.
         code: Code,
     },
+    /// The post was sent, its verdict was lost, and the hub then refused to take the device back
+    /// into the room: the post may be in the log or not.
+    Unknown {
+        /// The room.
+        room: Name,
+        /// Which post.
+        post: PostId,
+        /// Why the hub refused the room.
+        code: Code,
+    },
     /// The hub's log is another one than before. Reading starts over at what the hub has, and posts
     /// without verdict go to the new log.
     StoreChanged {

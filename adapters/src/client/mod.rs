@@ -39,7 +39,7 @@ use std::time::{Duration, Instant};
 
 use halloo_core::chat::Client;
 use halloo_core::chat::client::{Config, SlotId};
-pub use halloo_core::chat::client::{From, JoinError, PostError};
+pub use halloo_core::chat::client::{From, JoinError, PostError, Store};
 use halloo_core::frame::Length32;
 use halloo_core::link::{Link, rx_bytes, tx_bytes};
 use halloo_core::name::{self, MAX_NAME};
@@ -171,10 +171,17 @@ impl Device {
 
     /// The last offset of a room that came in; `None` when that is not known yet.
     ///
-    /// A gateway that keeps it joins with [`From::After`] when it starts again.
+    /// A gateway that keeps it, together with [`store`](Self::store), joins with [`From::After`]
+    /// when it starts again.
     #[must_use]
     pub fn cursor(&self, room: &str) -> Option<u64> {
         self.client.cursor(self.slot(room)?)
+    }
+
+    /// What the cursor of a room is of; `None` before the hub has taken the join.
+    #[must_use]
+    pub fn store(&self, room: &str) -> Option<Store> {
+        self.client.store(self.slot(room)?)
     }
 
     /// Becomes a member of a room, now or as soon as there is a session, and again after each
@@ -233,8 +240,8 @@ impl Device {
 
     /// Puts a post into the outbox; it goes out during the calls that follow.
     ///
-    /// Works offline too, once the room was joined. [`Happening::Acked`] or
-    /// [`Happening::Rejected`] tells the verdict, exactly once. Errors: [`PostError::OutboxFull`]
+    /// Works offline too, once the room was joined. [`Happening::Acked`],
+    /// [`Happening::Rejected`] or [`Happening::Unknown`] tells the verdict, exactly once. Errors: [`PostError::OutboxFull`]
     /// with [`OUTBOX`] bytes or 32 posts of the room under way; [`PostError::NotJoined`];
     /// [`PostError::TooLarge`] above what the hub takes, or [`MAX_BODY`].
     pub fn post(&mut self, room: &str, body: &[u8]) -> Result<PostId, PostError> {

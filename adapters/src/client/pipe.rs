@@ -1,4 +1,8 @@
 //! The byte pipe under a device: TCP or a Unix stream.
+//!
+//! A connection that the other end has closed for good still holds what came before. So a write
+//! that finds it closed is not told of until all of that is read: else a device whose connections
+//! are short would never get further.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -9,33 +13,66 @@ use embedded_io::{ErrorType, Read, ReadReady, Write, WriteReady};
 use crate::socket::{Interest, Readiness, Shutdown, SocketError, TcpStream, UnixStream};
 
 #[derive(Debug)]
-pub(super) enum Pipe {
+pub(super) struct Pipe {
+    stream: Stream,
+    /// Why nothing more can be written; the end of what can be read tells it.
+    broken: Option<SocketError>,
+}
+
+#[derive(Debug)]
+enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
 
 impl Pipe {
+    pub(super) const fn tcp(stream: TcpStream) -> Self {
+        Self::new(Stream::Tcp(stream))
+    }
+
+    pub(super) const fn unix(stream: UnixStream) -> Self {
+        Self::new(Stream::Unix(stream))
+    }
+
+    const fn new(stream: Stream) -> Self {
+        Self {
+            stream,
+            broken: None,
+        }
+    }
+
     pub(super) fn wait(&self, interest: Interest, timeout: Duration) -> io::Result<Readiness> {
-        match self {
-            Self::Tcp(socket) => socket.wait(interest, Some(timeout)),
-            Self::Unix(socket) => socket.wait(interest, Some(timeout)),
+        match &self.stream {
+            Stream::Tcp(socket) => socket.wait(interest, Some(timeout)),
+            Stream::Unix(socket) => socket.wait(interest, Some(timeout)),
         }
     }
 
     /// Tells the other end that nothing more comes, so that it reads all that was sent.
     pub(super) fn finish_writing(&self) -> Result<(), SocketError> {
-        match self {
-            Self::Tcp(socket) => socket.shutdown(Shutdown::Write),
-            Self::Unix(socket) => socket.shutdown(Shutdown::Write),
+        match &self.stream {
+            Stream::Tcp(socket) => socket.shutdown(Shutdown::Write),
+            Stream::Unix(socket) => socket.shutdown(Shutdown::Write),
+        }
+    }
+
+    /// Keeps the end of a connection for later; other errors are told at once.
+    fn keep(&mut self, error: SocketError) -> Result<(), SocketError> {
+        match error {
+            SocketError::Closed { .. } | SocketError::Reset { .. } => {
+                self.broken.get_or_insert(error);
+                Ok(())
+            }
+            other => Err(other),
         }
     }
 }
 
 impl AsFd for Pipe {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Tcp(socket) => socket.as_fd(),
-            Self::Unix(socket) => socket.as_fd(),
+        match &self.stream {
+            Stream::Tcp(socket) => socket.as_fd(),
+            Stream::Unix(socket) => socket.as_fd(),
         }
     }
 }
@@ -46,43 +83,59 @@ impl ErrorType for Pipe {
 
 impl Read for Pipe {
     fn read(&mut self, buf: &mut [u8]) -> Result<usize, SocketError> {
-        match self {
-            Self::Tcp(socket) => Read::read(socket, buf),
-            Self::Unix(socket) => Read::read(socket, buf),
+        let n = match &mut self.stream {
+            Stream::Tcp(socket) => Read::read(socket, buf),
+            Stream::Unix(socket) => Read::read(socket, buf),
+        };
+        match self.broken.take_if(|_| matches!(n, Ok(0))) {
+            Some(why) => Err(why),
+            None => n,
         }
     }
 }
 
 impl ReadReady for Pipe {
     fn read_ready(&mut self) -> Result<bool, SocketError> {
-        match self {
-            Self::Tcp(socket) => socket.read_ready(),
-            Self::Unix(socket) => socket.read_ready(),
+        match &mut self.stream {
+            Stream::Tcp(socket) => socket.read_ready(),
+            Stream::Unix(socket) => socket.read_ready(),
         }
     }
 }
 
 impl Write for Pipe {
     fn write(&mut self, buf: &[u8]) -> Result<usize, SocketError> {
-        match self {
-            Self::Tcp(socket) => Write::write(socket, buf),
-            Self::Unix(socket) => Write::write(socket, buf),
+        let written = match &mut self.stream {
+            Stream::Tcp(socket) => Write::write(socket, buf),
+            Stream::Unix(socket) => Write::write(socket, buf),
+        };
+        match written {
+            Ok(n) => Ok(n),
+            // Gone as all is that was on its way.
+            Err(error) => self.keep(error).map(|()| buf.len()),
         }
     }
 
     fn flush(&mut self) -> Result<(), SocketError> {
-        match self {
-            Self::Tcp(socket) => Write::flush(socket),
-            Self::Unix(socket) => Write::flush(socket),
+        match &mut self.stream {
+            Stream::Tcp(socket) => Write::flush(socket),
+            Stream::Unix(socket) => Write::flush(socket),
         }
     }
 }
 
 impl WriteReady for Pipe {
     fn write_ready(&mut self) -> Result<bool, SocketError> {
-        match self {
-            Self::Tcp(socket) => socket.write_ready(),
-            Self::Unix(socket) => socket.write_ready(),
+        if self.broken.is_some() {
+            return Ok(false);
+        }
+        let ready = match &mut self.stream {
+            Stream::Tcp(socket) => socket.write_ready(),
+            Stream::Unix(socket) => socket.write_ready(),
+        };
+        match ready {
+            Ok(ready) => Ok(ready),
+            Err(error) => self.keep(error).map(|()| false),
         }
     }
 }

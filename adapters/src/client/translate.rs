@@ -2,12 +2,11 @@
 
 use std::collections::VecDeque;
 
-use halloo_core::chat::Client;
 use halloo_core::chat::client::{Cause, Delivery, Event, SlotId};
 use halloo_core::link::Output;
 use halloo_core::name::{self, Name};
 
-use super::{Happening, OUTBOX, PostId, ROOMS};
+use super::{Happening, PostId, ROOMS};
 
 /// The names of the slots' rooms, kept until the slot has another.
 #[derive(Debug, Default)]
@@ -137,16 +136,16 @@ pub(super) fn event(event: Event, rooms: &Rooms, tracks: &mut VecDeque<Track>) -
             },
             None => return Told::Nothing,
         },
+        Event::Unknown { slot, seq, code } => match settle(tracks, slot, seq) {
+            Some(post) => Happening::Unknown {
+                room: rooms.get(slot),
+                post,
+                code,
+            },
+            None => return Told::Nothing,
+        },
     };
     Told::Happening(happening)
-}
-
-/// A changed store has numbered the posts anew, in their order.
-pub(super) fn renumber(client: &Client<ROOMS, OUTBOX>, slot: SlotId, tracks: &mut VecDeque<Track>) {
-    let of_room = tracks.iter_mut().filter(|track| track.slot == slot);
-    for (track, seq) in of_room.zip(client.unsettled(slot)) {
-        track.seq = seq;
-    }
 }
 
 fn settle(tracks: &mut VecDeque<Track>, slot: SlotId, seq: u32) -> Option<PostId> {

@@ -159,13 +159,14 @@ enum Next {
 
 /// Gathers what the machine owes and writes it in one call; what was not taken becomes pending.
 fn send_once(desk: &mut Desk<'_>, conn: &mut Connection, id: ConnId) -> io::Result<(usize, Next)> {
-    let framing = Length32::new(MAX_CONTROL);
+    let framing = Length32::new(desk.out.len());
     let (now, mut len) = (desk.now, 0);
     let next = loop {
         let room = &mut desk.out[len..];
-        let Some(body) = room.get_mut(Length32::HEADER..Length32::HEADER + MAX_CONTROL) else {
+        if room.len() < Length32::HEADER + MAX_CONTROL {
             break Next::More;
-        };
+        }
+        let body = &mut room[Length32::HEADER..];
         match desk.hub.poll_transmit(now, id, body) {
             Transmit::Idle => break Next::Idle,
             Transmit::Close => break Next::Close,

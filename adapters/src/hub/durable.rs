@@ -31,6 +31,9 @@ pub(super) fn restore<D: Disk>(hub: &mut Hub<'_>, journal: &Journal<D>) -> Resul
         wanted,
     };
     for (number, room) in (0..).zip(&state.rooms) {
+        if room.name.is_empty() {
+            continue;
+        }
         hub.restore_room(number, &room.name, room.oldest, room.head)
             .map_err(|_| {
                 let wanted = "the data folder has more rooms";
@@ -58,7 +61,8 @@ pub(super) fn commit<D: Disk>(
         count += 1;
         let rooms = &journal.state().rooms;
         let known = rooms.get(append.number as usize);
-        if known.is_none_or(|room| room.name != append.room) {
+        let is_new = known.is_none_or(|room| room.name != append.room);
+        if is_new && append.verdict != Verdict::Forgotten {
             journal.append(&Record::Room {
                 number: append.number,
                 name: append.room,
@@ -74,6 +78,7 @@ pub(super) fn commit<D: Disk>(
                 offset,
                 frame: append.frame,
             },
+            Verdict::Forgotten => Record::Forget { device, room },
             Verdict::Rejected { code } => Record::Reject {
                 time,
                 device,

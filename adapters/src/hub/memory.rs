@@ -64,9 +64,12 @@ impl Slots {
     }
 }
 
-/// The bytes of one connection in one room, without buffers.
-pub(super) const PER_CONNECTION: usize =
-    size_of::<Conn>() + size_of::<Member>() + size_of::<Connection>() + size_of::<usize>();
+/// The bytes of one connection in one room, without buffers: its slots, its socket's state, and its
+/// numbers in the table of places and the two queues of the loop.
+pub(super) const PER_CONNECTION: usize = size_of::<Conn>()
+    + size_of::<Member>()
+    + size_of::<Option<Connection>>()
+    + 3 * size_of::<usize>();
 
 /// Where buffers for half-read and half-written bytes come from and go to.
 ///

@@ -61,9 +61,10 @@ const WAKE: Token = Token(0);
 /// What a hub is told once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HubConfig {
-    /// The most connections at the same time, echo included. Default: 16,384.
+    /// The most connections at the same time, echo included: at least one more than there are
+    /// devices, for one whose link broke unseen to come back. Default: 16,384.
     pub max_connections: usize,
-    /// The most rooms, for ever. Default: 4,096.
+    /// The most rooms; one with an entry is one for ever. Default: 4,096.
     pub rooms: usize,
     /// The most pairs of device and room that are remembered. Default: 32,768.
     pub members: usize,
@@ -339,10 +340,18 @@ impl HubConfig {
 
     fn machine(&self) -> Result<Config, HubError> {
         let random = |doing| getrandom::u64().map_err(|e| HubError::system(doing)(e.into()));
-        let (seed, store) = match self.seed {
-            Some(seed) => (seed, seed ^ 0x5eed),
-            None => (random("draw a seed")?, random("draw a store's number")?),
+        let halves = |number: u64| [number as u32, (number >> 32) as u32];
+        let ([table, session, more], store) = match self.seed {
+            Some(seed) => ([seed; 3], seed ^ 0x5eed),
+            None => {
+                let mut secrets = [0; 3];
+                for number in &mut secrets {
+                    *number = random("draw a secret")?;
+                }
+                (secrets, random("draw a store's number")?)
+            }
         };
+        let ([a, b], [c, d]) = (halves(session), halves(more));
         Ok(Config {
             max_body: self.max_body,
             window: self.window,
@@ -350,7 +359,7 @@ impl HubConfig {
             keepalive_max: self.keepalive.1,
             run_bytes: self.run_bytes,
             lifetime: desk::fugit(self.lifetime),
-            ..Config::new(seed, store)
+            ..Config::new(table, [a, b, c, d], store)
         })
     }
 }

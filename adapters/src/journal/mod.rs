@@ -122,8 +122,8 @@ impl<D: Disk> Journal<D> {
 
     /// Adds a record to the next commit.
     ///
-    /// It has to follow from those before it: a room with the next number, an entry with the next
-    /// offset of its room. One that does not is passed over, and the journal takes nothing more.
+    /// It has to follow from those before it: an entry has the next offset of its room. One that does
+    /// not is passed over, and the journal takes nothing more.
     pub fn append(&mut self, record: &Record<'_>) {
         if self.failed {
             return;

@@ -29,7 +29,7 @@ const LAST: u8 = 0x80;
 pub enum Record<'a> {
     /// A room was opened: from here on it has this number.
     Room {
-        /// Its number; each is one above the one before.
+        /// Its number.
         number: u32,
         /// Its name.
         name: &'a str,

@@ -9,13 +9,25 @@ use super::record::{Fields, Record};
 /// One room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoomState {
-    /// Its name.
+    /// Its name; empty for a number that is no room's.
     pub name: String,
     /// The first offset that is kept; one above the head when nothing is.
     pub oldest: u64,
     /// The last offset.
     pub head: u64,
 }
+
+impl RoomState {
+    /// A number without a room.
+    const NONE: Self = Self {
+        name: String::new(),
+        oldest: 1,
+        head: 0,
+    };
+}
+
+/// More rooms than any hub has.
+const MOST_ROOMS: u32 = 1 << 24;
 
 /// Where a device stands in a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,14 +56,18 @@ impl State {
     pub(super) fn apply(&mut self, record: &Record<'_>) -> Result<(), &'static str> {
         match *record {
             Record::Room { number, name } => {
-                if self.rooms.len() as u64 != u64::from(number) {
-                    return Err("a room has a number out of turn");
+                if number > MOST_ROOMS {
+                    return Err("a room has a number beyond all limits");
                 }
-                self.rooms.push(RoomState {
-                    name: name.to_owned(),
-                    oldest: 1,
-                    head: 0,
-                });
+                // A number whose room never had an entry may be used for another.
+                if self.rooms.len() <= number as usize {
+                    self.rooms.resize(number as usize + 1, RoomState::NONE);
+                }
+                let room = &mut self.rooms[number as usize];
+                if room.head > 0 {
+                    return Err("a room gets another name");
+                }
+                name.clone_into(&mut room.name);
             }
             Record::Entry {
                 time,

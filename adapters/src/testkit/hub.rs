@@ -46,7 +46,7 @@ impl HubMemory {
 
     /// A hub over this memory. Each call starts anew, as after a crash that lost everything.
     pub fn hub(&mut self) -> LocalHub<'_> {
-        self.hub_with(Config::new(1, 1))
+        self.hub_with(Config::new(1, [1; 4], 1))
     }
 
     /// As [`hub`](Self::hub), with limits and a store of your own.

@@ -220,7 +220,7 @@ fn what_is_not_permitted_is_one_line_and_exit_2() {
 
 /// The command as a user who may not enter `closed`.
 fn unprivileged(dir: &Path, closed: &Path, args: &[&str]) -> Command {
-    fs::set_permissions(closed, fs::Permissions::from_mode(0o0)).unwrap();
+    fs::set_permissions(closed, fs::Permissions::from_mode(0o000)).unwrap();
     if !geteuid().is_root() {
         return halloo(args);
     }
@@ -229,7 +229,11 @@ fn unprivileged(dir: &Path, closed: &Path, args: &[&str]) -> Command {
     fs::set_permissions(dir, fs::Permissions::from_mode(0o755)).unwrap();
     let program = dir.join("halloo");
     if !program.exists() {
-        fs::copy(env!("CARGO_BIN_EXE_halloo"), &program).unwrap();
+        let from = env!("CARGO_BIN_EXE_halloo");
+        // A link cannot be busy with being written, as a copy can while others fork.
+        if fs::hard_link(from, &program).is_err() {
+            fs::copy(from, &program).unwrap();
+        }
     }
     let mut command = Command::new(program);
     command.args(args).env_remove("RUST_LOG");
@@ -295,7 +299,10 @@ fn help_and_version_are_printed_and_exit_0() {
         &["chat", "--help"],
         &["echo", "--help"],
     ] {
-        let ended = run(halloo(args));
+        let mut command = halloo(args);
+        command.env("COLUMNS", "80");
+        let ended = run(command);
+        assert!(ended.out.iter().all(|line| line.len() <= 80), "{ended:#?}");
         let text = ended.out.join("\n");
         assert_eq!((ended.code, ended.err.len()), (Some(0), 0), "{args:?}");
         assert!(

@@ -6,7 +6,8 @@ use crate::process::{Hub, Running};
 use crate::terminal::Terminal;
 
 fn at_terminal(url: &str, name: &str) -> Terminal {
-    let args = ["chat", url, "--room", "lab", "--name", name];
+    // Nothing here may end because time is over.
+    let args = ["chat", url, "-r", "lab", "-n", name, "--timeout", "3600"];
     let mut terminal = Terminal::start(&args, &[]);
     terminal.shows_part("-- you are in lab");
     terminal.ends_in("lab>");

@@ -76,6 +76,7 @@ mod tests {
 
     #[test]
     fn the_ceiling_doubles_up_to_a_minute() {
+        // [T-WAIT-1]
         let mut backoff = Backoff::new();
         let waits: std::vec::Vec<u64> = (0..9)
             .map(|_| backoff.next_wait(MAX, secs(0)).as_ticks() / 1000)
@@ -87,6 +88,7 @@ mod tests {
 
     #[test]
     fn only_a_long_service_starts_it_over() {
+        // [T-WAIT-1]
         let mut backoff = Backoff::new();
         let t = |s: u64| Instant::from_ticks(s * 1_000_000);
         backoff.next_wait(MAX, secs(0));

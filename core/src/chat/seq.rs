@@ -1,7 +1,8 @@
 //! Sequence numbers of posts: 32 bits that wrap, compared over the shorter way round.
 //!
 //! At most [`MAX_WINDOW`](super::MAX_WINDOW) of them are in question at once, so the half of the
-//! circle that lies behind a number is unambiguous. 0 stands for "none yet"; 1 is the first.
+//! circle that lies behind a number is unambiguous. 0 stands for "none" before the first post, which
+//! is 1; after the wrap it is a number like any other.
 
 /// The number after `seq`.
 pub(super) const fn next(seq: u32) -> u32 {

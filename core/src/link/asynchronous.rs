@@ -1,22 +1,29 @@
 //! The link over `embedded-io-async`: the same buffers, waited for instead of asked.
 
-use core::future::{Future, poll_fn};
+use core::future::{Future, pending, poll_fn};
 use core::pin::{Pin, pin};
 use core::task::Poll;
 
 use embedded_io_async::{Read, Write};
 
-use super::{Found, Link, LinkError, Next, Output};
-use crate::chat::Client;
+use super::{BATCH, Found, Link, LinkError, Next, Output, STALL, Wait};
+use crate::chat::{Client, HANDSHAKE};
 use crate::frame::Framing;
 use crate::time::Instant;
+use crate::wire::Code;
 
 impl<F: Framing + Clone, const RX: usize, const TX: usize> Link<F, RX, TX> {
     /// Moves bytes both ways until there is something for the application, or until `timer` is done.
     ///
-    /// `Ok(None)`: the timer is done. `timer` should end at [`Client::poll_timeout`], or earlier
-    /// when the application wants its turn; `now` is the time at the call. Dropping the future
-    /// loses nothing as long as the pipe's own futures lose nothing.
+    /// `timer` should end at [`poll_timeout`](Self::poll_timeout), or earlier when the application
+    /// wants its turn; `now` is the time at the call. `Ok(None)`: the timer is done, or there is
+    /// another deadline than before the call, since a frame has begun or the pipe takes no bytes:
+    /// ask for it and call again. Work without a wait: at most 16 frames without news, then other
+    /// tasks have their turn.
+    ///
+    /// Dropping the future loses nothing as long as the pipe's own futures lose nothing, which it
+    /// has to be good for: the link itself drops a write that waits when there is something to read,
+    /// and the other way round. A UART with DMA wants a buffer between.
     pub async fn next<R, W, T, const ROOMS: usize, const OUTBOX: usize>(
         &mut self,
         reader: &mut R,
@@ -57,35 +64,122 @@ impl<F: Framing + Clone, const RX: usize, const TX: usize> Link<F, RX, TX> {
         W: Write<Error = R::Error>,
         T: Future<Output = ()>,
     {
+        self.reading.reckon(now, HANDSHAKE);
+        self.writing.reckon(now, STALL);
+        let mut absorbed = 0;
         loop {
-            let mut wrote = false;
-            while self.fill(client, now) {
-                let Some(n) = first(writer.write(self.unwritten()), timer.as_mut()).await else {
-                    return Ok(Found::Nothing);
-                };
-                self.written(n.map_err(LinkError::Io)?)?;
-                wrote = true;
-            }
-            if wrote {
-                let Some(flushed) = first(writer.flush(), timer.as_mut()).await else {
-                    return Ok(Found::Nothing);
-                };
-                flushed.map_err(LinkError::Io)?;
-            }
-            if let Some(event) = client.poll_event() {
+            let has_bytes = self.fill(client, now);
+            if let Some(event) = self.next_event(client) {
                 return Ok(Found::Event(event));
             }
             match self.next_frame(client, now) {
                 Next::Delivery(frame, delivery) => return Ok(Found::Delivery(frame, delivery)),
-                Next::Absorbed => continue,
+                Next::Absorbed if absorbed < BATCH => {
+                    absorbed = absorbed.saturating_add(1);
+                    continue;
+                }
+                Next::Absorbed => {
+                    absorbed = 0;
+                    if first(yield_now(), timer.as_mut()).await.is_none() {
+                        return Ok(Found::Nothing);
+                    }
+                    continue;
+                }
                 Next::Nothing => {}
             }
-            let Some(n) = first(reader.read(self.rx.room()), timer.as_mut()).await else {
+            if self.reading == Wait::None && self.rx.end().is_err() {
+                self.reading = Wait::Begun;
                 return Ok(Found::Nothing);
+            }
+            let has_stalled = has_bytes && (self.writing == Wait::None || self.writing.is_due(now));
+            let is_late = self.reading.is_due(now);
+            let is_unflushed = self.is_unflushed;
+            let bytes = self.tx.get(self.start..self.end).unwrap_or_default();
+            let write = async {
+                if has_bytes {
+                    Moved::Out(writer.write(bytes).await)
+                } else if is_unflushed {
+                    Moved::Flushed(writer.flush().await)
+                } else {
+                    pending().await
+                }
             };
-            self.received(n.map_err(LinkError::Io)?)?;
+            let room = self.rx.room();
+            let read = async { Moved::In(reader.read(room).await) };
+            match race((write, has_stalled), (read, is_late), timer.as_mut()).await {
+                Moved::Out(n) => self.written(n.map_err(LinkError::Io)?)?,
+                Moved::Flushed(done) => {
+                    done.map_err(LinkError::Io)?;
+                    self.is_unflushed = false;
+                }
+                Moved::In(n) => self.received(n.map_err(LinkError::Io)?)?,
+                Moved::NotOut if self.writing == Wait::None => {
+                    self.writing = Wait::Begun;
+                    return Ok(Found::Nothing);
+                }
+                Moved::NotOut => return Err(LinkError::Stalled),
+                Moved::NotIn => {
+                    self.reading = Wait::None;
+                    client.handle_bad_frame(now, Code::Timeout);
+                }
+                Moved::Nothing => return Ok(Found::Nothing),
+            }
         }
     }
+}
+
+/// What a wait came to.
+enum Moved<E> {
+    Out(Result<usize, E>),
+    Flushed(Result<(), E>),
+    In(Result<usize, E>),
+    /// The pipe takes nothing, or gives nothing, and that is news.
+    NotOut,
+    NotIn,
+    Nothing,
+}
+
+/// The first that is done. A side that is `due` and has to wait is done with that.
+async fn race<E, W, R, T>(
+    (write, is_write_due): (W, bool),
+    (read, is_read_due): (R, bool),
+    mut timer: Pin<&mut T>,
+) -> Moved<E>
+where
+    W: Future<Output = Moved<E>>,
+    R: Future<Output = Moved<E>>,
+    T: Future<Output = ()>,
+{
+    let (mut write, mut read) = (pin!(write), pin!(read));
+    poll_fn(|context| {
+        if let Poll::Ready(moved) = write.as_mut().poll(context) {
+            return Poll::Ready(moved);
+        }
+        if is_write_due {
+            return Poll::Ready(Moved::NotOut);
+        }
+        if let Poll::Ready(moved) = read.as_mut().poll(context) {
+            return Poll::Ready(moved);
+        }
+        if is_read_due {
+            return Poll::Ready(Moved::NotIn);
+        }
+        timer.as_mut().poll(context).map(|()| Moved::Nothing)
+    })
+    .await
+}
+
+/// Lets other tasks have their turn.
+async fn yield_now() {
+    let mut is_over = false;
+    poll_fn(|context| {
+        if core::mem::replace(&mut is_over, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// What `work` gives, or `None` when `timer` is done first.

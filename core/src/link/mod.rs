@@ -10,14 +10,20 @@ use core::fmt;
 
 use embedded_io::{Read, ReadReady, Write, WriteReady};
 
-use crate::chat::Client;
 use crate::chat::client::{Delivery, Event};
+use crate::chat::{Client, HANDSHAKE};
 use crate::frame::{Decoder, FrameError, FrameToken, Framing};
-use crate::time::Instant;
+use crate::time::{Duration, Instant, after, earliest, secs};
 use crate::wire::{self, Code, Message};
 
 /// How many reads, and messages without news, one call of `poll` works off.
 const BATCH: usize = 16;
+
+/// How long a pipe may take no byte of what is to be written.
+const STALL: Duration = secs(30);
+
+/// The bytes of a `Post` beside its body: kind, slot, sequence number, length.
+const POST: usize = 1 + 1 + 4 + 2;
 
 /// The receive buffer that takes frames with payloads of `max_frame` bytes.
 #[must_use]
@@ -28,7 +34,7 @@ pub const fn rx_bytes<F: Framing>(max_frame: usize) -> usize {
 /// The send buffer that takes posts of `body` bytes and every message without a body.
 #[must_use]
 pub const fn tx_bytes<F: Framing>(body: usize) -> usize {
-    let post = body.saturating_add(1 + 1 + 4 + 2);
+    let post = body.saturating_add(POST);
     let most = if post > wire::MAX_CONTROL {
         post
     } else {
@@ -63,6 +69,8 @@ pub enum LinkError<E> {
     Truncated,
     /// Transport: the pipe takes no more bytes.
     WriteZero,
+    /// Transport: the pipe took nothing for 30 s.
+    Stalled,
 }
 
 impl<E: fmt::Debug> fmt::Display for LinkError<E> {
@@ -72,6 +80,7 @@ impl<E: fmt::Debug> fmt::Display for LinkError<E> {
             Self::Closed => f.write_str("the peer closed the connection"),
             Self::Truncated => f.write_str("the connection ended inside a frame"),
             Self::WriteZero => f.write_str("the connection takes no more bytes"),
+            Self::Stalled => f.write_str("the connection took no bytes for 30 s"),
         }
     }
 }
@@ -80,7 +89,8 @@ impl<E: fmt::Debug> core::error::Error for LinkError<E> {}
 
 /// A connection of a device: framing and the two buffers.
 ///
-/// `RX` is sized by [`rx_bytes`], `TX` by [`tx_bytes`]. One frame at a time is read and written; a
+/// `RX` is sized by [`rx_bytes`], `TX` by [`tx_bytes`]; the client asks for no larger frame and
+/// takes no larger post than fits, whatever its own `Config` says. One frame at a time is read and written; a
 /// slow application or a slow pipe holds the hub back and loses nothing.
 ///
 /// ```
@@ -103,7 +113,7 @@ impl<E: fmt::Debug> core::error::Error for LinkError<E> {}
 ///         match link.poll(uart, &mut client, now()) {
 ///             Ok(Output::Delivery(_entry)) => { /* obey it */ }
 ///             Ok(Output::Event(_event)) => { client.post(lab, b"21.5").ok(); }
-///             Err(nb::Error::WouldBlock) => { /* read the sensor, or sleep until poll_timeout */ }
+///             Err(nb::Error::WouldBlock) => { /* read the sensor, or sleep until link.poll_timeout */ }
 ///             Err(nb::Error::Other(_)) => break, // reconnect
 ///         }
 ///     }
@@ -117,8 +127,15 @@ pub struct Link<F, const RX: usize, const TX: usize> {
     /// The framed bytes of `tx` that are not written yet.
     start: usize,
     end: usize,
+    /// Written bytes may wait in the pipe to be flushed.
+    is_unflushed: bool,
+    /// What waits to be written is the last word: the session is over once it is out.
+    is_last_word: bool,
     /// The last poll stopped at its bound, not for want of work.
     is_cut_short: bool,
+    /// For the rest of a frame, and for the pipe to take bytes.
+    reading: Wait,
+    writing: Wait,
     framing: F,
 }
 
@@ -126,24 +143,37 @@ impl<F: Framing + Clone, const RX: usize, const TX: usize> Link<F, RX, TX> {
     /// A link without a connection.
     #[must_use]
     pub fn new(framing: F) -> Self {
+        const { assert!(RX >= F::OVERHEAD + wire::MAX_CONTROL, "size RX by rx_bytes") };
         const { assert!(TX >= F::OVERHEAD + wire::MAX_CONTROL, "size TX by tx_bytes") };
         Self {
             rx: Decoder::new(framing.clone()),
             tx: [0; TX],
             start: 0,
             end: 0,
+            is_unflushed: false,
+            is_last_word: false,
             is_cut_short: false,
+            reading: Wait::None,
+            writing: Wait::None,
             framing,
         }
     }
 
-    /// The largest payload that this link takes: what the client's `Config::max_frame` should say.
+    /// The largest payload that this link takes.
     #[must_use]
     pub fn max_frame(&self) -> usize {
         self.rx.limit()
     }
 
-    /// A connection stands: forgets what was left of the last one, and has the client say `Hello`.
+    /// The largest body of a post that this link carries.
+    #[must_use]
+    pub fn max_body(&self) -> usize {
+        let room = TX.saturating_sub(F::OVERHEAD);
+        room.min(self.framing.limit()).saturating_sub(POST)
+    }
+
+    /// A connection stands: forgets what was left of the last one, tells the client what this link
+    /// carries, and has it say `Hello`.
     ///
     /// `nonce` is random and new for every attempt.
     pub fn connect<const R: usize, const O: usize>(
@@ -154,7 +184,27 @@ impl<F: Framing + Clone, const RX: usize, const TX: usize> Link<F, RX, TX> {
     ) {
         self.rx = Decoder::new(self.framing.clone());
         (self.start, self.end) = (0, 0);
+        (self.is_unflushed, self.is_last_word) = (false, false);
+        self.is_cut_short = false;
+        (self.reading, self.writing) = (Wait::None, Wait::None);
+        client.set_link_limits(self.max_frame(), self.max_body());
         client.handle_connected(now, nonce);
+    }
+
+    /// When the next call is due, whatever the pipe does: [`Client::poll_timeout`], 10 s after a
+    /// frame has begun, 30 s after the pipe took the last byte of what waits, or at once if
+    /// [`is_cut_short`](Self::is_cut_short).
+    #[must_use]
+    pub fn poll_timeout<const R: usize, const O: usize>(
+        &self,
+        client: &Client<R, O>,
+    ) -> Option<Instant> {
+        if client.is_offline() {
+            return client.poll_timeout();
+        }
+        let more = self.is_cut_short.then_some(Instant::from_ticks(0));
+        let own = earliest(self.reading.due(), self.writing.due());
+        earliest(client.poll_timeout(), earliest(own, more))
     }
 
     /// Whether bytes wait for the pipe to take them.
@@ -173,9 +223,10 @@ impl<F: Framing + Clone, const RX: usize, const TX: usize> Link<F, RX, TX> {
     /// Moves bytes both ways as far as the pipe goes without blocking, until there is something for
     /// the application.
     ///
-    /// `WouldBlock`: nothing now; call again when the pipe is ready, at [`Client::poll_timeout`],
-    /// or at once if [`is_cut_short`](Self::is_cut_short). Work: at most 16 reads and as many frames
-    /// without news, and all that the client has to send.
+    /// `WouldBlock`: nothing now; call again when the pipe is ready, and at
+    /// [`poll_timeout`](Self::poll_timeout), which may be at once.
+    /// Work: at most 16 reads and as many frames without news, and all that the client has to send,
+    /// which is then flushed: that may block, as `embedded_io` has it, until the pipe has sent it.
     pub fn poll<IO, const R: usize, const O: usize>(
         &mut self,
         io: &mut IO,
@@ -211,7 +262,7 @@ impl<F: Framing + Clone, const RX: usize, const TX: usize> Link<F, RX, TX> {
         self.is_cut_short = false;
         for _ in 0..BATCH {
             self.send(io, client, now)?;
-            if let Some(event) = client.poll_event() {
+            if let Some(event) = self.next_event(client) {
                 return Ok(Found::Event(event));
             }
             match self.next_frame(client, now) {
@@ -220,6 +271,11 @@ impl<F: Framing + Clone, const RX: usize, const TX: usize> Link<F, RX, TX> {
                 Next::Nothing => {}
             }
             if !io.read_ready().map_err(LinkError::Io)? {
+                if self.is_late_frame(now) {
+                    self.reading = Wait::None;
+                    client.handle_bad_frame(now, Code::Timeout);
+                    continue;
+                }
                 return Ok(Found::Nothing);
             }
             let n = io.read(self.rx.room()).map_err(LinkError::Io)?;
@@ -240,12 +296,23 @@ impl<F: Framing + Clone, const RX: usize, const TX: usize> Link<F, RX, TX> {
     {
         while self.fill(client, now) {
             if !io.write_ready().map_err(LinkError::Io)? {
-                return Ok(());
+                return match self.writing.is_over(now, STALL) {
+                    true => Err(LinkError::Stalled),
+                    false => Ok(()),
+                };
             }
             let n = io.write(self.unwritten()).map_err(LinkError::Io)?;
             self.written(n)?;
         }
+        if core::mem::take(&mut self.is_unflushed) {
+            io.flush().map_err(LinkError::Io)?;
+        }
         Ok(())
+    }
+
+    /// Whether a frame has begun and its rest is overdue, though all that came was looked at.
+    fn is_late_frame(&mut self, now: Instant) -> bool {
+        self.rx.end().is_err() && self.reading.is_over(now, HANDSHAKE)
     }
 
     /// Frames the next message of the client if the last one is written; whether there are bytes.
@@ -266,12 +333,24 @@ impl<F: Framing + Clone, const RX: usize, const TX: usize> Link<F, RX, TX> {
         let Some(len) = client.poll_transmit(now, out) else {
             return false;
         };
+        self.is_last_word = client.is_closed();
         match self.framing.seal(&mut self.tx, len) {
             Ok(end) => self.end = end,
             // Above the framing's limit: nothing that this link could ever send.
             Err(_) => client.handle_bad_frame(now, Code::Oversize),
         }
         self.start < self.end
+    }
+
+    /// What happened; but who is told of the end closes, so the last word goes first.
+    fn next_event<const R: usize, const O: usize>(
+        &mut self,
+        client: &mut Client<R, O>,
+    ) -> Option<Event> {
+        if self.is_last_word && self.is_writing() {
+            return None;
+        }
+        client.poll_event()
     }
 
     fn unwritten(&self) -> &[u8] {
@@ -283,6 +362,8 @@ impl<F: Framing + Clone, const RX: usize, const TX: usize> Link<F, RX, TX> {
             return Err(LinkError::WriteZero);
         }
         self.start = self.start.saturating_add(n);
+        self.is_unflushed = true;
+        self.writing = Wait::None;
         Ok(())
     }
 
@@ -302,7 +383,11 @@ impl<F: Framing + Clone, const RX: usize, const TX: usize> Link<F, RX, TX> {
         client: &mut Client<R, O>,
         now: Instant,
     ) -> Next {
-        let frame = match self.rx.poll_frame() {
+        let found = self.rx.poll_frame();
+        if found != Ok(None) {
+            self.reading = Wait::None;
+        }
+        let frame = match found {
             Ok(Some(frame)) => frame,
             Ok(None) => return Next::Nothing,
             Err(error) => {
@@ -333,6 +418,52 @@ impl<F: Framing + Clone, const RX: usize, const TX: usize> Link<F, RX, TX> {
             Err(_) => delivery,
         };
         Output::Delivery(whole)
+    }
+}
+
+/// A wait for the pipe that must end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+enum Wait {
+    None,
+    /// It began during a wait, at a time that nobody told.
+    #[cfg(feature = "async")]
+    Begun,
+    Until(Instant),
+}
+
+impl Wait {
+    /// Reckons from `now` if nobody did before; whether the time is up.
+    fn is_over(&mut self, now: Instant, patience: Duration) -> bool {
+        let due = match *self {
+            Self::Until(due) => due,
+            _ => after(now, patience),
+        };
+        *self = Self::Until(due);
+        due <= now
+    }
+
+    /// Reckons from `now` what has only begun.
+    #[cfg(feature = "async")]
+    fn reckon(&mut self, now: Instant, patience: Duration) {
+        if *self == Self::Begun {
+            *self = Self::Until(after(now, patience));
+        }
+    }
+
+    #[cfg(feature = "async")]
+    fn is_due(self, now: Instant) -> bool {
+        self.due().is_some_and(|due| due <= now)
+    }
+
+    /// One that only began is due at once, to be reckoned.
+    const fn due(self) -> Option<Instant> {
+        match self {
+            Self::None => None,
+            #[cfg(feature = "async")]
+            Self::Begun => Some(Instant::from_ticks(0)),
+            Self::Until(due) => Some(due),
+        }
     }
 }
 

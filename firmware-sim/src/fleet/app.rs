@@ -256,6 +256,11 @@ impl App {
                     page.reject();
                 }
             }
+            // Neither acknowledged nor rejected: it may be in the log, and need not be.
+            Event::Unknown { slot, seq, code } => {
+                tracing::warn!(device = self.number, %code, "a post has no verdict");
+                self.take_open(slot, seq);
+            }
             Event::Refused { code, .. } => {
                 tracing::warn!(device = self.number, %code, "a join was refused");
             }
@@ -287,15 +292,10 @@ impl App {
         }
     }
 
-    /// The open post that a verdict is on. A hub with another store has numbered posts anew; then
-    /// it is the oldest of the room.
+    /// The open post that a verdict is on.
     fn take_open(&mut self, slot: SlotId, seq: u32) -> Option<Open> {
         let exact = |open: &Open| open.slot == slot && open.seq == seq;
-        let at = self
-            .open
-            .iter()
-            .position(exact)
-            .or_else(|| self.open.iter().position(|open| open.slot == slot))?;
+        let at = self.open.iter().position(exact)?;
         self.open.remove(at)
     }
 }

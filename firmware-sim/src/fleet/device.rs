@@ -145,7 +145,7 @@ impl Device {
     /// When it wants its next turn, whatever its pipe does.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let own = earliest(self.app.poll_timeout(), self.cut_at());
-        let machine = earliest(self.client.poll_timeout(), self.connect_at);
+        let machine = earliest(self.link.poll_timeout(&self.client), self.connect_at);
         earliest(own, machine)
     }
 
@@ -290,5 +290,18 @@ impl Device {
         let since = self.posting_since?;
         let cut = self.cuts.last()?;
         Some(Instant::from_ticks(since.as_ticks().saturating_add(*cut)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_has_the_memory_of_firmware_and_thousands_fit_a_thread() {
+        let machines = size_of::<Client>() + size_of::<DeviceLink>();
+        assert!(machines <= 1536, "{machines}");
+        let device = size_of::<Device>();
+        assert!(device <= 4608, "{device}");
     }
 }

@@ -153,6 +153,54 @@ fn posts_of_one_author_out_of_turn_are_out_of_order() {
 }
 
 #[test]
+fn entries_that_change_places_are_out_of_order_and_not_lost() {
+    for (one, other) in [(0, 1), (1, 2), (2, 3)] {
+        let mut log = LOG;
+        log.swap(one, other);
+        check(
+            &log,
+            Totals {
+                out_of_order: 1,
+                ..GOOD
+            },
+        );
+    }
+    let mut log = LOG;
+    log.reverse();
+    check(
+        &log,
+        Totals {
+            out_of_order: 3,
+            ..GOOD
+        },
+    );
+}
+
+#[test]
+fn an_entry_that_comes_late_and_twice_is_both() {
+    let log = [LOG[0], LOG[2], LOG[1], LOG[1], LOG[3]];
+    let expected = Totals {
+        doubled: 1,
+        out_of_order: 1,
+        ..GOOD
+    };
+    check(&log, expected);
+}
+
+#[test]
+fn an_entry_out_of_an_announced_gap_is_doubled() {
+    let mut run = Run::new();
+    run.hand(0, &LOG).hand(1, &LOG).hand(2, &LOG[..1]);
+    run.pages[2].gap(2, 3);
+    run.hand(2, &[LOG[3], LOG[1]]);
+    let totals = run.totals();
+    assert_eq!(
+        (totals.missed, totals.doubled, totals.out_of_order),
+        (2, 1, 0)
+    );
+}
+
+#[test]
 fn two_members_who_saw_two_logs_are_out_of_order() {
     let log = [(1, 20, 1), (2, 20, 2), (3, 10, 1), (4, 10, 2)];
     let expected = Totals {

@@ -11,7 +11,8 @@ impl Display for Report {
         self.write_posts(f)?;
         writeln!(f)?;
         self.write_times(f)?;
-        if let Some(echo) = &self.echo {
+        let has_sent = |echo: &&EchoReport| echo.stream.sent + echo.datagram.sent > 0;
+        if let Some(echo) = self.echo.as_ref().filter(has_sent) {
             echo.fmt(f)?;
         }
         if let Some(hub) = &self.hub {
@@ -122,8 +123,12 @@ impl Display for EchoReport {
 impl Display for HubReport {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let percent = format_args!("{:.1} %", self.cpu_percent);
-        let each = format_args!("of one core, {:.1} µs for each post", self.cpu_us_per_post);
-        row(f, "hub CPU", percent, each)?;
+        if self.cpu_us_per_post > 0.0 {
+            let each = format_args!("of one core, {:.1} µs for each post", self.cpu_us_per_post);
+            row(f, "hub CPU", percent, each)?;
+        } else {
+            row(f, "hub CPU", percent, "of one core")?;
+        }
         let memory = format_args!("{} B", grouped(self.memory_per_connection as u64));
         let most = grouped(self.connections as u64);
         let note = format_args!("for each connection, {most} at the same time");

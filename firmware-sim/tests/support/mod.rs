@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 
+use firmware_sim::Watch;
 use halloo_std::hub::{HubConfig, Server, Shutdown};
 use halloo_std::url::{Endpoint, Transport};
 
@@ -70,17 +71,31 @@ impl Harm for Through {
     }
 }
 
-/// How often harm was done.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Fired(Arc<AtomicUsize>);
+/// How often harm was done to a run; it posts until that was often enough.
+#[derive(Debug, Clone)]
+pub(crate) struct Fired {
+    count: Arc<AtomicUsize>,
+    enough: usize,
+    watch: Watch,
+}
 
 impl Fired {
-    pub(crate) fn add(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn new(enough: usize, watch: &Watch) -> Self {
+        Self {
+            count: Arc::default(),
+            enough,
+            watch: watch.clone(),
+        }
     }
 
-    pub(crate) fn count(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+    pub(crate) fn add(&self) {
+        if self.count.fetch_add(1, Ordering::Relaxed) + 1 == self.enough {
+            self.watch.stop();
+        }
+    }
+
+    pub(crate) fn is_enough(&self) -> bool {
+        self.count.load(Ordering::Relaxed) >= self.enough
     }
 }
 

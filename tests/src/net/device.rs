@@ -7,7 +7,7 @@ use super::machine::{Machine, ROOMS};
 use super::model::{Check, Membership, PostId, Seen, must};
 use super::rng::Rng;
 use super::{Net, at};
-use halloo_core::chat::client::{Config, Delivery, Event, From, PostError};
+use halloo_core::chat::client::{Config, Delivery, Event, From, PostError, Store};
 use halloo_core::chat::{Backoff, HANDSHAKE};
 use halloo_core::frame::{Decoder, Length32};
 use halloo_core::time::Duration;
@@ -442,6 +442,7 @@ impl Net {
                 | Event::Refused { slot, .. }
                 | Event::Acked { slot, .. }
                 | Event::Rejected { slot, .. }
+                | Event::Unknown { slot, .. }
                 | Event::StoreChanged { slot }
                 | Event::Left { slot } => slot,
                 #[allow(unreachable_patterns)]
@@ -452,7 +453,10 @@ impl Net {
                 return Err(super::model::Broken(format!("S11: {event:?} for no room")));
             };
             match event {
-                Event::Joined { head, .. } => membership.joined(life, head, cursor)?,
+                Event::Joined { head, .. } => {
+                    let name = store.map(|store| store.name);
+                    membership.joined(life, name, head, cursor)?;
+                }
                 Event::StoreChanged { .. } => membership.changed(life)?,
                 Event::Refused { code, .. } => {
                     membership.is_over = true;
@@ -460,12 +464,16 @@ impl Net {
                 }
                 Event::Left { .. } => membership.is_over = true,
                 Event::Acked { seq, .. } => match store {
-                    Some(store) => membership.verdict(store, seq, true)?,
+                    Some(store) => membership.verdict(store, seq, Some(true))?,
                     None => must!(false, "S1: acknowledged by nobody"),
                 },
                 Event::Rejected { seq, .. } => match store {
-                    Some(store) => membership.verdict(store, seq, false)?,
+                    Some(store) => membership.verdict(store, seq, Some(false))?,
                     None => must!(false, "S9: rejected by nobody"),
+                },
+                Event::Unknown { seq, .. } => match store {
+                    Some(store) => membership.verdict(store, seq, None)?,
+                    None => must!(false, "S9: unknown to nobody"),
                 },
                 _ => {}
             }
@@ -588,7 +596,14 @@ impl Net {
                 let from = match self.rng.below(5) {
                     0 => From::Latest,
                     1 => From::Last(self.rng.below(6) as u32),
-                    2 => From::After(self.rng.below(12)),
+                    2 => {
+                        let (id, generation) = self.lives.last().map_or((0, 0), |life| life.name);
+                        let id = id ^ u64::from(self.rng.chance(300));
+                        From::After {
+                            cursor: self.rng.below(12),
+                            store: Store { id, generation },
+                        }
+                    }
                     _ => From::Earliest,
                 };
                 let flags = self.rng.below(4) as u8;

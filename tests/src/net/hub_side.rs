@@ -179,7 +179,8 @@ impl Net {
                 if let (Some(told), Some(store)) =
                     (link.hub.rooms.get(&slot), self.lives.last_mut())
                 {
-                    store.offer(device as u8, &told.room, seq, body);
+                    let posted = (seq, self.limits.window);
+                    store.offer(device as u8, &told.room, posted, body)?;
                 }
             }
             Message::Credit {
@@ -389,8 +390,8 @@ impl Net {
                     gap.from == *sent + 1 && gap.to >= gap.from,
                     "S5: {gap:?} after {sent}"
                 );
+                *granted += gap.to - *sent;
                 *sent = gap.to;
-                *granted = (*granted).max(gap.to + u64::from(self.limits.credit));
             }
             Message::Entry(entry) => {
                 must!(entry.flags == 1, "S5: a lone entry is no marker: {entry:?}");

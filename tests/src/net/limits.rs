@@ -112,7 +112,7 @@ impl Limits {
 
     /// What the hub is told.
     pub const fn config(&self, seed: u64, store: u64, generation: u32) -> hub::Config {
-        let mut config = hub::Config::new(seed, store);
+        let mut config = hub::Config::new(seed, [seed as u32; 4], store);
         config.generation = generation;
         config.window = self.window;
         config.max_body = self.max_body;

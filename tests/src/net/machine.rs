@@ -1,7 +1,7 @@
 //! The device's machine in one of two sizes, so that a seed can draw an outbox that is always full.
 
 use halloo_core::chat::client::{
-    Client, Config, Delivery, Event, From, JoinError, PostError, SlotId, outbox_bytes,
+    Client, Config, Delivery, Event, From, JoinError, PostError, SlotId, Store, outbox_bytes,
 };
 use halloo_core::time::{Duration, Instant};
 use halloo_core::wire::Message;
@@ -47,6 +47,11 @@ impl Machine {
     /// See [`Client::cursor`].
     pub fn cursor(&self, slot: SlotId) -> Option<u64> {
         of!(self, client => client.cursor(slot))
+    }
+
+    /// See [`Client::store`].
+    pub fn store(&self, slot: SlotId) -> Option<Store> {
+        of!(self, client => client.store(slot))
     }
 
     /// See [`Client::unacknowledged`].

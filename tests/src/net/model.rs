@@ -139,10 +139,23 @@ impl StoreModel {
     }
 
     /// A live session handed in a post (S8: a fenced one has no effect).
-    pub fn offer(&mut self, device: u8, room: &str, seq: u32, body: &[u8]) {
+    pub fn offer(
+        &mut self,
+        device: u8,
+        room: &str,
+        (seq, window): (u32, u16),
+        body: &[u8],
+    ) -> Check {
+        let told = self.rooms.get(room).and_then(|room| room.told.get(&device));
+        let told = told.copied().unwrap_or(0);
+        must!(
+            seq <= told + u32::from(window),
+            "S10: {seq} of device {device} in {room} is beyond the window after {told}"
+        );
         if let Some(id) = PostId::of(body) {
             self.offered.insert((device, room.to_owned(), seq, id));
         }
+        Ok(())
     }
 
     /// The oldest `count` verdicts are durable.
@@ -162,6 +175,10 @@ impl StoreModel {
             frame,
         } = handed;
         let room = self.rooms.entry(name.clone()).or_default();
+        if verdict == Verdict::Forgotten {
+            room.verdicts.remove(&device);
+            return Ok(());
+        }
         let verdicts = room.verdicts.entry(device).or_default();
         let expected = verdicts.len() as u32 + 1;
         must!(
@@ -279,7 +296,7 @@ impl Membership {
         let next = match from {
             From::Latest => None,
             From::Last(_) | From::Earliest => Some(1),
-            From::After(offset) => Some(offset + 1),
+            From::After { cursor, .. } => Some(cursor + 1),
         };
         Self {
             room: room.to_owned(),
@@ -297,8 +314,21 @@ impl Membership {
     }
 
     /// The application was told that it is a member, in a session with life `life` of the hub.
-    pub fn joined(&mut self, life: usize, head: u64, cursor: Option<u64>) -> Check {
+    pub fn joined(
+        &mut self,
+        life: usize,
+        name: Option<(u64, u32)>,
+        head: u64,
+        cursor: Option<u64>,
+    ) -> Check {
         must!(!self.is_over, "S11: joined {} after it was over", self.room);
+        if let (None, From::After { store, .. }) = (self.store, self.from) {
+            must!(
+                name == Some((store.id, store.generation)),
+                "S7: {} reads on in another store than {store:?} without a word",
+                self.room
+            );
+        }
         must!(
             self.store.is_none_or(|known| known == life),
             "S7: {} goes on in another store without a word",
@@ -324,7 +354,7 @@ impl Membership {
     /// The application was told that the store changed.
     pub fn changed(&mut self, life: usize) -> Check {
         // `After` may name an offset of a log that was never there.
-        let is_news = self.store != Some(life) || matches!(self.from, From::After(_));
+        let is_news = self.store != Some(life) || matches!(self.from, From::After { .. });
         must!(is_news, "{}: told of a change that was none", self.room);
         let is_first = self.store.is_none();
         self.store = Some(life);
@@ -401,8 +431,8 @@ impl Membership {
         Ok(())
     }
 
-    /// The application was told a post's verdict.
-    pub fn verdict(&mut self, store: &StoreModel, seq: u32, is_kept: bool) -> Check {
+    /// The application was told a post's verdict; `None` when nobody knows it any more.
+    pub fn verdict(&mut self, store: &StoreModel, seq: u32, is_kept: Option<bool>) -> Check {
         let room = &self.room;
         let place = self.posts.iter().position(|(number, _)| *number == seq);
         let Some(place) = place else {
@@ -413,6 +443,10 @@ impl Membership {
         };
         let (_, id) = self.posts.remove(place);
         let count = store.count(room, id);
+        let Some(is_kept) = is_kept else {
+            must!(count <= 1, "S2: {room}: {id:?} is in the log {count} times");
+            return Ok(());
+        };
         must!(
             count == usize::from(is_kept),
             "S1/S9: {room}: {id:?} was told kept: {is_kept}, and is in the log {count} times"

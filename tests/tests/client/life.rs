@@ -243,6 +243,7 @@ fn a_gateway_that_starts_again_reads_on_behind_what_it_has() {
     poster.flush(LONG).unwrap();
     assert_eq!(entries(&mut gateway, 1, 1), [b"one".to_vec()]);
     let cursor = gateway.cursor("lab").unwrap();
+    let store = gateway.store("lab").unwrap();
     gateway.post("lab", b"two").unwrap();
     gateway.flush(LONG).unwrap();
     drop(gateway);
@@ -250,7 +251,7 @@ fn a_gateway_that_starts_again_reads_on_behind_what_it_has() {
     poster.flush(LONG).unwrap();
 
     let mut gateway = Device::connect(&hub.url, settings()).unwrap();
-    gateway.join("lab", From::After(cursor)).unwrap();
+    gateway.join("lab", From::After { cursor, store }).unwrap();
     let mut seen = Vec::new();
     while seen.len() < 2 {
         match next(&mut gateway) {

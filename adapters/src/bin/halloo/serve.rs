@@ -18,11 +18,12 @@ const PER_MEMBER: usize = 512;
 
 /// Serve rooms and echo until SIGINT or SIGTERM
 ///
-/// Prints one line for each listener, with the address that it really has, once all are ready. On
-/// SIGINT or SIGTERM it tells its members and ends well; a second signal ends it at once.
+/// Prints one line for each listener, with the address that it really has,
+/// once all are ready. On SIGINT or SIGTERM it tells its members and ends well;
+/// a second signal ends it at once.
 ///
-/// The rooms are kept in memory, which is taken when it starts and used as posts come: about
-/// max-rooms times room-bytes.
+/// The rooms are kept in memory: at most --max-rooms times --room-bytes, used
+/// as posts come.
 ///
 /// Examples:
 ///   halloo serve --listen chat+tcp://0.0.0.0:7007 --listen echo+udp://127.0.0.1:7
@@ -30,8 +31,8 @@ const PER_MEMBER: usize = 512;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES, verbatim_doc_comment)]
 pub(crate) struct Args {
-    /// Where to listen, and what to speak there: chat, json, echo or greet, over tcp, udp or unix.
-    /// May be given several times; port 0 takes a free port
+    /// What to speak, and where to listen: chat, echo or greet, over tcp, udp or unix. May be given
+    /// several times; port 0 takes a free port
     #[arg(long, value_name = "URL", default_value = "chat+tcp://127.0.0.1:7007")]
     listen: Vec<String>,
     /// The most connections at the same time

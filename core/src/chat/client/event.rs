@@ -38,9 +38,9 @@ pub enum Delivery<'m> {
     },
     /// Somebody came or went. Best effort.
     Notice(Notice<'m>),
-    /// The answer to [`Client::who`].
+    /// The answer to [`Client::who`](super::Client::who).
     Roster(Roster<'m>),
-    /// The answer to [`Client::echo`].
+    /// The answer to [`Client::echo`](super::Client::echo).
     Echo {
         /// The token of the request.
         token: u32,
@@ -66,7 +66,8 @@ pub enum Event {
         /// How many members are present.
         members: u32,
     },
-    /// The hub refused the join; the slot is free again, and its posts are rejected.
+    /// The hub refused the join; the slot is free again. Before this its posts were told as
+    /// rejected, or as unknown if they were sent in an earlier session.
     Refused {
         /// The room.
         slot: SlotId,
@@ -87,6 +88,16 @@ pub enum Event {
         /// The post.
         seq: u32,
         /// Why; [`Code::Other`] with 0 when a lost connection took the reason away.
+        code: Code,
+    },
+    /// The post was sent, its verdict was lost with the connection, and then the hub refused to
+    /// take the device back into the room: the post may be in the log or not.
+    Unknown {
+        /// The room.
+        slot: SlotId,
+        /// The post.
+        seq: u32,
+        /// Why the hub refused the room.
         code: Code,
     },
     /// The hub's log is another one than before: it lost or restored its store. The cursor starts

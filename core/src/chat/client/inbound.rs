@@ -2,7 +2,7 @@
 
 use super::outbox::{Fate, Post};
 use super::slot::{Owed, Slot, Standing};
-use super::{Cause, Delivery, Echo, Parts, Session, SlotId, State};
+use super::{Cause, Delivery, Echo, Parts, Session, SlotId, State, Store};
 use crate::chat::seq;
 use crate::time::{Duration, Instant, millis, secs};
 use crate::trace::{debug, warning};
@@ -49,21 +49,11 @@ impl Parts<'_> {
             self.violation(Code::Version);
             return;
         }
-        let store = (welcome.store, welcome.generation);
-        if self.base.store.is_some_and(|known| known != store) {
-            let same_store = self.base.store.is_some_and(|(id, _)| id == welcome.store);
-            for slot in self.slots.iter_mut() {
-                // Nothing was seen of the new log yet, so nothing of it is passed over.
-                if slot.is_numbered && slot.cursor != Join::LATEST {
-                    slot.is_changed = true;
-                    slot.is_foreign |= !same_store;
-                    slot.cursor = 0;
-                    slot.history = u32::MAX;
-                }
-            }
-        }
         debug!("client: session {} is open", welcome.session);
-        self.base.store = Some(store);
+        self.base.store = Store {
+            id: welcome.store,
+            generation: welcome.generation,
+        };
         self.base.max_body = welcome.max_body;
         self.base.window = welcome.window.max(1);
         self.base.retry_after = secs(0);
@@ -72,7 +62,6 @@ impl Parts<'_> {
             keepalive: secs(u64::from(welcome.keepalive)),
             heard: now,
             spoke: now,
-            waiting: None,
             ping: false,
             pong: None,
         });
@@ -91,23 +80,22 @@ impl Parts<'_> {
                 up_seq,
                 rejects,
             } => {
-                self.settle(slot, up_seq, rejects);
-                self.restart_waiting(now);
+                self.settle(now, slot, up_seq, rejects);
             }
             Message::Joined(joined) => {
-                self.joined(&joined);
-                self.restart_waiting(now);
+                self.joined(now, &joined);
             }
             Message::Reject { slot, seq, code } => {
                 self.reject(slot, seq, code);
-                self.restart_waiting(now);
             }
+            // Until the room is joined they are of the one that the slot had before.
             Message::Notice(notice) if self.is_joined(notice.slot) => {
                 return Some(Delivery::Notice(notice));
             }
             Message::Roster(roster) if self.is_joined(roster.slot) => {
                 return Some(Delivery::Roster(roster));
             }
+            Message::Notice(_) | Message::Roster(_) => self.skip(),
             Message::EchoReply { token, bytes } => return Some(Delivery::Echo { token, bytes }),
             Message::Ping { token } => {
                 if let State::Serving(session) = &mut self.base.state {
@@ -120,14 +108,12 @@ impl Parts<'_> {
                 self.base.echo_back = bytes.map(|bytes| Echo { token, bytes });
             }
             Message::Pong { .. } => {}
-            // Of a room that was left, and the slot may be another's by now (rule D-JOIN-8).
-            Message::Notice(_) | Message::Roster(_) => self.skip(),
-            Message::Unknown { .. } => self.skip(),
+            // A late answer to an older Hello (rule S-OPEN-3).
+            Message::Welcome(_) | Message::Unknown { .. } => self.skip(),
             Message::Error(error) => return self.handle_error(&error),
             Message::Bye(bye) => self.handle_bye(Cause::Bye(bye.reason), bye.wait()),
             Message::Hello(_)
             | Message::Retry { .. }
-            | Message::Welcome(_)
             | Message::Join(_)
             | Message::Leave { .. }
             | Message::Post { .. }
@@ -149,22 +135,29 @@ impl Parts<'_> {
     }
 
     /// The hub told where the device stands in a room (rules D-5 and D-8).
-    fn joined(&mut self, joined: &Joined) {
+    fn joined(&mut self, now: Instant, joined: &Joined) {
         let first_waiting = self
             .find_post(|post| post.slot == joined.slot && post.is_waiting())
             .map(|post| post.seq);
+        let store = self.base.store;
         let Some(slot) = self.asked(joined.slot) else {
             self.skip();
             return;
         };
+        // Only now: a hub that was up with another store, and took no join, has changed nothing.
+        let known = slot.store.replace(store).unwrap_or(store);
+        if known != store {
+            slot.cursor = 0;
+            slot.history = u32::MAX;
+        }
         let last_used = slot.next_seq.wrapping_sub(1);
         let up_seq = joined.up_seq.wrapping_add(slot.ahead);
         let is_renumbered = slot.is_numbered
-            && (slot.is_foreign
+            && (known.id != store.id
                 || seq::is_after(slot.up_seq, up_seq)
                 || seq::is_after(up_seq, last_used));
         let lost_entries = slot.cursor != Join::LATEST && joined.start < slot.cursor;
-        let is_changed = slot.is_changed || is_renumbered || lost_entries;
+        let is_changed = known != store || is_renumbered || lost_entries;
         if slot.cursor == Join::LATEST || lost_entries {
             slot.cursor = joined.start;
         }
@@ -173,8 +166,6 @@ impl Parts<'_> {
             slot.history = u32::MAX;
         }
         slot.credited = slot.cursor;
-        slot.is_foreign = false;
-        slot.is_changed = false;
         slot.standing = Standing::Joined { room: joined.room };
         let (head, members) = (joined.head, joined.members);
         if is_changed {
@@ -183,7 +174,7 @@ impl Parts<'_> {
                 joined.slot
             );
         }
-        slot.owed = if is_changed {
+        slot.owed = if is_changed || matches!(slot.owed, Owed::Changed { .. }) {
             Owed::Changed { head, members }
         } else {
             Owed::Joined { head, members }
@@ -201,7 +192,7 @@ impl Parts<'_> {
         slot.sent_seq = slot.up_seq;
         slot.ahead = slot.up_seq.wrapping_sub(joined.up_seq);
         if !is_renumbered {
-            self.settle(joined.slot, joined.up_seq, joined.rejects);
+            self.settle(now, joined.slot, joined.up_seq, joined.rejects);
         }
     }
 
@@ -216,7 +207,7 @@ impl Parts<'_> {
     }
 
     /// Every post of a slot up to `up_seq` has its verdict.
-    fn settle(&mut self, at: SlotId, up_seq: u32, rejects: u32) {
+    fn settle(&mut self, now: Instant, at: SlotId, up_seq: u32, rejects: u32) {
         let Some(slot) = self.slots.get_mut(usize::from(at)) else {
             self.skip();
             return;
@@ -234,18 +225,17 @@ impl Parts<'_> {
         }
         if seq::is_after(up_seq, slot.up_seq) {
             slot.up_seq = up_seq;
+            slot.since = now;
         }
-        let is_settled =
-            |post: &Post| post.slot == at && post.is_waiting() && !seq::is_after(post.seq, up_seq);
-        while let Some(post) = self.find_post(is_settled) {
-            let fate = match post.fate {
-                Fate::Waiting(code) if seq::is_rejected(post.seq, up_seq, rejects) => {
-                    Fate::Rejected(code)
-                }
-                _ => Fate::Kept,
-            };
-            self.base.outbox.set_fate(self.arena, &post, fate);
-        }
+        self.base.outbox.settle(self.arena, at, |post, code| {
+            if seq::is_after(post.seq, up_seq) {
+                None
+            } else if seq::is_rejected(post.seq, up_seq, rejects) {
+                Some(Fate::Rejected(code))
+            } else {
+                Some(Fate::Kept)
+            }
+        });
     }
 
     /// A join (with number 0) was refused, or a post: the `Ack` that follows makes that final.
@@ -257,23 +247,26 @@ impl Parts<'_> {
         let (standing, number) = (slot.standing, seq.wrapping_add(slot.ahead));
         match standing {
             Standing::Asked if seq == 0 => {
+                let last_sent = slot.sent_seq;
                 *slot = Slot {
-                    owed: Owed::Refused(code),
+                    owed: match slot.leaving {
+                        true => Owed::Left,
+                        false => Owed::Refused(code),
+                    },
                     ..Slot::FREE
                 };
-                let meant = |post: &Post| post.slot == at && post.is_waiting();
-                while let Some(post) = self.find_post(meant) {
-                    let fate = Fate::Rejected(code);
-                    self.base.outbox.set_fate(self.arena, &post, fate);
-                }
+                // What was sent before may be in the log: its ack was lost with a connection.
+                self.base.outbox.settle(self.arena, at, |post, _| {
+                    Some(match seq::is_after(post.seq, last_sent) {
+                        true => Fate::Rejected(code),
+                        false => Fate::Unknown(code),
+                    })
+                });
             }
             Standing::Joined { .. } => {
-                let meant =
-                    |post: &Post| post.slot == at && post.is_waiting() && post.seq == number;
-                if let Some(post) = self.find_post(meant) {
-                    let fate = Fate::Waiting(code);
-                    self.base.outbox.set_fate(self.arena, &post, fate);
-                }
+                self.base.outbox.settle(self.arena, at, |post, _| {
+                    (post.seq == number).then_some(Fate::Waiting(code))
+                });
             }
             Standing::Free | Standing::Wanted | Standing::Asked => self.skip(),
         }
@@ -331,23 +324,6 @@ impl Parts<'_> {
             to: gap.to,
             reason: gap.reason,
         })
-    }
-
-    /// The hub has answered something: the wait for what is still open starts anew.
-    fn restart_waiting(&mut self, now: Instant) {
-        let is_open = self.slots.iter().zip(0_u8..).any(|(slot, at)| {
-            let is_sent = |post: Post| {
-                post.slot == at && post.is_waiting() && !seq::is_after(post.seq, slot.sent_seq)
-            };
-            match slot.standing {
-                Standing::Asked => true,
-                Standing::Joined { .. } => self.base.outbox.posts(self.arena).any(is_sent),
-                Standing::Free | Standing::Wanted => false,
-            }
-        });
-        if let State::Serving(session) = &mut self.base.state {
-            session.waiting = is_open.then_some(now);
-        }
     }
 
     fn find_post(&self, is_it: impl FnMut(&Post) -> bool) -> Option<Post> {

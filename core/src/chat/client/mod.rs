@@ -22,7 +22,7 @@ use session::{Base, Echo, Session, State};
 use slot::{Slot, Standing};
 
 pub use event::{Cause, Delivery, Event};
-pub use rooms::{From, JoinError, PostError, SlotId};
+pub use rooms::{From, JoinError, PostError, SlotId, Store};
 
 /// What a device is and what it can take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,7 @@ pub struct Config {
     /// What the others call it; valid by [`name::member`].
     pub name: Name,
     /// The largest payload of a frame that it takes; at least [`MAX_CONTROL`](crate::wire::MAX_CONTROL).
+    /// Where the link takes less, the hub is told that.
     pub max_frame: u32,
     /// How many entries beyond its cursor it takes in each room.
     pub credit: u16,
@@ -63,6 +64,11 @@ impl Config {
 /// `poll_transmit` gives, tells the application what `handle_message` and `poll_event` give, and
 /// calls `handle_timeout` when `poll_timeout` says so. [`Link`](crate::link::Link) is such a
 /// driver. Any order of calls is safe, and extra ones do nothing.
+///
+/// A board that is to lose no post in a reset keeps the whole client in memory that the reset
+/// spares, and goes on with `handle_connected`. One that keeps only how far it has read stores
+/// [`cursor`](Self::cursor) and [`store`](Self::store) of each room together, and joins with
+/// [`From::After`].
 ///
 /// ```
 /// use halloo_core::chat::client::{outbox_bytes, Client, Config, From};
@@ -106,8 +112,13 @@ impl<const ROOMS: usize, const OUTBOX: usize> Client<ROOMS, OUTBOX> {
                 config,
                 state: State::Offline,
                 now: Instant::from_ticks(0),
-                store: None,
+                store: Store {
+                    id: 0,
+                    generation: 0,
+                },
                 max_body: u16::MAX,
+                link_frame: u32::MAX,
+                link_body: u16::MAX,
                 window: MAX_WINDOW,
                 retry_after: secs(0),
                 welcomed: false,
@@ -137,6 +148,12 @@ impl<const ROOMS: usize, const OUTBOX: usize> Client<ROOMS, OUTBOX> {
         is_known.then_some(slot.cursor)
     }
 
+    /// What the cursor is of; `None` for a free slot, and before a hub has taken the join.
+    #[must_use]
+    pub fn store(&self, slot: SlotId) -> Option<Store> {
+        self.slots.get(usize::from(slot))?.store
+    }
+
     /// The name of a slot's room; `None` for a free slot.
     #[must_use]
     pub fn room(&self, slot: SlotId) -> Option<&str> {
@@ -153,8 +170,7 @@ impl<const ROOMS: usize, const OUTBOX: usize> Client<ROOMS, OUTBOX> {
 
     /// The numbers of a room's posts whose verdict the application was not told, oldest first.
     ///
-    /// A changed store numbers them anew, in the same order: ask again after
-    /// [`Event::StoreChanged`]. Work: linear in the outbox.
+    /// A changed store changes none of them. Work: linear in the outbox.
     pub fn unsettled(&self, slot: SlotId) -> impl Iterator<Item = u32> + '_ {
         let posts = self.base.outbox.posts(&self.arena);
         posts
@@ -185,16 +201,16 @@ impl<const ROOMS: usize, const OUTBOX: usize> Client<ROOMS, OUTBOX> {
         self.parts().join(room, from, flags)
     }
 
-    /// Leaves a room once its posts have their verdicts; `Event::Left` follows.
+    /// Leaves a room once its posts have their verdicts; `Event::Left` follows, after them.
     pub fn leave(&mut self, slot: SlotId) {
         self.parts().leave(slot);
     }
 
     /// Puts a post into the outbox and returns its number in the room.
     ///
-    /// Works offline too, once the room was joined. The body is copied. `Event::Acked` or
-    /// `Event::Rejected` tells the verdict under this number, exactly once and in the order of the
-    /// room's posts, also when the store changed in between.
+    /// Works offline too, once the room was joined. The body is copied. `Event::Acked`,
+    /// `Event::Rejected` or `Event::Unknown` tells the verdict under this number, exactly once and
+    /// in the order of the room's posts, also when the store changed in between.
     pub fn post(&mut self, slot: SlotId, body: &[u8]) -> Result<u32, PostError> {
         self.parts().post(slot, body)
     }
@@ -219,8 +235,18 @@ impl<const ROOMS: usize, const OUTBOX: usize> Client<ROOMS, OUTBOX> {
         self.base.part(Cause::Done);
     }
 
+    /// What the link carries: payloads of up to `frame` bytes to the device, and posts with bodies
+    /// of up to `body` bytes from it.
+    ///
+    /// [`Link`](crate::link::Link) says it at each connect. Another driver says it before it
+    /// connects, or has buffers for `Config::max_frame` and for every post that the hub takes.
+    pub fn set_link_limits(&mut self, frame: usize, body: usize) {
+        self.base.link_frame = u32::try_from(frame).unwrap_or(u32::MAX);
+        self.base.link_body = u16::try_from(body).unwrap_or(u16::MAX);
+    }
+
     /// A connection to a hub stands. `nonce` is random and new for every attempt, also after a
-    /// reset.
+    /// reset. The clock may start over here, and only here.
     pub fn handle_connected(&mut self, now: Instant, nonce: u64) {
         self.parts().handle_connected(now, nonce);
     }
@@ -247,22 +273,24 @@ impl<const ROOMS: usize, const OUTBOX: usize> Client<ROOMS, OUTBOX> {
         self.parts().violation(code);
     }
 
-    /// Time has passed. Extra calls are harmless.
+    /// Time has passed. Extra calls are harmless. Work: linear in the rooms.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.parts().handle_timeout(now);
     }
 
-    /// When `handle_timeout` wants to be called; `None` when nothing waits.
+    /// When `handle_timeout` wants to be called; `None` when nothing waits. Work: linear in the
+    /// rooms.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.base.poll_timeout()
+        self.base.poll_timeout(&self.slots)
     }
 
     /// The next message to send: the first so many bytes of `out`, not framed yet.
     ///
     /// It counts as sent. `out` takes the largest post and at least
     /// [`MAX_CONTROL`](crate::wire::MAX_CONTROL) bytes; a message that does not fit stays.
-    /// Work: linear in the rooms and in the posts of the outbox.
+    /// Work: linear in the rooms and in the posts of the outbox, and as much again for each room
+    /// that is being left.
     pub fn poll_transmit(&mut self, now: Instant, out: &mut [u8]) -> Option<usize> {
         self.parts().poll_transmit(now, out)
     }
@@ -270,6 +298,15 @@ impl<const ROOMS: usize, const OUTBOX: usize> Client<ROOMS, OUTBOX> {
     /// What else happened; ask until `None`.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.parts().poll_event()
+    }
+
+    /// Whether the session is over, and its connection is to be closed.
+    pub(crate) const fn is_closed(&self) -> bool {
+        matches!(self.base.state, State::Closed)
+    }
+
+    pub(crate) const fn is_offline(&self) -> bool {
+        matches!(self.base.state, State::Offline)
     }
 
     fn parts(&mut self) -> Parts<'_> {
@@ -286,13 +323,14 @@ impl Parts<'_> {
         if core::mem::take(&mut self.base.welcomed) {
             return Some(Event::Welcomed);
         }
+        // Before what happens to rooms: it is of the room and the log as they were.
+        if let Some(event) = self.next_verdict() {
+            return Some(event);
+        }
         for (slot, at) in self.slots.iter_mut().zip(0_u8..) {
             if let Some(event) = slot.poll_event(at) {
                 return Some(event);
             }
-        }
-        if let Some(event) = self.next_verdict() {
-            return Some(event);
         }
         let cause = self.base.closed.take()?;
         Some(Event::Closed { cause })
@@ -306,6 +344,7 @@ impl Parts<'_> {
         match post.fate {
             Fate::Kept => Some(Event::Acked { slot, seq }),
             Fate::Rejected(code) => Some(Event::Rejected { slot, seq, code }),
+            Fate::Unknown(code) => Some(Event::Unknown { slot, seq, code }),
             Fate::Waiting(_) | Fate::Told => None,
         }
     }

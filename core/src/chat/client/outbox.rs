@@ -22,6 +22,8 @@ pub(super) enum Fate {
     Waiting(Code),
     Kept,
     Rejected(Code),
+    /// It was sent, and there is nobody left to ask.
+    Unknown(Code),
     /// The application knows: the place is to be won back.
     Told,
 }
@@ -33,6 +35,7 @@ impl Fate {
             Self::Kept => [1, 0],
             Self::Rejected(code) => [2, code.to_wire()],
             Self::Told => [3, 0],
+            Self::Unknown(code) => [4, code.to_wire()],
         }
     }
 
@@ -41,6 +44,7 @@ impl Fate {
             0 => Self::Waiting(Code::from_wire(code)),
             1 => Self::Kept,
             2 => Self::Rejected(Code::from_wire(code)),
+            4 => Self::Unknown(Code::from_wire(code)),
             _ => Self::Told,
         }
     }
@@ -106,11 +110,30 @@ impl Outbox {
     }
 
     pub(super) fn set_fate(&mut self, arena: &mut [u8], post: &Post, fate: Fate) {
-        let at = post.at.saturating_add(1);
-        if let Some(place) = arena.get_mut(at..at.saturating_add(2)) {
-            bytes::copy(place, &fate.to_bytes());
-        }
+        write_fate(arena, post, fate);
         self.drop_told(arena);
+    }
+
+    /// Gives the waiting posts of a slot the fates that `judge` says. Work: linear in the posts.
+    pub(super) fn settle(
+        &mut self,
+        arena: &mut [u8],
+        slot: u8,
+        mut judge: impl FnMut(&Post, Code) -> Option<Fate>,
+    ) {
+        let mut at = self.start;
+        while at < self.end {
+            let Some(post) = read(arena, at) else {
+                break;
+            };
+            at = post.next();
+            if let Fate::Waiting(code) = post.fate
+                && post.slot == slot
+                && let Some(fate) = judge(&post, code)
+            {
+                write_fate(arena, &post, fate);
+            }
+        }
     }
 
     /// Wins back what is at the front.
@@ -151,8 +174,20 @@ impl Post {
         matches!(self.fate, Fate::Waiting(_))
     }
 
+    /// The bytes of its body.
+    pub(super) const fn len(&self) -> usize {
+        self.len
+    }
+
     const fn next(&self) -> usize {
         self.at.saturating_add(HEADER).saturating_add(self.len)
+    }
+}
+
+fn write_fate(arena: &mut [u8], post: &Post, fate: Fate) {
+    let at = post.at.saturating_add(1);
+    if let Some(place) = arena.get_mut(at..at.saturating_add(2)) {
+        bytes::copy(place, &fate.to_bytes());
     }
 }
 

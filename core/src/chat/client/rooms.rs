@@ -22,8 +22,24 @@ pub enum From {
     Last(u32),
     /// Everything that the room keeps.
     Earliest,
-    /// What follows this offset, the last one that the application has.
-    After(u64),
+    /// What follows the last offset that the application has. Where the hub's log is another one,
+    /// `Event::StoreChanged` tells so, and reading starts over.
+    After {
+        /// The offset, from [`Client::cursor`](super::Client::cursor).
+        cursor: u64,
+        /// What it is of, from [`Client::store`](super::Client::store).
+        store: Store,
+    },
+}
+
+/// Which log an offset is of: it means nothing in another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Store {
+    /// Another one after the hub lost its log.
+    pub id: u64,
+    /// Higher after the log was restored from elsewhere.
+    pub generation: u32,
 }
 
 /// Why a room was not joined.
@@ -67,7 +83,7 @@ pub enum PostError {
     OutboxFull,
     /// The room was never joined since the device started: wait for `Event::Joined`.
     NotJoined,
-    /// The body is longer than the hub takes, or than the whole outbox.
+    /// The body is longer than the hub takes, the link carries, or the whole outbox holds.
     TooLarge,
 }
 
@@ -76,12 +92,15 @@ impl fmt::Display for PostError {
         f.write_str(match self {
             Self::OutboxFull => "the outbox is full: wait for an acknowledgement",
             Self::NotJoined => "the room is not joined: wait for the join",
-            Self::TooLarge => "the body is longer than the hub or the outbox takes",
+            Self::TooLarge => "the body is longer than the hub, the link or the outbox takes",
         })
     }
 }
 
 impl core::error::Error for PostError {}
+
+/// The highest offset: one more stands for "from now on".
+const LAST: u64 = Join::LATEST.saturating_sub(1);
 
 impl Parts<'_> {
     pub(super) fn join(&mut self, room: &str, from: From, flags: u8) -> Result<SlotId, JoinError> {
@@ -107,7 +126,11 @@ impl Parts<'_> {
             From::Latest => (Join::LATEST, u32::MAX),
             From::Last(history) => (0, history),
             From::Earliest => (0, u32::MAX),
-            From::After(cursor) => (cursor, u32::MAX),
+            From::After { cursor, .. } => (cursor.min(LAST), u32::MAX),
+        };
+        let store = match from {
+            From::After { store, .. } => Some(store),
+            From::Latest | From::Last(_) | From::Earliest => None,
         };
         *slot = Slot {
             standing: Standing::Wanted,
@@ -115,6 +138,7 @@ impl Parts<'_> {
             flags,
             cursor,
             history,
+            store,
             ..Slot::FREE
         };
         Ok(id)
@@ -159,7 +183,7 @@ impl Parts<'_> {
             return Err(PostError::NotJoined);
         }
         let whole = outbox::HEADER.saturating_add(body.len());
-        if body.len() > usize::from(self.base.max_body) || whole > self.arena.len() {
+        if body.len() > self.base.most_body() || whole > self.arena.len() {
             return Err(PostError::TooLarge);
         }
         let open = slot.next_seq.wrapping_sub(seq::next(slot.up_seq));

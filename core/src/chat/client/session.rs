@@ -1,8 +1,9 @@
 //! The session of a device with the hub: greeted, served, parted, and over at its deadlines.
 
 use super::outbox::Outbox;
-use super::{Cause, Config, Parts};
-use crate::chat::{ANSWER, HANDSHAKE};
+use super::slot::Slot;
+use super::{Cause, Config, Parts, Store};
+use crate::chat::HANDSHAKE;
 use crate::time::{Duration, Instant, after, earliest, secs};
 use crate::trace::debug;
 use crate::wire::{Code, MAX_ECHO};
@@ -19,10 +20,11 @@ pub(super) enum State {
         deadline: Instant,
     },
     Serving(Session),
-    /// Something is to be said, then it is over; at the deadline it is over anyway.
+    /// Something is to be said, then it is over; at the deadline it is over anyway. There is none
+    /// before somebody says what time it is.
     Parting {
         cause: Cause,
-        deadline: Instant,
+        deadline: Option<Instant>,
     },
     Closed,
 }
@@ -34,8 +36,6 @@ pub(super) struct Session {
     pub(super) keepalive: Duration,
     pub(super) heard: Instant,
     pub(super) spoke: Instant,
-    /// Since when the oldest join or post waits for an answer.
-    pub(super) waiting: Option<Instant>,
     pub(super) ping: bool,
     pub(super) pong: Option<u32>,
 }
@@ -47,9 +47,12 @@ pub(super) struct Base {
     pub(super) config: Config,
     pub(super) state: State,
     pub(super) now: Instant,
-    /// The log's name: store and generation, once a hub told them.
-    pub(super) store: Option<(u64, u32)>,
+    /// The store of this session's hub.
+    pub(super) store: Store,
     pub(super) max_body: u16,
+    /// The largest frame that the link takes, and the largest body that it carries.
+    pub(super) link_frame: u32,
+    pub(super) link_body: u16,
     pub(super) window: u16,
     /// The least wait before the next attempt, as the hub asked.
     pub(super) retry_after: Duration,
@@ -71,15 +74,18 @@ pub(super) struct Echo {
 }
 
 impl Base {
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+    pub(super) fn poll_timeout(&self, slots: &[Slot]) -> Option<Instant> {
         match self.state {
-            State::Greeting { deadline, .. } | State::Parting { deadline, .. } => Some(deadline),
-            State::Serving(session) => {
-                let answer = session.waiting.map(|since| after(since, ANSWER));
-                earliest(session.keepalive_deadline(), answer)
-            }
+            State::Greeting { deadline, .. } => Some(deadline),
+            State::Parting { deadline, .. } => Some(deadline.unwrap_or(self.now)),
+            State::Serving(session) => earliest(session.keepalive_deadline(), answer_due(slots)),
             State::Offline | State::Closed => None,
         }
+    }
+
+    /// The largest body that the hub takes and the link carries, as far as they have told.
+    pub(super) fn most_body(&self) -> usize {
+        usize::from(self.max_body.min(self.link_body))
     }
 
     /// The session is over but for a last word.
@@ -88,7 +94,7 @@ impl Base {
             State::Greeting { .. } | State::Serving(_) => {
                 self.state = State::Parting {
                     cause,
-                    deadline: after(self.now, HANDSHAKE),
+                    deadline: None,
                 };
             }
             State::Offline | State::Parting { .. } | State::Closed => {}
@@ -113,6 +119,11 @@ impl Session {
     }
 }
 
+/// When the first of the rooms has waited too long.
+fn answer_due(slots: &[Slot]) -> Option<Instant> {
+    slots.iter().filter_map(Slot::answer_due).min()
+}
+
 impl Parts<'_> {
     pub(super) fn tick(&mut self, now: Instant) -> Instant {
         self.base.now = self.base.now.max(now);
@@ -120,8 +131,9 @@ impl Parts<'_> {
     }
 
     pub(super) fn handle_connected(&mut self, now: Instant, nonce: u64) {
-        let now = self.tick(now);
         self.handle_disconnected(now);
+        // After a reset the clock starts over. No deadline is older than its connection.
+        self.base.now = now;
         self.base.closed = None;
         self.base.state = State::Greeting {
             nonce,
@@ -161,22 +173,22 @@ impl Parts<'_> {
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         let now = self.tick(now);
         match &mut self.base.state {
-            State::Greeting { deadline, .. } => {
-                if *deadline <= now {
-                    self.close(Cause::Timeout);
-                }
-            }
+            State::Greeting { deadline, said, .. } => match (*deadline <= now, *said) {
+                (true, true) => self.base.part(Cause::Timeout),
+                // What is said first is Hello, and it found no way out.
+                (true, false) => self.close(Cause::Timeout),
+                (false, _) => {}
+            },
             State::Serving(session) => {
-                let unanswered = session.waiting.map(|since| after(since, ANSWER));
                 let is_dead = session.keepalive != secs(0) && session.dead_at() <= now;
-                if is_dead || unanswered.is_some_and(|due| due <= now) {
+                if is_dead || answer_due(self.slots).is_some_and(|due| due <= now) {
                     self.close(Cause::Timeout);
                 } else if session.keepalive_deadline().is_some_and(|due| due <= now) {
                     session.ping = true;
                 }
             }
             State::Parting { cause, deadline } => {
-                if *deadline <= now {
+                if *deadline.get_or_insert(after(now, HANDSHAKE)) <= now {
                     let cause = *cause;
                     self.close(cause);
                 }

@@ -1,7 +1,9 @@
 //! One room of a device: what the application wants, what the hub granted, and the two cursors.
 
-use super::Event;
+use super::{Event, Store};
+use crate::chat::ANSWER;
 use crate::name::Name;
+use crate::time::{Instant, after};
 use crate::wire::Code;
 
 /// How the device stands with the room.
@@ -46,13 +48,11 @@ pub(super) struct Slot {
     pub(super) leaving: bool,
     /// A hub has told where the numbers of posts stand.
     pub(super) is_numbered: bool,
-    /// The hub has another generation of the store than the one that the cursor is of.
-    pub(super) is_changed: bool,
-    /// The hub has another store altogether: the numbers of posts mean nothing to it.
-    pub(super) is_foreign: bool,
     pub(super) flags: u8,
     pub(super) room: Name,
     pub(super) history: u32,
+    /// What the cursor and the numbers of posts are of, once a hub that has it took the join.
+    pub(super) store: Option<Store>,
     /// The last offset that the application was handed.
     pub(super) cursor: u64,
     /// The cursor that the hub was last told.
@@ -65,6 +65,8 @@ pub(super) struct Slot {
     /// How far the numbers of posts are ahead of those that the hub counts by: a hub that lost its
     /// store counts anew, and the application's numbers stay.
     pub(super) ahead: u32,
+    /// Since when the oldest join or post waits for an answer, if one does.
+    pub(super) since: Instant,
     pub(super) who: Option<u16>,
 }
 
@@ -74,19 +76,29 @@ impl Slot {
         owed: Owed::Nothing,
         leaving: false,
         is_numbered: false,
-        is_changed: false,
-        is_foreign: false,
         flags: 0,
         room: Name::new(),
         history: 0,
+        store: None,
         cursor: 0,
         credited: 0,
         next_seq: 1,
         sent_seq: 0,
         up_seq: 0,
         ahead: 0,
+        since: Instant::from_ticks(0),
         who: None,
     };
+
+    /// When the hub has taken too long to answer; `None` when nothing waits.
+    pub(super) fn answer_due(&self) -> Option<Instant> {
+        let is_open = match self.standing {
+            Standing::Asked => true,
+            Standing::Joined { .. } => self.sent_seq != self.up_seq,
+            Standing::Free | Standing::Wanted => false,
+        };
+        is_open.then(|| after(self.since, ANSWER))
+    }
 
     pub(super) fn handle_disconnected(&mut self) {
         match self.standing {

@@ -1,11 +1,11 @@
 //! What the device says to the hub: read from where it stands, most urgent first.
 
-use super::outbox::Post;
+use super::outbox::{Fate, Post};
 use super::slot::{Owed, Slot, Standing};
 use super::{Cause, Parts, SlotId, State};
 use crate::chat::seq;
 use crate::time::Instant;
-use crate::wire::{self, Bye, ByeReason, DeviceId, Hello, Join, Message, PeerError, VERSION};
+use crate::wire::{self, Bye, ByeReason, Code, DeviceId, Hello, Join, Message, PeerError, VERSION};
 
 impl Parts<'_> {
     pub(super) fn poll_transmit(&mut self, now: Instant, out: &mut [u8]) -> Option<usize> {
@@ -47,7 +47,7 @@ impl Parts<'_> {
             flags,
             nonce,
             device,
-            max_frame: config.max_frame,
+            max_frame: config.max_frame.min(self.base.link_frame),
             credit: config.credit,
             keepalive: config.keepalive,
             proof: &[],
@@ -60,18 +60,21 @@ impl Parts<'_> {
     }
 
     fn say_last(&self, cause: Cause, out: &mut [u8]) -> Option<usize> {
-        let message = match cause {
-            Cause::Violation(code) => Message::Error(PeerError {
+        let code = match cause {
+            Cause::Violation(code) => Some(code),
+            Cause::Timeout => Some(Code::Timeout),
+            Cause::Done | Cause::Bye(_) | Cause::Refused(_) | Cause::Lost => None,
+        };
+        let message = match code {
+            Some(code) => Message::Error(PeerError {
                 code,
                 retry_after: 0,
                 text: "",
             }),
-            Cause::Done | Cause::Bye(_) | Cause::Refused(_) | Cause::Timeout | Cause::Lost => {
-                Message::Bye(Bye {
-                    reason: ByeReason::Done,
-                    retry_after: 0,
-                })
-            }
+            None => Message::Bye(Bye {
+                reason: ByeReason::Done,
+                retry_after: 0,
+            }),
         };
         wire::binary::encode(&message, out).ok()
     }
@@ -90,6 +93,7 @@ impl Parts<'_> {
             self.base.echo_back = None;
             return Some(len);
         }
+        self.reject_too_large();
         for at in 0..self.slots.len() {
             let at = u8::try_from(at).ok()?;
             if let Some(len) = self.next_of_slot(now, at, out) {
@@ -117,31 +121,35 @@ impl Parts<'_> {
 
     /// A join, a leave, a credit or a question that a slot owes.
     fn next_of_slot(&mut self, now: Instant, at: SlotId, out: &mut [u8]) -> Option<usize> {
-        let has_waiting = self.has_waiting(at);
+        let is_leaving = self.slots.get(usize::from(at))?.leaving && !self.has_waiting(at);
         let credit = self.base.config.credit;
+        let store = self.base.store;
         let slot = self.slots.get_mut(usize::from(at))?;
         match slot.standing {
             Standing::Free | Standing::Asked => None,
             Standing::Wanted => {
+                // Nothing was seen of another log yet, so nothing of it is passed over; and a limit
+                // on history is for the first reading only.
+                let (cursor, history) = match (slot.store.is_some_and(|s| s != store), slot.cursor)
+                {
+                    (true, _) => (0, u32::MAX),
+                    (false, 0) => (0, slot.history),
+                    (false, cursor) => (cursor, u32::MAX),
+                };
                 let join = Message::Join(Join {
                     slot: at,
                     flags: slot.flags,
-                    cursor: slot.cursor,
-                    // A limit on history is for the first reading only.
-                    history: if slot.cursor == 0 {
-                        slot.history
-                    } else {
-                        u32::MAX
-                    },
+                    cursor,
+                    history,
                     room: slot.room.as_bytes(),
                     name: self.base.config.name.as_bytes(),
                 });
                 let len = wire::binary::encode(&join, out).ok()?;
                 slot.standing = Standing::Asked;
-                self.start_waiting(now);
+                slot.since = now;
                 Some(len)
             }
-            Standing::Joined { .. } if slot.leaving && !has_waiting => {
+            Standing::Joined { .. } if is_leaving => {
                 let len = wire::binary::encode(&Message::Leave { slot: at }, out).ok()?;
                 *slot = Slot {
                     owed: Owed::Left,
@@ -171,15 +179,43 @@ impl Parts<'_> {
         }
     }
 
+    /// A post that this session does not carry, taken in one that did, has its verdict here: sent,
+    /// it would end every session.
+    ///
+    /// The posts behind it close up, so nothing of the room may be on its way.
+    fn reject_too_large(&mut self) {
+        let most = self.base.most_body();
+        let is_meant = |post: Post| post.is_waiting() && post.len() > most;
+        if !self.base.outbox.posts(self.arena).any(is_meant) {
+            return;
+        }
+        for (slot, at) in self.slots.iter_mut().zip(0_u8..) {
+            let is_idle = slot.sent_seq == slot.up_seq;
+            if !is_idle || !matches!(slot.standing, Standing::Joined { .. }) {
+                continue;
+            }
+            self.base.outbox.settle(self.arena, at, |post, _| {
+                let is_next = post.seq == seq::next(slot.sent_seq);
+                (is_next && is_meant(*post)).then(|| {
+                    (slot.sent_seq, slot.up_seq) = (post.seq, post.seq);
+                    slot.ahead = slot.ahead.wrapping_add(1);
+                    Fate::Rejected(Code::TooLarge)
+                })
+            });
+        }
+    }
+
     /// The oldest post that was not sent on this connection and that its room's window lets pass.
     fn next_post(&mut self, now: Instant, out: &mut [u8]) -> Option<usize> {
         let window = u32::from(self.base.window);
+        let most = self.base.most_body();
         let slots = &*self.slots;
         let is_next = |post: &Post| {
             let Some(slot) = slots.get(usize::from(post.slot)) else {
                 return false;
             };
             post.is_waiting()
+                && post.len() <= most
                 && matches!(slot.standing, Standing::Joined { .. })
                 && post.seq == seq::next(slot.sent_seq)
                 && post.seq.wrapping_sub(slot.up_seq) <= window
@@ -193,15 +229,11 @@ impl Parts<'_> {
         };
         let len = wire::binary::encode(&message, out).ok()?;
         if let Some(slot) = self.slots.get_mut(usize::from(post.slot)) {
+            if slot.sent_seq == slot.up_seq {
+                slot.since = now;
+            }
             slot.sent_seq = post.seq;
         }
-        self.start_waiting(now);
         Some(len)
-    }
-
-    fn start_waiting(&mut self, now: Instant) {
-        if let State::Serving(session) = &mut self.base.state {
-            session.waiting.get_or_insert(now);
-        }
     }
 }

@@ -42,7 +42,7 @@ impl Hub<'_> {
         let room = self.storage.rooms.get(room_at as usize)?;
         let frame = match verdict {
             Verdict::Kept { offset } => room.log.frame(self.log_view(room_at), offset)?,
-            Verdict::Rejected { .. } => &[],
+            Verdict::Rejected { .. } | Verdict::Forgotten => &[],
         };
         let device = &self.storage.members.get(member as usize)?.device;
         Some(Append {
@@ -85,6 +85,10 @@ impl Hub<'_> {
         let Some(member) = self.storage.members.get_mut(pending.member as usize) else {
             return;
         };
+        if pending.verdict == Verdict::Forgotten {
+            self.forgetting = self.forgetting.saturating_sub(1);
+            return self.release(pending.member);
+        }
         member.up_committed = pending.seq;
         match pending.verdict {
             Verdict::Kept { offset } => {
@@ -95,6 +99,7 @@ impl Hub<'_> {
                 self.dirty
                     .push(self.storage.rooms, member.room, Room::dirty);
             }
+            Verdict::Forgotten => {}
             Verdict::Rejected { code } => {
                 self.counters.rejected = self.counters.rejected.saturating_add(1);
                 member.reject = (pending.seq, code);
@@ -132,37 +137,43 @@ impl Hub<'_> {
         if self.pending_len >= self.storage.pending.len() {
             return Err(super::Busy);
         }
-        let verdict = match self.keep(at, number, body) {
-            Ok(offset) => Verdict::Kept { offset },
+        let kept = match self.keep(at, number, body) {
+            Ok(offset) => Some(offset),
             Err(AppendError::Full) => return Err(super::Busy),
-            Err(AppendError::TooLarge) => Verdict::Rejected {
-                code: Code::TooLarge,
-            },
+            Err(AppendError::TooLarge) => None,
         };
         let Some(member) = self.storage.members.get_mut(at as usize) else {
             return Ok(());
         };
-        let rejected = match verdict {
-            // The reject before this one is still to be told, with its code.
-            Verdict::Rejected { .. } if member.has_reject_on_its_way() => return Err(super::Busy),
-            Verdict::Rejected { .. } => 1,
-            Verdict::Kept { offset } => {
+        let verdict = match kept {
+            Some(offset) => {
                 member.own_last = offset;
-                0
+                Verdict::Kept { offset }
             }
+            // The reject before this one is still to be told, with its code.
+            None if member.has_reject_on_its_way() => return Err(super::Busy),
+            None => Verdict::Rejected {
+                code: Code::TooLarge,
+            },
         };
+        let rejected = u32::from(kept.is_none());
         member.rejects = member.rejects.wrapping_shl(1) | rejected;
         member.up_seq = number;
+        self.push_pending(Pending {
+            member: at,
+            seq: number,
+            verdict,
+        });
+        Ok(())
+    }
+
+    /// Puts a verdict behind all others; there has to be a place for it.
+    pub(super) fn push_pending(&mut self, pending: Pending) {
         let place = self.pending_place(self.pending_len);
         if let Some(cell) = self.storage.pending.get_mut(place) {
-            *cell = Pending {
-                member: at,
-                seq: number,
-                verdict,
-            };
+            *cell = pending;
             self.pending_len = self.pending_len.saturating_add(1);
         }
-        Ok(())
     }
 
     fn keep(&mut self, at: u32, number: u32, body: &[u8]) -> Result<u64, AppendError> {

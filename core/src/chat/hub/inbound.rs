@@ -1,7 +1,8 @@
 //! What a connection says to the hub: the handshake, and every message of a session.
 
-use super::links::{hash, insert, mix};
-use super::slots::{LastWord, Owed, Phase};
+use super::links::{hash, insert};
+use super::members::NotJoined;
+use super::slots::{LastWord, Owed, Phase, Who};
 use super::{Busy, ConnId, Hub, Parting};
 use crate::chat::MAX_SLOTS;
 use crate::time::Instant;
@@ -11,11 +12,12 @@ use crate::wire::{ByeReason, Code, Hello, MAX_CONTROL, Message, VERSION};
 impl Hub<'_> {
     /// A message came in.
     ///
-    /// `Err(Busy)`: it was not taken and nothing has changed; hand it in again after a commit, and
-    /// read no more from this connection before that. A peer that breaks the protocol is told so
+    /// `Err(Busy)`: it was not taken; hand it in again after a commit and after what is owed to
+    /// this connection was sent, and read no more from it before that. A log may have let go of old
+    /// entries already, to make room for it. A peer that breaks the protocol is told so
     /// and closed by way of `poll_transmit`. A connection that is over is not listened to.
     /// Work: constant for most messages; linear in the device's rooms for those with a slot; the
-    /// members of a small room when presence changes.
+    /// members of a small room when presence changes; at most 64 members that a join forgets.
     pub fn handle_message(
         &mut self,
         now: Instant,
@@ -77,19 +79,18 @@ impl Hub<'_> {
         conn.ephemeral = hello.flags & Hello::EPHEMERAL != 0;
         conn.keepalive = match hello.keepalive {
             0 => 0,
-            wish => wish.clamp(least.min(most), most),
+            wish => wish.clamp(least.min(most), most).max(1),
         };
         conn.credit = hello.credit;
         conn.max_frame = hello.max_frame;
         conn.device = hello.device;
         conn.nonce = hello.nonce;
-        // A bijection of a counter under a random key: no number comes twice.
-        conn.session = mix(self.config.seed ^ mix(self.sessions));
+        conn.session = super::session::number(&self.config.session_secret, self.sessions);
         debug!("hub: connection {} has session {}", at, conn.session);
         conn.heard = now;
         insert(
             self.storage.conns,
-            hash(self.config.seed, &hello.device),
+            hash(self.config.table_secret, &hello.device),
             at,
         );
         super::timers::schedule(self.storage.conns, at, Some(now));
@@ -122,15 +123,25 @@ impl Hub<'_> {
                 }
                 let joined = match join.slot {
                     0..MAX_SLOTS => self.join(at, now, &join),
-                    MAX_SLOTS.. => Err(Code::BadSlot),
+                    MAX_SLOTS.. => Err(NotJoined::Refused(Code::BadSlot)),
                 };
-                if let Err(code) = joined {
-                    self.refuse(at, join.slot, code);
+                match joined {
+                    Ok(()) => {}
+                    Err(NotJoined::Refused(code)) => self.refuse(at, join.slot, code),
+                    Err(NotJoined::Busy) => return Err(Busy),
                 }
             }
             Message::Leave { slot } => self.leave(at, slot, now),
-            Message::Who { slot, skip } => self.who(now, at, slot, skip),
+            Message::Who { slot, skip } => {
+                if conn.owed.has(Owed::ROSTER) {
+                    return Err(Busy);
+                }
+                self.who(now, at, slot, skip);
+            }
             Message::Ping { token } => {
+                if conn.owed.has(Owed::PONG) {
+                    return Err(Busy);
+                }
                 conn.pong = token;
                 conn.owed.add(Owed::PONG);
                 self.queue(at);
@@ -151,8 +162,13 @@ impl Hub<'_> {
                 self.end_session(at, now, Parting::Lost);
                 self.close(at);
             }
-            Message::Bye(_) => {
-                self.end_session(at, now, Parting::Said);
+            Message::Bye(bye) => {
+                let how = match bye.reason {
+                    ByeReason::Done => Parting::Said,
+                    // It means to come back.
+                    _ => Parting::Lost,
+                };
+                self.end_session(at, now, how);
                 self.close(at);
             }
             Message::Hello(_)
@@ -187,9 +203,13 @@ impl Hub<'_> {
             self.violation(at, now, Code::BadSlot);
             return;
         };
-        if let Some(member) = self.storage.members.get_mut(at_member as usize) {
-            member.roster_skip = skip;
-            member.owed.add(Owed::ROSTER);
+        if let Some(conn) = self.storage.conns.get_mut(at as usize) {
+            if conn.who.member != at_member || conn.who.passed != skip {
+                conn.who = Who::NOBODY;
+            }
+            conn.who.member = at_member;
+            conn.who.skip = skip;
+            conn.owed.add(Owed::ROSTER);
             self.queue(at);
         }
     }

@@ -1,7 +1,7 @@
 //! Who is in which room: joining, leaving, losing a connection, being remembered, being forgotten.
 
 use super::links::{NONE, find, hash, insert, take_out};
-use super::slots::{Member, NO_STORE, Owed, Phase, Presence, Room};
+use super::slots::{Member, NO_STORE, Owed, Pending, Phase, Presence, Room, Verdict, Who};
 use super::store::Found;
 use super::{Conn, Hub, Parting};
 use crate::name;
@@ -12,9 +12,26 @@ use crate::wire::{Code, DeviceId, Join, NoticeKind};
 /// of its session can be on its way.
 const LEFT_LIFETIME: Duration = secs(600);
 
+/// How many members a join begins to forget so that a room becomes free.
+const BATCH: usize = 64;
+
+/// Why a device is not a member.
+pub(super) enum NotJoined {
+    /// It is told so.
+    Refused(Code),
+    /// Others are being forgotten for it: once that is committed there may be a place.
+    Busy,
+}
+
+impl From<Code> for NotJoined {
+    fn from(code: Code) -> Self {
+        Self::Refused(code)
+    }
+}
+
 impl Hub<'_> {
-    /// Makes the device of connection `at` a member; the error is what the join is refused with.
-    pub(super) fn join(&mut self, at: u32, now: Instant, join: &Join<'_>) -> Result<(), Code> {
+    /// Makes the device of connection `at` a member.
+    pub(super) fn join(&mut self, at: u32, now: Instant, join: &Join<'_>) -> Result<(), NotJoined> {
         let room_name = name::room(join.room).map_err(|_| Code::BadRoom)?;
         let member_name = name::member(join.name).map_err(|_| Code::BadName)?;
         let device = self
@@ -23,18 +40,19 @@ impl Hub<'_> {
             .get(at as usize)
             .ok_or(Code::Internal)?
             .device;
-        let room = self.find_or_open_room(room_name).ok_or(Code::Full)?;
+        let room = self.find_room(room_name);
         if let Some(taken) = self.member_in_slot(at, join.slot) {
             let member = self.storage.members.get(taken as usize);
-            if member.is_none_or(|member| member.room != room) {
-                return Err(Code::BadSlot);
+            if member.map(|member| member.room) != room {
+                return Err(Code::BadSlot.into());
             }
         }
-        let at_member = match self.find_member(&device, room) {
+        let known = room.and_then(|room| self.find_member(&device, room));
+        let at_member = match known {
             Some(known) => known,
-            None => self.remember(device, room, now).ok_or(Code::Full)?,
+            None => self.remember(device, room_name, now)?,
         };
-        self.seat(at, at_member, join, member_name)
+        Ok(self.seat(at, at_member, join, member_name)?)
     }
 
     /// Puts a member on a connection and tells it where it stands.
@@ -62,7 +80,10 @@ impl Hub<'_> {
             .ok_or(Code::Internal)?;
         let head = room.log.head();
         let start = join.cursor.min(head);
-        let recent = head.saturating_sub(u64::from(join.history));
+        let recent = match join.history {
+            u32::MAX => 0,
+            most => head.saturating_sub(u64::from(most)),
+        };
         member.presence = Presence::Here { conn: at };
         member.owed = Owed::NOTHING;
         member.owed.add(Owed::JOINED);
@@ -126,6 +147,10 @@ impl Hub<'_> {
     fn unseat(&mut self, at: u32, at_member: u32) {
         if let Some(conn) = self.storage.conns.get_mut(at as usize) {
             conn.turn = NONE;
+            if conn.who.member == at_member {
+                conn.who = Who::NOBODY;
+                conn.owed.clear(Owed::ROSTER);
+            }
             conn.members
                 .remove(self.storage.members, at_member, Member::in_conn);
         }
@@ -134,20 +159,29 @@ impl Hub<'_> {
         }
     }
 
-    /// A member is gone for the others; what it posted stays remembered.
+    /// A member is gone for the others; what it posted stays remembered, if there is any.
     pub(super) fn go_away(&mut self, at: u32, now: Instant) {
         let Some(member) = self.storage.members.get_mut(at as usize) else {
             return;
         };
         member.presence = Presence::Away { since: now };
-        let (room, done) = (member.room, member.done);
+        let (room, done, has_posted) = (
+            member.room,
+            member.done,
+            (member.up_seq, member.up_committed) != (0, 0),
+        );
         if let Some(room) = self.storage.rooms.get_mut(room as usize) {
             room.members
                 .remove(self.storage.members, at, Member::in_room);
         }
-        let list = if done { &mut self.done } else { &mut self.away };
-        list.push(self.storage.members, at, |m| &mut m.waiting);
         self.presence_changed(room, NoticeKind::Left, at);
+        if has_posted {
+            let list = if done { &mut self.done } else { &mut self.away };
+            list.push(self.storage.members, at, Member::waiting);
+        } else {
+            self.hide(at);
+            self.release(at);
+        }
     }
 
     /// Takes a member out of the one list of those without a connection that it is in.
@@ -165,16 +199,34 @@ impl Hub<'_> {
     }
 
     /// A slot for a device that is new in a room; forgets the longest gone if there is no other.
-    pub(super) fn remember(&mut self, device: DeviceId, room: u32, now: Instant) -> Option<u32> {
-        let at = self.take_free_member().or_else(|| self.forget_first(now))?;
-        let next = self
-            .storage
-            .rooms
-            .get(room as usize)?
-            .log
-            .appended()
-            .saturating_add(1);
-        let member = self.storage.members.get_mut(at as usize)?;
+    ///
+    /// The room is opened last, so that none is opened for a join that is refused.
+    fn remember(&mut self, device: DeviceId, room: &str, now: Instant) -> Result<u32, NotJoined> {
+        let at = self.take_member(now)?;
+        let room = match self.find_or_open_room(room, now) {
+            Ok(room) => room,
+            Err(full) => {
+                self.free_members
+                    .push(self.storage.members, at, Member::waiting);
+                return Err(full);
+            }
+        };
+        Ok(self.enrol(at, device, room, now)?)
+    }
+
+    /// Gives a free slot to a device in a room.
+    pub(super) fn enrol(
+        &mut self,
+        at: u32,
+        device: DeviceId,
+        room: u32,
+        now: Instant,
+    ) -> Result<u32, Code> {
+        let storage = &mut self.storage;
+        let opened = storage.rooms.get_mut(room as usize).ok_or(Code::Internal)?;
+        opened.remembered = opened.remembered.saturating_add(1);
+        let next = opened.log.appended().saturating_add(1);
+        let member = storage.members.get_mut(at as usize).ok_or(Code::Internal)?;
         *member = Member {
             generation: member.generation.wrapping_add(1),
             // Nobody's yet: the caller seats it at once.
@@ -186,18 +238,37 @@ impl Hub<'_> {
             ..Member::FREE
         };
         insert(self.storage.members, self.member_hash(&device, room), at);
-        Some(at)
+        Ok(at)
     }
 
-    fn take_free_member(&mut self) -> Option<u32> {
+    pub(super) fn take_member(&mut self, now: Instant) -> Result<u32, NotJoined> {
         let at = self.fresh_member;
-        self.storage.members.get(at as usize)?;
-        self.fresh_member = at.saturating_add(1);
-        Some(at)
+        if self.storage.members.get(at as usize).is_some() {
+            self.fresh_member = at.saturating_add(1);
+            return Ok(at);
+        }
+        match self.free_members.pop(self.storage.members, Member::waiting) {
+            Some(at) => Ok(at),
+            None => Err(self.make_room(now, 1)),
+        }
     }
 
-    /// Frees the slot of a member whose time is over and that has nothing on its way.
-    fn forget_first(&mut self, now: Instant) -> Option<u32> {
+    /// Begins to forget up to `most` members whose time is over.
+    fn make_room(&mut self, now: Instant, most: usize) -> NotJoined {
+        let begun = (0..most).filter_map(|_| self.forget_first(now)).count();
+        // Those that are being forgotten already count too.
+        match begun > 0 || self.forgetting > 0 {
+            true => NotJoined::Busy,
+            false => Code::Full.into(),
+        }
+    }
+
+    /// Begins to forget a member whose time is over and that has nothing on its way. From here on
+    /// nobody finds it; its slot is free once that is committed.
+    fn forget_first(&mut self, now: Instant) -> Option<()> {
+        if self.pending_len >= self.storage.pending.len() {
+            return None;
+        }
         let expired = |hub: &Self, at: u32, lifetime: Duration| {
             let member = hub.storage.members.get(at as usize)?;
             match member.presence {
@@ -218,35 +289,86 @@ impl Hub<'_> {
         };
         let at = done.or_else(away)?;
         self.stop_waiting(at);
-        let member = self.storage.members.get(at as usize)?;
-        let key = self.member_hash(&member.device, member.room);
-        take_out(self.storage.members, key, at);
-        Some(at)
+        self.hide(at);
+        self.forgetting = self.forgetting.saturating_add(1);
+        self.push_pending(Pending {
+            member: at,
+            seq: 0,
+            verdict: Verdict::Forgotten,
+        });
+        Some(())
     }
 
-    fn find_or_open_room(&mut self, name: &str) -> Option<u32> {
+    /// Takes a member that waits in no list out of the table.
+    fn hide(&mut self, at: u32) {
+        let Some(member) = self.storage.members.get_mut(at as usize) else {
+            return;
+        };
+        // The name stays until the slot is used again: that its owner left may still be told.
+        member.presence = Presence::Free;
+        let (device, room) = (member.device, member.room);
+        take_out(self.storage.members, self.member_hash(&device, room), at);
+    }
+
+    /// Frees the slot of a member that nobody finds any more.
+    pub(super) fn release(&mut self, at: u32) {
+        let Some(room) = self.storage.members.get(at as usize).map(|m| m.room) else {
+            return;
+        };
+        self.free_members
+            .push(self.storage.members, at, Member::waiting);
+        self.release_room(room);
+    }
+
+    fn find_or_open_room(&mut self, name: &str, now: Instant) -> Result<u32, NotJoined> {
         if let Some(room) = self.find_room(name) {
-            return Some(room);
+            return Ok(room);
         }
-        let at = self.rooms;
-        let room = self.storage.rooms.get_mut(at as usize)?;
+        let at = self.take_room(now)?;
+        let room = self.storage.rooms.get_mut(at as usize);
+        let room = room.ok_or(Code::Internal)?;
         *room = Room {
             name: name::store(name),
             oldest: if self.config.has_store { 1 } else { NO_STORE },
             chain: room.chain,
+            presence_dirty: room.presence_dirty,
             ..Room::FREE
         };
-        insert(
-            self.storage.rooms,
-            hash(self.config.seed, name.as_bytes()),
-            at,
-        );
-        self.rooms = at.saturating_add(1);
-        Some(at)
+        let key = hash(self.config.table_secret, name.as_bytes());
+        insert(self.storage.rooms, key, at);
+        Ok(at)
+    }
+
+    /// A room that is free; forgets members whose time is over if only that can free one.
+    fn take_room(&mut self, now: Instant) -> Result<u32, NotJoined> {
+        let at = self.fresh_room;
+        if self.storage.rooms.get(at as usize).is_some() {
+            self.fresh_room = at.saturating_add(1);
+            return Ok(at);
+        }
+        match self.free_rooms.pop(self.storage.rooms, Room::dirty) {
+            Some(room) => Ok(room),
+            None => Err(self.make_room(now, BATCH)),
+        }
+    }
+
+    /// A member of a room is forgotten. One that held no entry and has none left is free again.
+    fn release_room(&mut self, at: u32) {
+        let Some(room) = self.storage.rooms.get_mut(at as usize) else {
+            return;
+        };
+        room.remembered = room.remembered.saturating_sub(1);
+        if room.remembered > 0 || room.log.appended() > 0 {
+            return;
+        }
+        let key = hash(self.config.table_secret, room.name.as_bytes());
+        take_out(self.storage.rooms, key, at);
+        // Without an entry it is not in the list that these links are for.
+        self.free_rooms.push(self.storage.rooms, at, Room::dirty);
     }
 
     pub(super) fn find_room(&self, name: &str) -> Option<u32> {
-        let key = hash(self.config.seed, name.as_bytes());
+        let key = hash(self.config.table_secret, name.as_bytes());
         find(self.storage.rooms, key, |room| room.name == name)
     }
 
@@ -273,7 +395,7 @@ impl Hub<'_> {
 
     /// The live connection of a device.
     pub(super) fn find_device(&self, device: &DeviceId) -> Option<u32> {
-        let key = hash(self.config.seed, device);
+        let key = hash(self.config.table_secret, device);
         find(self.storage.conns, key, |conn: &Conn| {
             conn.phase == Phase::Serving && conn.device == *device
         })
@@ -281,10 +403,10 @@ impl Hub<'_> {
 
     pub(super) fn device_hash(&self, at: u32) -> u64 {
         let conn = self.storage.conns.get(at as usize);
-        conn.map_or(0, |conn| hash(self.config.seed, &conn.device))
+        conn.map_or(0, |conn| hash(self.config.table_secret, &conn.device))
     }
 
     fn member_hash(&self, device: &DeviceId, room: u32) -> u64 {
-        hash(self.config.seed ^ u64::from(room), device)
+        hash(self.config.table_secret ^ u64::from(room), device)
     }
 }

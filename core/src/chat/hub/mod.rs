@@ -12,6 +12,7 @@ mod inbound;
 mod links;
 mod members;
 mod presence;
+mod session;
 mod slots;
 mod store;
 mod timers;
@@ -36,8 +37,11 @@ use slots::{LastWord, Phase};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Config {
-    /// Random, new for every start: session numbers and the hash of names come from it.
-    pub seed: u64,
+    /// Random, new for every start: hashes names, so that nobody can choose ones that collide.
+    /// Nothing that is sent depends on it.
+    pub table_secret: u64,
+    /// Random, new for every start and drawn apart from the other: session numbers come from it.
+    pub session_secret: [u32; 4],
     /// Which store the logs live in; random for logs that live in memory only.
     pub store: u64,
     /// How often that store was restored from elsewhere.
@@ -62,9 +66,10 @@ pub struct Config {
 impl Config {
     /// The usual limits: bodies of 1 KiB, 32 posts on the way, keepalive of up to 5 minutes.
     #[must_use]
-    pub const fn new(seed: u64, store: u64) -> Self {
+    pub const fn new(table_secret: u64, session_secret: [u32; 4], store: u64) -> Self {
         Self {
-            seed,
+            table_secret,
+            session_secret,
             store,
             generation: 1,
             max_body: 1024,
@@ -171,7 +176,9 @@ pub struct Hub<'s> {
     free_conn: u32,
     fresh_conn: u32,
     fresh_member: u32,
-    rooms: u32,
+    free_members: List,
+    fresh_room: u32,
+    free_rooms: List,
     ready: List,
     /// Members without a connection: not yet told to be gone, gone, and gone for good.
     lingering: List,
@@ -180,11 +187,15 @@ pub struct Hub<'s> {
     /// Rooms whose members have not heard of the last commit; rooms whose presence is to be told.
     dirty: List,
     presence_dirty: List,
+    /// Of those, the rooms whose time has come.
+    telling: List,
     presence_at: Option<Instant>,
     /// The ring of pending posts: the oldest, how many are handed out, how many there are.
     pending_at: usize,
     pending_handed: usize,
     pending_len: usize,
+    /// How many members' slots wait for the commit of their being forgotten.
+    forgetting: u32,
     counters: Counters,
 }
 
@@ -204,17 +215,21 @@ impl<'s> Hub<'s> {
             free_conn: NONE,
             fresh_conn: 0,
             fresh_member: 0,
-            rooms: 0,
+            free_members: List::EMPTY,
+            fresh_room: 0,
+            free_rooms: List::EMPTY,
             ready: List::EMPTY,
             lingering: List::EMPTY,
             away: List::EMPTY,
             done: List::EMPTY,
             dirty: List::EMPTY,
             presence_dirty: List::EMPTY,
+            telling: List::EMPTY,
             presence_at: None,
             pending_at: 0,
             pending_handed: 0,
             pending_len: 0,
+            forgetting: 0,
             counters: Counters::default(),
         }
     }
@@ -225,7 +240,7 @@ impl<'s> Hub<'s> {
         self.counters
     }
 
-    /// The last committed offset of a room; `None` for a room that nobody ever joined.
+    /// The last committed offset of a room; `None` for one that has no entry and no member.
     #[must_use]
     pub fn head(&self, room: &str) -> Option<u64> {
         let room = self.storage.rooms.get(self.find_room(room)? as usize)?;
@@ -233,6 +248,9 @@ impl<'s> Hub<'s> {
     }
 
     /// A peer connected. It has 10 s to say `Hello`.
+    ///
+    /// A device that is back on a second connection ends its first one by its `Hello`, so it can
+    /// come back only while there is a slot to spare.
     pub fn connect(&mut self, now: Instant) -> Result<ConnId, Full> {
         let now = self.tick(now);
         if self.stopping {

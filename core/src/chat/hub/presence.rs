@@ -5,10 +5,20 @@
 //! room the telling waits for [`PRESENCE_PACE`], so that a storm of joins is one count for each.
 
 use super::Hub;
+use super::links::NONE;
 use super::slots::{Conn, Member, Owed, Presence, RECENT, Room};
 use crate::chat::{PRESENCE_PACE, SMALL_ROOM};
 use crate::time::after;
-use crate::wire::{Join, Message, Names, Notice, NoticeKind, Roster};
+use crate::wire::{self, Join, Message, Names, Notice, NoticeKind, Roster};
+
+/// What stands in a `Roster` beside its names: kind, slot, skip, members, length.
+const ROSTER_OVERHEAD: usize = 10;
+
+/// The longest `Roster`.
+const MOST_ROSTER: usize = ROSTER_OVERHEAD + u16::MAX as usize;
+
+/// How many members are passed over for one `Who` at the most.
+const MOST_PASSED: usize = 1024;
 
 impl Hub<'_> {
     /// A member came or went. Work: the members of a small room; none in a large one.
@@ -94,34 +104,66 @@ impl Hub<'_> {
         }))
     }
 
-    /// The answer to `Who`: as many names as fit into `scratch`. Work: the members of the room.
-    pub(super) fn roster<'n>(&self, at: u32, scratch: &'n mut [u8]) -> Option<Message<'n>> {
-        let member = self.storage.members.get(at as usize)?;
-        let room = self.storage.rooms.get(member.room as usize)?;
-        let mut next = room.members.first();
-        let (mut used, mut place) = (0_usize, 0_u16);
-        while let Some(at) = next {
-            let other = self.storage.members.get(at as usize)?;
-            next = other.in_room.next();
-            place = place.saturating_add(1);
-            if place <= member.roster_skip {
-                continue;
+    /// Writes the answer that a connection is owed to its `Who`: as many names as fit.
+    ///
+    /// Goes on where the last answer ended if that is what was asked for. Work: the bytes of `out`,
+    /// and at most [`MOST_PASSED`] members.
+    pub(super) fn roster(&mut self, at: u32, out: &mut [u8]) -> Option<usize> {
+        let conn = self.storage.conns.get_mut(at as usize)?;
+        let who = conn.who;
+        let asker = self.storage.members.get(who.member as usize)?;
+        if !conn.owed.has(Owed::ROSTER) || asker.owed.has(Owed::JOINED) {
+            return None;
+        }
+        let room = self.storage.rooms.get(asker.room as usize)?;
+        let most = (conn.max_frame as usize).min(MOST_ROSTER).min(out.len());
+        let (head, names) = out.get_mut(..most)?.split_at_mut_checked(ROSTER_OVERHEAD)?;
+        let present = |at: u32| {
+            let member = self.storage.members.get(at as usize)?;
+            (member.room == asker.room && member.in_room.is_linked()).then_some(member)
+        };
+        let (mut next, mut place) = match present(who.next) {
+            Some(_) => (Some(who.next), who.passed),
+            None => (room.members.first(), 0),
+        };
+        for _ in 0..MOST_PASSED {
+            if place >= who.skip {
+                break;
             }
-            let name = other.name.as_bytes();
+            next = next.and_then(present).and_then(|m| m.in_room.next());
+            place = place.saturating_add(1);
+        }
+        if place < who.skip {
+            next = None;
+        }
+        let mut used = 0_usize;
+        while let Some(member) = next.and_then(present) {
+            let name = member.name.as_bytes();
             let end = used.saturating_add(1).saturating_add(name.len());
-            let Some([len, rest @ ..]) = scratch.get_mut(used..end) else {
+            let Some([len, rest @ ..]) = names.get_mut(used..end) else {
                 break;
             };
             *len = u8::try_from(name.len()).ok()?;
             crate::bytes::copy(rest, name);
             used = end;
+            place = place.saturating_add(1);
+            next = member.in_room.next();
         }
-        Some(Message::Roster(Roster {
-            slot: member.slot,
-            skip: member.roster_skip,
+        let roster = Message::Roster(Roster {
+            slot: asker.slot,
+            skip: who.skip,
             members: room.present,
-            names: Names::new(scratch.get(..used)?)?,
-        }))
+            names: Names::default(),
+        });
+        // The names are the last field and lie in their place: only their length is missing.
+        wire::binary::encode(&roster, head).ok()?;
+        if let [.., high, low] = head {
+            [*high, *low] = u16::try_from(used).ok()?.to_be_bytes();
+        }
+        conn.who.passed = place;
+        conn.who.next = next.unwrap_or(NONE);
+        conn.owed.clear(Owed::ROSTER);
+        Some(ROSTER_OVERHEAD.saturating_add(used))
     }
 
     /// Applies `owe`, told the room's presence version, to every member of a room, and queues the

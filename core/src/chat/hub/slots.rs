@@ -11,12 +11,16 @@ use crate::wire::{ByeReason, Code, DeviceId, MAX_ECHO, NoticeKind};
 ///
 /// | slice | one for each | sizing |
 /// | --- | --- | --- |
-/// | `conns` | connection at the same time | |
-/// | `members` | device and room that the hub remembers, present or away | rooms × devices, with some to spare for devices that come and go |
-/// | `rooms` | room, for ever | |
+/// | `conns` | connection at the same time | devices + 1: see below |
+/// | `members` | device and room that the hub remembers: present, or away and has posted | rooms × devices, with some to spare for devices that come and go |
+/// | `rooms` | room that has entries, for ever, or has a member that is remembered | |
 /// | `bytes` | | the logs, shared out evenly; a room's share holds its largest post |
 /// | `index` | | entries kept, shared out evenly; each room uses a power of two |
 /// | `pending` | post between its arrival and its commit | a turn's worth; 1 will do in memory |
+///
+/// A device whose link broke without a sign holds its connection until it says `Hello` on another
+/// one (or was silent for 1.5 keepalive intervals, if it has any). The connection to spare is the
+/// one that it comes back through, and after a breakdown all devices one after the other.
 #[derive(Debug)]
 pub struct Storage<'s> {
     /// Connections.
@@ -72,12 +76,12 @@ impl Owed {
     pub(super) const PING: Self = Self(4);
     pub(super) const ECHO: Self = Self(8);
     pub(super) const REFUSAL: Self = Self(16);
+    pub(super) const ROSTER: Self = Self(32);
 
     pub(super) const JOINED: Self = Self(1);
     pub(super) const ACK: Self = Self(2);
     pub(super) const REJECT: Self = Self(4);
     pub(super) const NOTICE: Self = Self(8);
-    pub(super) const ROSTER: Self = Self(16);
 
     pub(super) const fn has(self, what: Self) -> bool {
         self.0 & what.0 != 0
@@ -90,6 +94,27 @@ impl Owed {
     pub(super) const fn clear(&mut self, what: Self) {
         self.0 &= !what.0;
     }
+}
+
+/// The last `Who` of a connection, and how far down the list of members its answers are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(super) struct Who {
+    /// The member that asked.
+    pub(super) member: u32,
+    pub(super) skip: u16,
+    /// How many members have been passed over or told, and the member after them.
+    pub(super) passed: u16,
+    pub(super) next: u32,
+}
+
+impl Who {
+    pub(super) const NOBODY: Self = Self {
+        member: NONE,
+        skip: 0,
+        passed: 0,
+        next: NONE,
+    };
 }
 
 /// One connection; [`Conn::FREE`] until the hub uses it.
@@ -113,6 +138,7 @@ pub struct Conn {
     pub(super) echo_token: u32,
     pub(super) echo: heapless::Vec<u8, MAX_ECHO, u8>,
     pub(super) refusal: (u8, Code),
+    pub(super) who: Who,
     pub(super) members: List,
     /// The member that is served next.
     pub(super) turn: u32,
@@ -144,6 +170,7 @@ impl Conn {
         echo_token: 0,
         echo: heapless::Vec::new(),
         refusal: (0, Code::Full),
+        who: Who::NOBODY,
         members: List::EMPTY,
         turn: NONE,
         ready: Links::OUT,
@@ -181,7 +208,7 @@ pub(super) enum Presence {
     Lingering {
         since: Instant,
     },
-    /// Gone, and told to be; what it posted is remembered.
+    /// Gone, and told to be; what it posted is remembered. One that posted nothing is forgotten.
     Away {
         since: Instant,
     },
@@ -198,7 +225,6 @@ pub struct Member {
     pub(super) done: bool,
     pub(super) slot: u8,
     pub(super) flags: u8,
-    pub(super) roster_skip: u16,
     pub(super) device: DeviceId,
     pub(super) room: u32,
     pub(super) name: Name,
@@ -234,7 +260,6 @@ impl Member {
         done: false,
         slot: 0,
         flags: 0,
-        roster_skip: 0,
         device: [0; 16],
         room: 0,
         name: Name::new(),
@@ -303,10 +328,13 @@ pub struct Room {
     /// The first offset that the store has; [`NO_STORE`] where the log in memory is all there is.
     pub(super) oldest: u64,
     pub(super) members: List,
+    /// How many member slots are of this room, and how many of those are present.
+    pub(super) remembered: u32,
     pub(super) present: u32,
     /// Counts the changes of presence; the last few by kind, member and the member's generation.
     pub(super) presence: u32,
     pub(super) recent: [(NoticeKind, u32, u32); RECENT],
+    /// For the list of dirty rooms, or that of free ones.
     pub(super) dirty: Links,
     pub(super) presence_dirty: Links,
     pub(super) chain: Chain,
@@ -319,6 +347,7 @@ impl Room {
         log: RoomLog::new(),
         oldest: NO_STORE,
         members: List::EMPTY,
+        remembered: 0,
         present: 0,
         presence: 0,
         recent: [(NoticeKind::Count, NONE, 0); RECENT],
@@ -363,6 +392,8 @@ pub enum Verdict {
         /// Its place.
         offset: u64,
     },
+    /// What the device posted to the room is remembered no longer; the number means nothing.
+    Forgotten,
     /// It was refused, and its sequence number is used up.
     Rejected {
         /// Why.

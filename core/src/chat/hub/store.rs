@@ -120,8 +120,8 @@ impl Hub<'_> {
         room.map_or(1, |room| room.oldest.min(room.log.first()))
     }
 
-    /// At a start, before anybody connects: a room that the store has, by its number, the lowest
-    /// first. Its entries from `oldest` to `head` are read from the store.
+    /// At a start, before anybody connects: a room that the store has, by its number, those with
+    /// lower numbers first. Its entries from `oldest` to `head` are read from the store.
     pub fn restore_room(
         &mut self,
         number: u32,
@@ -129,21 +129,31 @@ impl Hub<'_> {
         oldest: u64,
         head: u64,
     ) -> Result<(), Full> {
-        let room = self.storage.rooms.get_mut(number as usize).ok_or(Full)?;
-        *room = Room {
-            name: name::store(name),
-            log: RoomLog::after(head),
-            oldest: oldest.min(NO_STORE.saturating_sub(1)),
-            chain: room.chain,
-            ..Room::FREE
-        };
-        let key = hash(self.config.seed, name.as_bytes());
+        if number < self.fresh_room || self.storage.rooms.get(number as usize).is_none() {
+            return Err(Full);
+        }
+        // Numbers in between belonged to rooms that never had an entry.
+        for free in self.fresh_room..number {
+            self.free_rooms.push(self.storage.rooms, free, Room::dirty);
+        }
+        self.fresh_room = number.saturating_add(1);
+        if let Some(room) = self.storage.rooms.get_mut(number as usize) {
+            *room = Room {
+                name: name::store(name),
+                log: RoomLog::after(head),
+                oldest: oldest.min(NO_STORE.saturating_sub(1)),
+                chain: room.chain,
+                ..Room::FREE
+            };
+        }
+        let key = hash(self.config.table_secret, name.as_bytes());
         insert(self.storage.rooms, key, number);
-        self.rooms = self.rooms.max(number.saturating_add(1));
         Ok(())
     }
 
     /// At a start: where a device stands in a room that was restored.
+    ///
+    /// Those that are restored first are forgotten first.
     pub fn restore_member(
         &mut self,
         now: Instant,
@@ -152,7 +162,8 @@ impl Hub<'_> {
         up_seq: u32,
         rejects: u32,
     ) -> Result<(), Full> {
-        let at = self.remember(*device, room, now).ok_or(Full)?;
+        let at = self.take_member(now).map_err(|_| Full)?;
+        self.enrol(at, *device, room, now).map_err(|_| Full)?;
         let member = self.storage.members.get_mut(at as usize).ok_or(Full)?;
         member.up_seq = up_seq;
         member.up_committed = up_seq;

@@ -17,7 +17,7 @@ fn with_hub(test: impl FnOnce(&mut Hub<'_>)) {
         index: &mut index,
         pending: &mut pending,
     };
-    test(&mut Hub::new(Config::new(7, 9), storage));
+    test(&mut Hub::new(Config::new(7, [8; 4], 9), storage));
 }
 
 fn at(seconds: u64) -> Instant {
@@ -26,6 +26,10 @@ fn at(seconds: u64) -> Instant {
 
 /// A session of device `number` that has joined a room as slot 0, with all that is owed taken.
 fn member(hub: &mut Hub<'_>, now: Instant, number: u8, cursor: u64) -> ConnId {
+    member_of(hub, now, number, b"lab", cursor)
+}
+
+fn member_of(hub: &mut Hub<'_>, now: Instant, number: u8, room: &[u8], cursor: u64) -> ConnId {
     let id = hub.connect(now).unwrap();
     let hello = Hello {
         version_min: 1,
@@ -46,7 +50,7 @@ fn member(hub: &mut Hub<'_>, now: Instant, number: u8, cursor: u64) -> ConnId {
         flags: 0,
         cursor,
         history: u32::MAX,
-        room: b"lab",
+        room,
         name: b"someone",
     };
     hub.handle_message(now, id, &Message::Join(join)).unwrap();
@@ -148,4 +152,113 @@ fn a_frame_that_was_begun_and_then_evicted_closes_its_connection() {
         assert!(hub.handle_sent(at(0), reader, sent, 10).is_empty());
         assert_eq!(hub.poll_transmit(at(0), reader, &mut out), Transmit::Close);
     });
+}
+
+#[test]
+fn a_member_slot_that_is_another_s_by_now_is_not_moved_by_what_is_reported_late() {
+    with_hub(|hub| {
+        let author = member(hub, at(0), 1, 0);
+        (1..=3).for_each(|seq| post(hub, author, seq));
+        let reader = member(hub, at(0), 2, 0);
+        let mut out = [0; 256];
+        let Transmit::Entries(entries) = hub.poll_transmit(at(0), reader, &mut out) else {
+            panic!("entries are there");
+        };
+        let (whole, sent) = ([entries.head, entries.tail].concat(), entries.sent);
+        // It posted nothing, so its slot is free once it left, and the only one.
+        for number in 3..=6 {
+            member(hub, at(0), number, 0);
+        }
+        let leave = Message::Leave { slot: 0 };
+        hub.handle_message(at(0), reader, &leave).unwrap();
+        let join = Join {
+            slot: 1,
+            flags: 0,
+            cursor: 0,
+            history: u32::MAX,
+            room: b"other",
+            name: b"someone",
+        };
+        hub.handle_message(at(0), reader, &Message::Join(join))
+            .unwrap();
+        let rest = hub.handle_sent(at(0), reader, sent, 10);
+        assert_eq!(rest, &whole[10..whole.len() / 3]);
+    });
+}
+
+#[test]
+fn presence_in_large_rooms_is_told_a_room_at_a_time() {
+    let mut conns = std::vec![Conn::FREE; 72];
+    let mut members = std::vec![Member::FREE; 72];
+    let mut rooms = [const { Room::FREE }; 2];
+    let storage = Storage {
+        conns: &mut conns,
+        members: &mut members,
+        rooms: &mut rooms,
+        bytes: &mut [0; 2048],
+        index: &mut [[0; 4]; 32],
+        pending: &mut [Pending::FREE; 8],
+    };
+    let hub = &mut Hub::new(Config::new(7, [8; 4], 9), storage);
+    let ids = Vec::from_iter((0..70).map(|number| {
+        let room = [&b"a"[..], b"b"][usize::from(number % 2)];
+        member_of(hub, at(0), number, room, 0)
+    }));
+    while hub.poll_timeout() == Some(at(0)) {
+        hub.handle_timeout(at(0));
+    }
+    let drain_all = |hub: &mut Hub<'_>| {
+        let told = ids.iter().map(|&id| drain(hub, at(1), id));
+        Vec::from_iter(told.map(|told| told.iter().any(|m| m.contains("Notice"))))
+    };
+    // They are told what is owed from when the rooms were small; then the rooms change again.
+    drain_all(hub);
+    member_of(hub, at(0), 70, b"a", 0);
+    member_of(hub, at(0), 71, b"b", 0);
+    let due = hub.poll_timeout().unwrap();
+    assert_eq!(due, at(1));
+    hub.handle_timeout(due);
+    assert_eq!(
+        hub.poll_timeout(),
+        Some(due),
+        "the second room is due still"
+    );
+    let first = drain_all(hub);
+    hub.handle_timeout(due);
+    let second = drain_all(hub);
+    for (number, (first, second)) in first.iter().zip(&second).enumerate() {
+        assert_eq!([*first, *second], [number % 2 == 0, number % 2 == 1]);
+    }
+    assert_eq!(hub.poll_timeout(), None);
+}
+
+#[test]
+fn a_large_room_that_empties_is_another_room_while_its_presence_is_still_to_be_told() {
+    let mut conns = std::vec![Conn::FREE; 40];
+    let mut members = std::vec![Member::FREE; 40];
+    let storage = Storage {
+        conns: &mut conns,
+        members: &mut members,
+        rooms: &mut [Room::FREE],
+        bytes: &mut [0; 2048],
+        index: &mut [[0; 4]; 32],
+        pending: &mut [Pending::FREE; 8],
+    };
+    let hub = &mut Hub::new(Config::new(7, [8; 4], 9), storage);
+    let ids = Vec::from_iter((0..40).map(|number| member_of(hub, at(0), number, b"a", 0)));
+    for &id in &ids {
+        let leave = Message::Leave { slot: 0 };
+        hub.handle_message(at(0), id, &leave).unwrap();
+    }
+    assert_eq!(hub.head("a"), None);
+    for &id in &ids {
+        hub.handle_disconnected(at(0), id);
+    }
+    let ids = Vec::from_iter((0..40).map(|number| member_of(hub, at(0), number, b"b", 0)));
+    while let Some(due) = hub.poll_timeout() {
+        hub.handle_timeout(due);
+    }
+    let first = ids.first().copied().unwrap();
+    let told = drain(hub, at(1), first);
+    assert!(told.iter().any(|m| m.contains("members: 40")), "{told:?}");
 }

@@ -3,7 +3,7 @@
 //! A connection's place in the heap is the time of its next check, which may be early: what is
 //! heard and said only moves the real deadline, and the check puts the connection back.
 
-use super::links::NONE;
+use super::links::{List, NONE};
 use super::slots::{Conn, LastWord, Member, Owed, Phase, Presence, Room};
 use super::{Hub, Parting};
 use crate::chat::{ANSWER, PRESENCE_GRACE};
@@ -19,12 +19,18 @@ impl Hub<'_> {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let conn = top(self.storage.conns).map(|(_, due)| due);
         let lingering = self.lingering.first().and_then(|m| self.linger_deadline(m));
-        earliest(earliest(conn, lingering), self.presence_at)
+        let presence = match self.telling.first() {
+            Some(_) => Some(self.now),
+            None => self.presence_at,
+        };
+        earliest(earliest(conn, lingering), presence)
     }
 
     /// Time has passed.
     ///
-    /// Extra calls are harmless. Work: at most 64 deadlines; `poll_timeout` says if more are due.
+    /// Extra calls are harmless. Work: at most 64 connections with their rooms and 64 members that
+    /// are gone, each with the members of a small room, and the members of one large room;
+    /// `poll_timeout` says if more is due.
     pub fn handle_timeout(&mut self, now: Instant) {
         let now = self.tick(now);
         for _ in 0..BATCH {
@@ -41,14 +47,14 @@ impl Hub<'_> {
                 _ => break,
             }
         }
-        if self.presence_at.is_some_and(|due| due <= now) {
+        // What changes from here on waits for its own pace.
+        if self.telling.first().is_none() && self.presence_at.is_some_and(|due| due <= now) {
             self.presence_at = None;
-            while let Some(room) = self
-                .presence_dirty
-                .pop(self.storage.rooms, Room::presence_dirty)
-            {
-                self.tell_presence(room);
-            }
+            self.telling = core::mem::replace(&mut self.presence_dirty, List::EMPTY);
+        }
+        let room = self.telling.pop(self.storage.rooms, Room::presence_dirty);
+        if let Some(room) = room {
+            self.tell_presence(room);
         }
     }
 

@@ -44,6 +44,7 @@ pub struct Entries<'a> {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Sent {
     member: u32,
+    room: u32,
     first: u64,
     last: u64,
     len: usize,
@@ -59,8 +60,9 @@ impl Hub<'_> {
     /// What to send to this connection next; ask until it is idle.
     ///
     /// `out` takes one message: [`MAX_CONTROL`](wire::MAX_CONTROL) bytes are enough for all, and
-    /// more let a `Roster` carry more names. Work: linear in the rooms of the device, and for a
-    /// device that gets markers for its own posts, in the entries of one run.
+    /// more let a `Roster` carry more names. Work: linear in the rooms of the device; for a device
+    /// that gets markers for its own posts, in the entries of one run; for a `Roster`, in its bytes
+    /// and in at most 1,024 members.
     pub fn poll_transmit(&mut self, now: Instant, id: ConnId, out: &mut [u8]) -> Transmit<'_> {
         let Some(at) = self.conn_at(id) else {
             return Transmit::Close;
@@ -108,11 +110,12 @@ impl Hub<'_> {
         if written == 0 {
             return &[];
         }
-        // The member may have left since, or have been seated elsewhere: then only the bytes of the
-        // frame that was begun are still its business.
+        // The member may have left since, have been seated elsewhere or be another by now: then only
+        // the bytes of the frame that was begun are still its business.
+        let room = sent.room;
         let is_current = member.presence == Presence::Here { conn: at }
+            && member.room == room
             && member.cursor.saturating_add(1) == sent.first;
-        let room = member.room;
         self.spoke(at, now);
         let log = self.storage.rooms.get(room as usize).map(|room| room.log);
         if written < sent.len && log.is_none_or(|log| log.first() > sent.first) {
@@ -123,7 +126,7 @@ impl Hub<'_> {
         let (last, missing) = if written >= sent.len {
             (sent.last, 0)
         } else {
-            self.last_begun(room, sent, written)
+            self.last_begun(sent, written)
         };
         if is_current && let Some(member) = self.storage.members.get_mut(sent.member as usize) {
             member.cursor = last;
@@ -141,9 +144,10 @@ impl Hub<'_> {
     }
 
     /// The last entry of which a byte was written, and how many of its bytes were not.
-    fn last_begun(&self, room: u32, sent: Sent, written: usize) -> (u64, usize) {
-        let view = self.log_view(room);
-        let log = self.storage.rooms.get(room as usize).map(|room| room.log);
+    fn last_begun(&self, sent: Sent, written: usize) -> (u64, usize) {
+        let view = self.log_view(sent.room);
+        let room = self.storage.rooms.get(sent.room as usize);
+        let log = room.map(|room| room.log);
         let mut end = 0_usize;
         for offset in sent.first..=sent.last {
             let len = log.and_then(|log| log.frame_len(view, offset)).unwrap_or(0);
@@ -195,7 +199,7 @@ impl Hub<'_> {
             }
             next = self.storage.members.get(member as usize)?.in_conn.next();
         }
-        None
+        self.roster(at, out)
     }
 
     fn next_of_conn(&mut self, at: u32, out: &mut [u8]) -> Option<usize> {
@@ -293,16 +297,6 @@ impl Hub<'_> {
             && let Some(message) = self.next_notice(at)
         {
             return wire::binary::encode(&message, out).ok();
-        }
-        if owed.has(Owed::ROSTER) {
-            let mut names = [0; wire::MAX_CONTROL / 2];
-            let len = wire::binary::encode(&self.roster(at, &mut names)?, out).ok()?;
-            self.storage
-                .members
-                .get_mut(at as usize)?
-                .owed
-                .clear(Owed::ROSTER);
-            return Some(len);
         }
         self.own_marker(at, out)
     }
@@ -462,6 +456,7 @@ impl Hub<'_> {
         } = run;
         Some(Sent {
             member: at,
+            room: member.room,
             first,
             last,
             len: head.len().saturating_add(tail.len()),
@@ -469,10 +464,9 @@ impl Hub<'_> {
     }
 
     fn borrow_run(&self, sent: Sent) -> Option<Entries<'_>> {
-        let room = self.storage.members.get(sent.member as usize)?.room;
-        let log = self.storage.rooms.get(room as usize)?.log;
+        let log = self.storage.rooms.get(sent.room as usize)?.log;
         let after = sent.first.saturating_sub(1);
-        let run = log.run(self.log_view(room), after, sent.last, usize::MAX)?;
+        let run = log.run(self.log_view(sent.room), after, sent.last, usize::MAX)?;
         Some(Entries {
             head: run.head,
             tail: run.tail,

@@ -274,22 +274,26 @@ impl<'a> Reader<'a> {
             self.fail(WireError::TooLong);
         }
         while !self.rest.is_empty() {
-            let tag = self.u8();
-            let value = self.short(u8::MAX.into());
             count = count.saturating_add(1);
             if count > MAX_EXTENSIONS {
                 self.fail(WireError::TooLong);
             }
+            // A tag that is wrong is so before the length that follows it.
+            let tag = self.u8();
             if tag & SKIPPABLE != 0 {
                 self.skipped = self.skipped.saturating_add(1);
-            } else if tag != TAG_PROOF || !with_proof {
+                self.short(u8::MAX.into());
+                continue;
+            }
+            if tag != TAG_PROOF || !with_proof {
                 self.fail(WireError::UnknownExtension(tag));
-            } else if value.len() > MAX_PROOF {
-                self.fail(WireError::TooLong);
-            } else if value.is_empty() || !proof.is_empty() {
+            }
+            if !proof.is_empty() {
                 self.fail(WireError::Malformed);
-            } else {
-                proof = value;
+            }
+            proof = self.short(MAX_PROOF);
+            if proof.is_empty() {
+                self.fail(WireError::Malformed);
             }
         }
         proof

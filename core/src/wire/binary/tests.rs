@@ -503,7 +503,19 @@ fn what_is_wrong_first_is_what_is_told() {
         &[kind::LEAVE, 0, 6, 0, 8, 0],
         WireError::UnknownExtension(6),
     );
-    check_error(&[kind::LEAVE, 0, 6, 9], WireError::Truncated);
+    // A tag that is unknown is wrong before the length behind it, one that may be skipped is not.
+    check_error(&[kind::LEAVE, 0, 6, 9], WireError::UnknownExtension(6));
+    check_error(&[kind::LEAVE, 0, 7, 9], WireError::Truncated);
+    let fifth = [kind::LEAVE, 0, 7, 0, 7, 0, 7, 0, 7, 0, 6];
+    check_error(&fifth, WireError::TooLong);
+    check_error(
+        &[&[kind::LEAVE, 0][..], &[6; 65]].concat(),
+        WireError::TooLong,
+    );
+    let proof = |then: &[u8]| [&bytes(&messages()[0])[..], then].concat();
+    check_error(&proof(&[TAG_PROOF, 33]), WireError::TooLong);
+    check_error(&proof(&[TAG_PROOF, 0, 6]), WireError::Malformed);
+    check_error(&proof(&[TAG_PROOF, 1, 9, TAG_PROOF]), WireError::Malformed);
 }
 
 #[test]

@@ -25,7 +25,10 @@ extern "C" fn _start() -> ! {
         index: &mut index,
         pending: &mut pending,
     };
-    let mut hub = Hub::new(Config::new(black_box(1), black_box(2)), storage);
+    let mut hub = Hub::new(
+        Config::new(black_box(1), black_box([2; 4]), black_box(3)),
+        storage,
+    );
     let (mut frame, mut out) = ([0; 256], [0; MAX_CONTROL]);
     let mut ticks = 0;
     loop {

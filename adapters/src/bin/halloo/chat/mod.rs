@@ -31,12 +31,12 @@ const HISTORY: u32 = 20;
 
 /// Chat in a room: type a line to post it, and see what the others post
 ///
-/// Your own posts are shown, with a tick, once the hub has them. A lost connection is made again,
-/// and nothing that was acknowledged is lost or doubled. At a terminal, /help lists the commands;
-/// Ctrl-D or Ctrl-C ends.
+/// Your own posts are shown, with a tick, once the hub has them. A lost
+/// connection is made again, and nothing that was acknowledged is lost or
+/// doubled. At a terminal, /help lists the commands; Ctrl-D or Ctrl-C ends.
 ///
-/// With a pipe or a file as input, every line is posted; the command ends well once all are
-/// acknowledged, and only then.
+/// With a pipe or a file as input, every line is posted; the command ends well
+/// once all are acknowledged, and only then.
 ///
 /// Examples:
 ///   halloo chat chat+tcp://127.0.0.1:7007 --room lab --name ann

@@ -30,6 +30,12 @@ impl Session<'_> {
                 self.ledger.settle(post);
                 self.refuse(&format!("the hub says {code}"))
             }
+            Happening::Unknown { post, code, .. } => {
+                self.ledger.settle(post);
+                self.unposted += 1;
+                let text = format!("the line may be posted or not: the hub says {code}");
+                self.screen.remark(&text)
+            }
             Happening::Joined {
                 room,
                 head,

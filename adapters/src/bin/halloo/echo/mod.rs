@@ -18,9 +18,10 @@ const MAX_DATAGRAM: usize = 1 << 16;
 
 /// Send bytes to an echo server, check what comes back, and time it
 ///
-/// Works like ping: it sends probes of its own and prints a line for each and a summary. With
-/// --lines it works like cat: it sends what you type or pipe, line by line, and prints what comes
-/// back. Both end badly if something is lost or comes back changed.
+/// Works like ping: it sends probes of its own and prints a line for each and a
+/// summary. With --lines it works like cat: it sends what you type or pipe, line
+/// by line, and prints what comes back. Both end badly if something is lost or
+/// comes back changed.
 ///
 /// Examples:
 ///   halloo echo echo+udp://127.0.0.1:7 --count 100 --size 200 --interval 10

@@ -20,6 +20,9 @@ use crate::output;
 /// Probes in flight at the same time.
 const WINDOW: usize = 16;
 
+/// The longest round trip that is told apart, in microseconds: an hour.
+const LONGEST: u64 = 3_600_000_000;
+
 /// How long a signal may go unnoticed.
 const ATTENTION: Duration = Duration::from_millis(100);
 
@@ -64,7 +67,7 @@ impl<'t> Run<'t> {
             epoch: Instant::now(),
             size: args.size,
             is_quiet: args.quiet,
-            times: Histogram::new(3).map_err(|e| failed(&e))?,
+            times: Histogram::new_with_bounds(1, LONGEST, 3).map_err(|e| failed(&e))?,
             interrupted,
         })
     }
