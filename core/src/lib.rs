@@ -104,6 +104,7 @@ pub mod chat;
 pub mod echo;
 pub mod frame;
 pub mod link;
+mod mutant;
 pub mod name;
 pub mod time;
 mod trace;

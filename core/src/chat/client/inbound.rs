@@ -4,6 +4,7 @@ use super::outbox::{Fate, Post};
 use super::slot::{Owed, Slot, Standing};
 use super::{Cause, Delivery, Echo, Parts, Session, SlotId, State, Store};
 use crate::chat::seq;
+use crate::mutant;
 use crate::time::{Duration, Instant, millis, secs};
 use crate::trace::{debug, warning};
 use crate::wire::{Code, Entry, Gap, Join, Joined, Message, VERSION, Welcome};
@@ -36,7 +37,9 @@ impl Parts<'_> {
     ) -> Option<Delivery<'m>> {
         match message {
             // Another nonce answers an older attempt, before a reset perhaps (rule D-4).
-            Message::Welcome(welcome) if welcome.nonce == nonce => self.welcome(now, welcome),
+            Message::Welcome(welcome) if welcome.nonce == nonce || mutant::is("any welcome") => {
+                self.welcome(now, welcome);
+            }
             Message::Error(error) => return self.handle_error(error),
             Message::Bye(bye) => self.handle_bye(Cause::Bye(bye.reason), bye.wait()),
             _ => self.skip(),
@@ -181,7 +184,10 @@ impl Parts<'_> {
         };
         if !slot.is_numbered {
             slot.is_numbered = true;
-            slot.next_seq = seq::next(up_seq);
+            slot.next_seq = seq::next(match mutant::is("numbered anew") {
+                true => 0,
+                false => up_seq,
+            });
         }
         // The posts that wait have consecutive numbers: the hub is to count on with the first.
         slot.up_seq = match first_waiting {

@@ -5,6 +5,7 @@ use super::slots::{Member, Owed, Pending, Presence, Room, Verdict};
 use super::{Hub, share_mut};
 use crate::chat::log::{AppendError, Memory, NewEntry};
 use crate::chat::seq;
+use crate::mutant;
 use crate::wire::{Code, DeviceId};
 
 /// One verdict that is to be made durable: the whole transaction.
@@ -124,7 +125,8 @@ impl Hub<'_> {
         let Some(member) = self.storage.members.get_mut(at as usize) else {
             return Ok(());
         };
-        if number != seq::next(member.up_seq) {
+        let skips = mutant::is("gap taken") && seq::is_after(number, member.up_seq);
+        if number != seq::next(member.up_seq) && !skips {
             if !seq::is_after(number, member.up_seq) {
                 self.counters.repeated = self.counters.repeated.saturating_add(1);
             }
@@ -159,6 +161,10 @@ impl Hub<'_> {
         let rejected = u32::from(kept.is_none());
         member.rejects = member.rejects.wrapping_shl(1) | rejected;
         member.up_seq = number;
+        if mutant::is("ack before commit") {
+            member.up_committed = number;
+            member.owed.add(Owed::ACK);
+        }
         self.push_pending(Pending {
             member: at,
             seq: number,
