@@ -4,6 +4,7 @@ mod bad_input;
 mod chat;
 mod echo;
 mod process;
+mod readme;
 mod serve;
 mod terminal;
 mod typing;
