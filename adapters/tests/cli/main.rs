@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod chat;
+mod data;
 mod echo;
 mod process;
 mod serve;

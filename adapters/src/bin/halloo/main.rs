@@ -1,6 +1,7 @@
 //! The `halloo` command: a hub, a chat at the terminal, and an echo probe.
 
 mod chat;
+mod data;
 mod echo;
 mod failure;
 mod input;
@@ -18,9 +19,11 @@ use tracing_subscriber::EnvFilter;
 const EXIT_CODES: &str = "\
 Exit codes:
   0  all went well
-  1  the job failed: a post was not acknowledged, an echo was lost or wrong
-  2  it could not start: bad arguments, a name without address,
-     a port in use, a path that is no socket, no permission
+  1  the job failed: a post was not acknowledged, an echo was lost or wrong,
+     the disk failed under a hub
+  2  it could not start: bad arguments, a name without address, no permission,
+     a port in use, a path that is no socket, a data folder that is in use,
+     damaged, or of a newer hub
   3  refused: nothing listens there, or the hub turned this device away
   4  timed out: no answer, or no way to the host
   5  the connection was lost, or what answered is no hub";
