@@ -4,6 +4,7 @@ mod bad_input;
 mod chat;
 mod data;
 mod echo;
+mod kill;
 mod process;
 mod serve;
 mod terminal;
