@@ -134,8 +134,8 @@ impl Check {
         }
         let Some((_, state)) = &self.truth else {
             let name = snapshot::name(first - 1);
-            let what = "no good snapshot covers what was deleted: only a backup helps";
-            return Err(JournalError::damaged(&name, 0, what));
+            let what = "no good snapshot covers what was deleted";
+            return Err(JournalError::beyond(&name, what));
         };
         self.state.rooms.clone_from(&state.rooms);
         self.state.rooms.iter_mut().for_each(|room| room.head = 0);
@@ -351,10 +351,7 @@ impl Check {
             return Ok(());
         };
         let name = snapshot::name(number);
-        let contradicts = |_| {
-            let what = "it contradicts the segments before it: only a backup helps";
-            JournalError::damaged(&name, 0, what)
-        };
+        let contradicts = |_| JournalError::beyond(&name, "it contradicts the segments before it");
         if let Some(anew) = anew {
             anew.begin_another();
         }
@@ -393,8 +390,7 @@ impl Check {
         match self.report.store {
             None => self.report.store = Some((id, generation)),
             Some((known, _)) if known != id => {
-                let what = "it is of another store: take it away";
-                return Err(JournalError::damaged(name, 0, what));
+                return Err(JournalError::beyond(name, "it is of another store"));
             }
             Some((_, known)) if known != generation => {
                 self.report.store = Some((id, known.max(generation)));

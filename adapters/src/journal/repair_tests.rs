@@ -262,7 +262,10 @@ fn what_retention_deleted_is_not_told_as_lost() {
     snapshots.for_each(|name| disk.rot(name, 30, 1));
     let bytes: Vec<_> = names.iter().map(|name| disk.bytes(name)).collect();
     let error = repair(&mut disk.clone(), 5).unwrap_err().to_string();
-    assert!(error.contains("only a backup helps"), "{error}");
+    assert!(
+        error.contains("only a backup of the folder helps"),
+        "{error}"
+    );
     let after: Vec<_> = names.iter().map(|name| disk.bytes(name)).collect();
     assert_eq!(bytes, after);
 }

@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use crate::process::{Ended, Running};
 
 /// A hub that keeps its posts in `folder`, and its URL.
-fn serve(folder: &Path) -> (Running, String) {
+pub(crate) fn serve(folder: &Path) -> (Running, String) {
     let folder = folder.to_str().unwrap();
     let hub = Running::start(&["serve", "--listen", "tcp://127.0.0.1:0", "--data", folder]);
     let line = hub.out("listening on ");
@@ -16,13 +16,13 @@ fn serve(folder: &Path) -> (Running, String) {
 
 /// A hub that does not start, and says why in one line.
 #[track_caller]
-fn refused(args: &[&str], part: &str) {
+pub(crate) fn refused(args: &[&str], part: &str) {
     let args = [&["serve", "--listen", "tcp://127.0.0.1:0"], args].concat();
     check(&Running::start(&args).wait(), 2, part);
 }
 
 #[track_caller]
-fn check(ended: &Ended, code: i32, part: &str) {
+pub(crate) fn check(ended: &Ended, code: i32, part: &str) {
     assert_eq!(ended.code, Some(code), "{ended:?}");
     let [line] = &*ended.err else {
         panic!("{ended:?}");

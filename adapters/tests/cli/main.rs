@@ -4,6 +4,7 @@ mod bad_input;
 mod chat;
 mod data;
 mod echo;
+mod faults;
 mod kill;
 mod process;
 mod serve;
