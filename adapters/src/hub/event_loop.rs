@@ -198,7 +198,7 @@ impl<'s> EventLoop<'s> {
             return;
         }
         if let Err(error) = durable::commit(&mut self.desk.hub, journal) {
-            tracing::error!(%error, "the posts cannot be kept");
+            tracing::info!(%error, "the posts cannot be kept");
             self.failure = Some(error);
             self.stop(ByeReason::Storage);
         }

@@ -66,6 +66,13 @@ impl Folder {
     /// Errors: [`io::ErrorKind::WouldBlock`] if another process has it.
     pub fn take(path: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(path)?;
+        Self::take_existing(path)
+    }
+
+    /// Takes a folder that is there.
+    ///
+    /// Errors: [`io::ErrorKind::WouldBlock`] if another process has it.
+    pub fn take_existing(path: &Path) -> io::Result<Self> {
         let lock = OpenOptions::new()
             .create(true)
             .truncate(false)

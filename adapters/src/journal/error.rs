@@ -41,6 +41,14 @@ pub enum JournalError {
         /// What is wrong.
         what: &'static str,
     },
+    /// What is lost cannot be made up for.
+    #[error("{name}: {what}: only a backup of the folder helps")]
+    Beyond {
+        /// The file.
+        name: String,
+        /// What is wrong.
+        what: &'static str,
+    },
     /// A write or a sync failed before: nothing is written any more.
     #[error("the journal failed before and takes nothing more: start the hub again")]
     Failed,
@@ -59,6 +67,13 @@ impl JournalError {
         Self::Damaged {
             name: name.to_owned(),
             at,
+            what,
+        }
+    }
+
+    pub(super) fn beyond(name: &str, what: &'static str) -> Self {
+        Self::Beyond {
+            name: name.to_owned(),
             what,
         }
     }

@@ -10,7 +10,7 @@
 use std::io;
 
 use super::disk::Disk;
-use super::record::Fields;
+use super::record::{Fields, Record};
 
 const MAGIC: [u8; 8] = *b"HALLOOX1";
 const HEAD: usize = 8 + 8 + 8 + 4;
@@ -34,6 +34,7 @@ pub(super) struct Span {
 pub(super) struct Active {
     /// By room number.
     rooms: Vec<Positions>,
+    latest: u64,
 }
 
 #[derive(Debug, Default)]
@@ -44,8 +45,25 @@ struct Positions {
 }
 
 impl Active {
-    /// The entry `offset` of `room` lies at `at` and takes `len` bytes.
-    pub(super) fn add(&mut self, room: u32, offset: u64, at: u64, len: usize) {
+    /// The record lies at `at` and takes `len` bytes.
+    pub(super) fn add(&mut self, record: &Record<'_>, at: u64, len: usize) {
+        match *record {
+            Record::Entry {
+                room, offset, time, ..
+            } => {
+                self.latest = self.latest.max(time);
+                self.add_entry(room, offset, at, len);
+            }
+            // What is lost is found at the record that says so.
+            Record::Lost { room, from, to } => {
+                (from..=to).for_each(|offset| self.add_entry(room, offset, at, 0));
+            }
+            Record::Reject { time, .. } => self.latest = self.latest.max(time),
+            Record::Room { .. } | Record::Forget { .. } => {}
+        }
+    }
+
+    fn add_entry(&mut self, room: u32, offset: u64, at: u64, len: usize) {
         if self.rooms.len() <= room as usize {
             self.rooms
                 .resize_with(room as usize + 1, Positions::default);
@@ -76,7 +94,13 @@ impl Active {
         self.rooms.get(room as usize).map_or(0, |room| room.bytes)
     }
 
+    /// The time of the latest verdict in this segment, in milliseconds since 1970.
+    pub(super) const fn latest(&self) -> u64 {
+        self.latest
+    }
+
     pub(super) fn clear(&mut self) {
+        self.latest = 0;
         for room in &mut self.rooms {
             room.at.clear();
             room.bytes = 0;
@@ -84,7 +108,7 @@ impl Active {
     }
 
     /// The index as a file, and its spans.
-    pub(super) fn to_file(&self, segment: u64, latest: u64) -> (Vec<u8>, Vec<Span>) {
+    pub(super) fn to_file(&self, segment: u64) -> (Vec<u8>, Vec<Span>) {
         let kept: Vec<(u32, &Positions)> = (0..)
             .zip(&self.rooms)
             .filter(|(_, positions)| !positions.at.is_empty())
@@ -93,7 +117,7 @@ impl Active {
         let mut out = Vec::new();
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&segment.to_be_bytes());
-        out.extend_from_slice(&latest.to_be_bytes());
+        out.extend_from_slice(&self.latest.to_be_bytes());
         out.extend_from_slice(&(kept.len() as u32).to_be_bytes());
         let mut spans = Vec::with_capacity(kept.len());
         for (room, positions) in &kept {

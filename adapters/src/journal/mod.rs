@@ -24,27 +24,32 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod check;
 mod disk;
 mod error;
 mod index;
 mod read;
 mod record;
 mod recover;
+mod repair;
 mod retention;
 mod segment;
 mod snapshot;
 mod state;
+mod walk;
 
+pub use check::{BadPlace, Report, dump, verify};
 pub use disk::{Disk, Folder};
 pub use error::JournalError;
 pub use read::Stored;
 pub use record::Record;
+pub use repair::{Repaired, repair};
 pub use retention::Retention;
 pub use state::{MemberState, RoomState, State};
 
 use index::{Active, Span};
 use record::Place;
-use segment::{HEADER, Store};
+use segment::{FIRST_BATCH, HEADER, Store};
 
 /// What a journal is told when it is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,7 +102,7 @@ struct Sealed<F> {
     number: u64,
     file: F,
     index: F,
-    /// The time of its last record, in milliseconds since 1970.
+    /// The time of its latest record, in milliseconds since 1970.
     newest: u64,
 }
 
@@ -139,11 +144,9 @@ impl<D: Disk> Journal<D> {
             at: self.len,
         };
         record::write(&mut self.buffer, start, self.batch, record);
-        if let Record::Entry { room, offset, .. } = *record {
-            let at = self.len + self.last_at as u64;
-            let len = self.buffer.len() - self.last_at;
-            self.active.add(room, offset, at, len);
-        }
+        let at = self.len + self.last_at as u64;
+        let len = self.buffer.len() - self.last_at;
+        self.active.add(record, at, len);
     }
 
     /// Whether something waits for a commit.
@@ -196,6 +199,7 @@ impl<D: Disk> Journal<D> {
         let file = std::mem::replace(&mut self.file, file);
         self.number = full + 1;
         self.len = HEADER as u64;
+        self.batch = FIRST_BATCH;
         self.seal(full, file)?;
         self.snapshot(full)?;
         self.retain(self.state.latest)
@@ -203,8 +207,8 @@ impl<D: Disk> Journal<D> {
 
     /// Writes the index of a full segment.
     fn seal(&mut self, number: u64, file: D::File) -> Result<(), JournalError> {
-        let newest = self.state.latest;
-        let (bytes, spans) = self.active.to_file(number, newest);
+        let newest = self.active.latest();
+        let (bytes, spans) = self.active.to_file(number);
         self.active.clear();
         let name = index_name(number);
         snapshot::write_file(&mut self.disk, &name, &bytes)?;
@@ -268,5 +272,7 @@ fn create_segment<D: Disk>(
     Ok(file)
 }
 
+#[cfg(test)]
+mod repair_tests;
 #[cfg(test)]
 mod tests;

@@ -3,8 +3,7 @@
 use super::disk::Disk;
 use super::error::JournalError;
 use super::index::{self, Active};
-use super::record::Record;
-use super::segment::{self, End, HEADER, Scanned, Store};
+use super::segment::{self, End, FIRST_BATCH, HEADER, Scanned, Store};
 use super::snapshot::{self, UNFINISHED};
 use super::state::State;
 use super::{Journal, Sealed, Settings, create_segment, index_name, read};
@@ -77,7 +76,7 @@ impl<D: Disk> Journal<D> {
             file,
             number,
             len: HEADER as u64,
-            batch: 0,
+            batch: FIRST_BATCH,
             buffer: Vec::new(),
             last_at: 0,
             failed: false,
@@ -158,14 +157,7 @@ impl<D: Disk> Journal<D> {
         let name = segment::name(number);
         let (active, state) = (&mut self.active, &mut self.state);
         segment::scan(&self.disk, file, &name, number, |at, read| {
-            match read.record {
-                Record::Entry { room, offset, .. } => active.add(room, offset, at, read.len),
-                // What is lost is found at the record that says so.
-                Record::Lost { room, from, to } => {
-                    (from..=to).for_each(|offset| active.add(room, offset, at, 0));
-                }
-                Record::Room { .. } | Record::Reject { .. } | Record::Forget { .. } => {}
-            }
+            active.add(&read.record, at, read.len);
             if is_news {
                 state.apply(&read.record)
             } else {

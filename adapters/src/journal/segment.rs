@@ -13,6 +13,9 @@ pub(super) const VERSION: u16 = 1;
 /// The bytes before the first record.
 pub(super) const HEADER: usize = 36;
 
+/// The number of a segment's first batch: so it is known which one bad bytes at the beginning are of.
+pub(super) const FIRST_BATCH: u32 = 1;
+
 /// How much is read from the disk at a time.
 const WINDOW: usize = 1 << 20;
 
@@ -67,16 +70,17 @@ pub(super) fn read_header(name: &str, number: u64, bytes: &[u8]) -> Result<Store
     if magic != MAGIC {
         return Err(damaged("it does not begin as a journal does"));
     }
+    // Its place is the same in every version: else rot would pass for a newer one.
+    let covered = bytes.get(..HEADER - 4).unwrap_or_default();
+    if crc != crc32c::crc32c(covered) || found != number {
+        return Err(damaged("the header's sum or number is wrong"));
+    }
     if version > VERSION {
         return Err(JournalError::Newer {
             name: name.to_owned(),
             found: version,
             known: VERSION,
         });
-    }
-    let covered = bytes.get(..HEADER - 4).unwrap_or_default();
-    if crc != crc32c::crc32c(covered) || found != number {
-        return Err(damaged("the header's sum or number is wrong"));
     }
     Ok(store)
 }
@@ -118,7 +122,7 @@ pub(super) fn scan<D: Disk>(
     let mut at = HEADER as u64;
     let mut scanned = Scanned {
         len: at,
-        batch: 0,
+        batch: FIRST_BATCH.wrapping_sub(1),
         end: End::Whole,
         bad_at: 0,
     };

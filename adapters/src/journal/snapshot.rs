@@ -41,6 +41,10 @@ pub(super) fn load<D: Disk>(disk: &mut D, segment: u64) -> Result<Option<State>,
     if fields.take() != Some(MAGIC) {
         return Ok(None);
     }
+    // The sum comes first: else rot would pass for a newer version.
+    if crc32c::crc32c(covered).to_be_bytes() != *crc {
+        return Ok(None);
+    }
     let version = u16::from_be_bytes(fields.take().unwrap_or_default());
     if version > VERSION {
         return Err(JournalError::Newer {
@@ -49,7 +53,7 @@ pub(super) fn load<D: Disk>(disk: &mut D, segment: u64) -> Result<Option<State>,
             known: VERSION,
         });
     }
-    if crc32c::crc32c(covered).to_be_bytes() != *crc || fields.u64() != Some(segment) {
+    if fields.u64() != Some(segment) {
         return Ok(None);
     }
     Ok(State::read(fields.0))
@@ -70,7 +74,7 @@ pub(super) fn write_file<D: Disk>(
     disk.sync_names().map_err(failed())
 }
 
-fn read_file<D: Disk>(disk: &mut D, name: &str) -> std::io::Result<Vec<u8>> {
+pub(super) fn read_file<D: Disk>(disk: &mut D, name: &str) -> std::io::Result<Vec<u8>> {
     let file = disk.open(name)?;
     let len = usize::try_from(disk.len(&file)?).unwrap_or(usize::MAX);
     let mut bytes = vec![0; len];

@@ -13,20 +13,20 @@ fn settings(segment_bytes: u64) -> Settings {
     }
 }
 
-fn open(disk: &SimDisk, segment_bytes: u64) -> Result<Journal<SimDisk>, JournalError> {
+pub(super) fn open(disk: &SimDisk, segment_bytes: u64) -> Result<Journal<SimDisk>, JournalError> {
     Journal::open(disk.clone(), &settings(segment_bytes))
 }
 
 /// A history: what was appended, one number for each verdict.
 #[derive(Debug, Default, Clone)]
-struct Script {
-    steps: u64,
-    rooms: u32,
+pub(super) struct Script {
+    pub(super) steps: u64,
+    pub(super) rooms: u32,
 }
 
 impl Script {
     /// The next record of a fixed history, of which every part of the state takes its share.
-    fn append(&mut self, journal: &mut Journal<SimDisk>) {
+    pub(super) fn append(&mut self, journal: &mut Journal<SimDisk>) {
         let n = self.steps;
         self.steps += 1;
         if self.rooms < 3 && n.is_multiple_of(5) {
@@ -72,7 +72,7 @@ impl Script {
 }
 
 /// The state after so many steps.
-fn state_after(steps: u64) -> State {
+pub(super) fn state_after(steps: u64) -> State {
     let mut journal = open(&SimDisk::new(), u64::MAX).unwrap();
     let mut script = Script::default();
     (0..steps).for_each(|_| script.append(&mut journal));
@@ -119,7 +119,11 @@ fn check_entries(journal: &mut Journal<SimDisk>) {
 }
 
 /// Commits batches of the sizes given until the disk fails; how many steps were acknowledged.
-fn run(disk: &SimDisk, segment_bytes: u64, batches: &[u64]) -> (Result<(), JournalError>, u64) {
+pub(super) fn run(
+    disk: &SimDisk,
+    segment_bytes: u64,
+    batches: &[u64],
+) -> (Result<(), JournalError>, u64) {
     let mut journal = match open(disk, segment_bytes) {
         Ok(journal) => journal,
         Err(error) => return (Err(error), 0),
@@ -153,7 +157,7 @@ fn check_recovery(disk: &SimDisk, segment_bytes: u64, acknowledged: u64, ends: &
 }
 
 /// The steps at the end of each batch, and none.
-fn ends(batches: &[u64]) -> Vec<u64> {
+pub(super) fn ends(batches: &[u64]) -> Vec<u64> {
     let mut ends = vec![0];
     for batch in batches {
         ends.push(ends[ends.len() - 1] + batch);
@@ -255,6 +259,31 @@ fn rot_under_later_commits_is_never_passed_over() {
         disk.rot(&name, at, 0x10);
     }
     assert_eq!(torn, 1, "the last commit begins somewhere");
+}
+
+#[test]
+fn the_first_commit_of_a_segment_may_be_torn_in_its_middle() {
+    // A disk may keep the second half of a write and not the first.
+    let first = SimDisk::new();
+    run(&first, u64::MAX, &[6]).0.unwrap();
+    first.rot(&segment::name(1), segment::HEADER + 9, 1);
+    assert_eq!(*open(&first, u64::MAX).unwrap().state(), state_after(0));
+    let later = SimDisk::new();
+    run(&later, 300, &[40, 3]).0.unwrap();
+    let name = segment::name(2);
+    assert!(later.bytes(&name).unwrap().len() > segment::HEADER + 100);
+    assert_eq!(later.bytes(&segment::name(3)), None);
+    later.rot(&name, segment::HEADER + 9, 1);
+    assert_eq!(*open(&later, 300).unwrap().state(), state_after(40));
+}
+
+#[test]
+fn rot_in_the_first_of_two_commits_is_damage() {
+    let disk = SimDisk::new();
+    run(&disk, u64::MAX, &[1, 1]).0.unwrap();
+    disk.rot(&segment::name(1), segment::HEADER + 9, 1);
+    let opened = open(&disk, u64::MAX);
+    assert!(matches!(opened, Err(JournalError::Damaged { .. })));
 }
 
 #[test]

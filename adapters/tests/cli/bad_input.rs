@@ -219,7 +219,7 @@ fn what_is_not_permitted_is_one_line_and_exit_2() {
 }
 
 /// The command as a user who may not enter `closed`.
-fn unprivileged(dir: &Path, closed: &Path, args: &[&str]) -> Command {
+pub(crate) fn unprivileged(dir: &Path, closed: &Path, args: &[&str]) -> Command {
     fs::set_permissions(closed, fs::Permissions::from_mode(0o000)).unwrap();
     if !geteuid().is_root() {
         return halloo(args);
@@ -298,6 +298,7 @@ fn help_and_version_are_printed_and_exit_0() {
         &["serve", "--help"],
         &["chat", "--help"],
         &["echo", "--help"],
+        &["log", "--help"],
     ] {
         let mut command = halloo(args);
         command.env("COLUMNS", "80");

@@ -2,7 +2,10 @@
 
 mod bad_input;
 mod chat;
+mod data;
 mod echo;
+mod faults;
+mod kill;
 mod process;
 mod readme;
 mod serve;

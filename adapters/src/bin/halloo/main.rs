@@ -1,9 +1,11 @@
 //! The `halloo` command: a hub, a chat at the terminal, and an echo probe.
 
 mod chat;
+mod data;
 mod echo;
 mod failure;
 mod input;
+mod log;
 mod output;
 mod serve;
 
@@ -18,9 +20,11 @@ use tracing_subscriber::EnvFilter;
 const EXIT_CODES: &str = "\
 Exit codes:
   0  all went well
-  1  the job failed: a post was not acknowledged, an echo was lost or wrong
-  2  it could not start: bad arguments, a name without address,
-     a port in use, a path that is no socket, no permission
+  1  the job failed: a post was not acknowledged, an echo was lost or wrong,
+     the disk failed under a hub, a log is damaged
+  2  it could not start: bad arguments, a name without address, no permission,
+     a port in use, a path that is no socket, a data folder that is in use,
+     damaged, or of a newer hub
   3  refused: nothing listens there, or the hub turned this device away
   4  timed out: no answer, or no way to the host
   5  the connection was lost, or what answered is no hub";
@@ -62,6 +66,7 @@ enum Command {
     Serve(serve::Args),
     Chat(chat::Args),
     Echo(echo::Args),
+    Log(log::Args),
 }
 
 fn main() -> ExitCode {
@@ -74,6 +79,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Chat(args) => chat::run(args),
         Command::Echo(args) => echo::run(args),
+        Command::Log(args) => log::run(args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

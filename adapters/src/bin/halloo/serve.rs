@@ -3,10 +3,11 @@
 use std::time::Instant;
 
 use halloo_core::chat::log::IndexSlot;
-use halloo_std::hub::{HubConfig, Server, Summary, signals};
+use halloo_std::hub::{HubConfig, HubError, Server, Summary, signals};
 use halloo_std::url::{Endpoint, UrlError};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use super::data::DataArgs;
 use super::failure::Failure;
 use super::{EXIT_CODES, output};
 
@@ -23,11 +24,13 @@ const PER_MEMBER: usize = 512;
 /// a second signal ends it at once.
 ///
 /// The rooms are kept in memory: at most --max-rooms times --room-bytes, used
-/// as posts come.
+/// as posts come. With --data all posts are kept on disk too, and are there
+/// again after a restart or a crash; a post is acknowledged once it is synced.
 ///
 /// Examples:
 ///   halloo serve --listen chat+tcp://0.0.0.0:7007 --listen echo+udp://127.0.0.1:7
 ///   halloo serve --listen 'chat+unix:/run/halloo.sock?mode=660' --max-rooms 64
+///   halloo serve --data /var/lib/halloo --keep-for 30d
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES, verbatim_doc_comment)]
 pub(crate) struct Args {
@@ -47,12 +50,14 @@ pub(crate) struct Args {
     /// The largest body of a post, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = HubConfig::default().max_body)]
     max_body: u16,
-    /// How many bytes of posts each room keeps
+    /// How many bytes of posts each room keeps in memory
     #[arg(long, value_name = "BYTES", default_value_t = HubConfig::default().log_bytes)]
     room_bytes: usize,
-    /// How many posts each room keeps; rounded to a power of two
+    /// How many posts each room keeps in memory; rounded to a power of two
     #[arg(long, value_name = "N", default_value_t = HubConfig::default().log_entries)]
     room_posts: usize,
+    #[command(flatten)]
+    data: DataArgs,
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
@@ -65,6 +70,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         max_body: args.max_body,
         log_bytes: args.room_bytes,
         log_entries: args.room_posts,
+        data: args.data.data()?,
         ..HubConfig::default()
     };
     let endpoints = endpoints?;
@@ -81,7 +87,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             Err(failure) => return Err(failure),
         }
     }
-    let summary = server.run(&shutdown)?;
+    let summary = server.run(&shutdown).map_err(|error| match error {
+        // It had started: its members were told, and no post was acknowledged that is not kept.
+        HubError::Journal(cause) => Failure::Job(cause.to_string()),
+        other => other.into(),
+    })?;
     output::complain(&describe(&summary, start));
     Ok(())
 }

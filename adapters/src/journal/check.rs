@@ -1,0 +1,464 @@
+//! What is wrong with a journal, and what would mend it, record by record.
+//!
+//! Knows how the records of one segment follow from those before. Writes nothing: [`super::repair`]
+//! does, and [`verify`] is the same walk without it.
+
+use super::State;
+use super::disk::Disk;
+use super::error::JournalError;
+use super::index::Active;
+use super::record::{self, Place, Record};
+use super::repair::Rewriter;
+use super::segment::{self, HEADER, Store, Window};
+use super::snapshot;
+use super::walk::walk;
+
+/// An entry's record has at least so many bytes: so many entries at most are lost in bad ones.
+const SHORTEST_ENTRY: u64 = 53;
+
+/// What a journal holds, and what is wrong with it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// How many segments there are.
+    pub segments: u64,
+    /// How many bytes they have.
+    pub bytes: u64,
+    /// How many good records.
+    pub records: u64,
+    /// How many of them are entries.
+    pub entries: u64,
+    /// How many rooms have an entry, or had one.
+    pub rooms: u64,
+    /// How many entries are missing that must have been there.
+    pub lost: u64,
+    /// What is damaged.
+    pub bad: Vec<BadPlace>,
+    /// A commit at the end that is not whole: nobody was told of it, and the next start cuts it off.
+    pub torn: Option<BadPlace>,
+    /// The store's number and generation, if a segment tells it.
+    pub store: Option<(u64, u32)>,
+}
+
+/// Where something is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadPlace {
+    /// The file.
+    pub file: String,
+    /// The first bad byte.
+    pub at: u64,
+    /// What is wrong.
+    pub what: &'static str,
+}
+
+/// Reads everything, and changes nothing.
+pub fn verify<D: Disk>(disk: &mut D) -> Result<Report, JournalError> {
+    Ok(Check::begin(disk)?.run(disk, None)?.report)
+}
+
+/// Shows every good record with its file and place, in order, until `visit` says that it is enough.
+///
+/// The records of a commit that was cut off are not shown.
+pub fn dump<D: Disk>(
+    disk: &mut D,
+    mut visit: impl FnMut(&str, u64, &Record<'_>) -> std::ops::ControlFlow<()>,
+) -> Result<(), JournalError> {
+    let segments = numbers(disk, ".journal")?;
+    for &number in &segments {
+        let name = segment::name(number);
+        let file = open(disk, &name)?;
+        let mut window = Window::new(disk, &file, &name)?;
+        let is_newest = segments.last() == Some(&number);
+        for spot in walk(&mut window, number, is_newest)?.records {
+            let place = Place {
+                segment: number,
+                at: spot.at,
+            };
+            let read = record::read(window.at(spot.at)?, place);
+            if read.is_some_and(|read| visit(&name, spot.at, &read.record).is_break()) {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A walk over all segments.
+#[derive(Debug)]
+pub(super) struct Check {
+    segments: Vec<u64>,
+    indexes: Vec<u64>,
+    /// The newest good snapshot.
+    truth: Option<(u64, State)>,
+    /// What the records add up to.
+    state: State,
+    /// Rooms whose beginning was deleted: their first entry may have any offset.
+    unseen: Vec<bool>,
+    /// How many entries may be missing.
+    missing_most: u64,
+    pub(super) report: Report,
+    /// Something is wrong with a segment, and not only with what can be made from it.
+    pub(super) is_damaged: bool,
+}
+
+impl Check {
+    /// Looks at what files there are.
+    pub(super) fn begin<D: Disk>(disk: &mut D) -> Result<Self, JournalError> {
+        let mut check = Self {
+            segments: numbers(disk, ".journal")?,
+            indexes: numbers(disk, ".index")?,
+            truth: None,
+            state: State::default(),
+            unseen: Vec::new(),
+            missing_most: 0,
+            report: Report::default(),
+            is_damaged: false,
+        };
+        let snapshots = numbers(disk, ".snapshot")?;
+        check.find_truth(disk, &snapshots)?;
+        Ok(check)
+    }
+
+    fn find_truth<D: Disk>(&mut self, disk: &mut D, snapshots: &[u64]) -> Result<(), JournalError> {
+        let first = self.segments.first().copied().unwrap_or(1);
+        for &number in snapshots.iter().rev() {
+            match snapshot::load(disk, number)? {
+                Some(state) if self.truth.is_none() && number + 1 >= first => {
+                    self.truth = Some((number, state));
+                }
+                Some(_) => {}
+                None => self.bad(&snapshot::name(number), 0, "the snapshot's sum is wrong"),
+            }
+        }
+        if first == 1 {
+            return Ok(());
+        }
+        let Some((_, state)) = &self.truth else {
+            let name = snapshot::name(first - 1);
+            let what = "no good snapshot covers what was deleted";
+            return Err(JournalError::beyond(&name, what));
+        };
+        self.state.rooms.clone_from(&state.rooms);
+        self.state.rooms.iter_mut().for_each(|room| room.head = 0);
+        self.unseen = vec![true; self.state.rooms.len()];
+        Ok(())
+    }
+
+    /// Goes over everything. With a store, each segment is written anew as a part of it.
+    pub(super) fn run<D: Disk>(
+        mut self,
+        disk: &mut D,
+        store: Option<Store>,
+    ) -> Result<Self, JournalError> {
+        let truth = self.truth();
+        let first = self.segments.first().copied();
+        let Some(first) = first.or_else(|| truth.map(|number| number + 1)) else {
+            return Ok(self);
+        };
+        // A segment has a snapshot only once the next one is there.
+        let after_truth = truth.map_or(first, |number| number + 1);
+        let last = self
+            .segments
+            .last()
+            .map_or(first, |&last| last.max(after_truth));
+        for number in first..=last {
+            let mut anew = store.map(|store| Rewriter::new(number, store));
+            if self.segments.binary_search(&number).is_ok() {
+                self.segment(disk, number, number == last, &mut anew)?;
+            } else {
+                self.missing_most += u64::from(u32::MAX) / SHORTEST_ENTRY;
+                self.damage(&segment::name(number), 0, "the file is not there");
+            }
+            self.meet_truth(number, &mut anew)?;
+            if let Some(anew) = anew {
+                snapshot::write_file(disk, &segment::name(number), &anew.finish())?;
+            }
+        }
+        let rooms = self.state.rooms.iter().filter(|room| room.head > 0);
+        self.report.rooms = rooms.count() as u64;
+        Ok(self)
+    }
+
+    /// The segment whose snapshot is the newest good one.
+    pub(super) fn truth(&self) -> Option<u64> {
+        self.truth.as_ref().map(|(number, _)| *number)
+    }
+
+    fn segment<D: Disk>(
+        &mut self,
+        disk: &mut D,
+        number: u64,
+        is_newest: bool,
+        anew: &mut Option<Rewriter>,
+    ) -> Result<(), JournalError> {
+        let name = segment::name(number);
+        let file = open(disk, &name)?;
+        let mut window = Window::new(disk, &file, &name)?;
+        self.report.segments += 1;
+        self.report.bytes += window.len;
+        let damage_before = self.report.bad.len();
+        let is_unfinished = is_newest && window.len <= HEADER as u64;
+        match segment::read_header(&name, number, window.at(0)?) {
+            Ok(store) => self.meet_store(&name, store)?,
+            Err(JournalError::Damaged { .. }) if is_unfinished => {
+                let what = "the segment was being made";
+                self.report.torn = Some(BadPlace::new(&name, 0, what));
+            }
+            Err(JournalError::Damaged { what, .. }) => self.damage(&name, 0, what),
+            Err(error) => return Err(error),
+        }
+        let walked = walk(&mut window, number, is_newest)?;
+        for bad in &walked.bad {
+            self.missing_most += bad.len / SHORTEST_ENTRY + 1;
+            self.damage(&name, bad.at, "a record is bad");
+        }
+        if let Some(at) = walked.torn_at {
+            let what = "the last commit is not whole";
+            self.report.torn = Some(BadPlace::new(&name, at, what));
+        }
+        let mut active = Active::default();
+        for spot in walked.records {
+            let place = Place {
+                segment: number,
+                at: spot.at,
+            };
+            let Some(read) = record::read(window.at(spot.at)?, place) else {
+                continue;
+            };
+            active.add(&read.record, spot.at, read.len);
+            if let Some(anew) = anew {
+                anew.begin(spot.batch);
+            }
+            match self.take(&name, spot.at, &read.record, anew) {
+                Ok(()) => {
+                    self.report.records += 1;
+                    let is_entry = matches!(read.record, Record::Entry { .. });
+                    self.report.entries += u64::from(is_entry);
+                }
+                Err(what) => {
+                    self.missing_most += 1;
+                    self.damage(&name, spot.at, what);
+                }
+            }
+        }
+        if !is_newest && self.report.bad.len() == damage_before {
+            self.check_index(disk, number, &active)?;
+        }
+        Ok(())
+    }
+
+    /// Adds a record, behind what has to stand before it.
+    fn take(
+        &mut self,
+        file: &str,
+        at: u64,
+        record: &Record<'_>,
+        anew: &mut Option<Rewriter>,
+    ) -> Result<(), &'static str> {
+        if let Record::Entry { room, .. }
+        | Record::Reject { room, .. }
+        | Record::Lost { room, .. } = *record
+        {
+            self.open_room(file, at, room, anew)?;
+        }
+        match *record {
+            Record::Room { number, .. } => self.first_seen(number, 0),
+            Record::Entry { room, offset, .. } => self.come_to(room, offset, anew)?,
+            Record::Lost { room, from, .. } => self.come_to(room, from, anew)?,
+            Record::Reject { .. } | Record::Forget { .. } => {}
+        }
+        self.state.apply(record)?;
+        put(anew, record);
+        Ok(())
+    }
+
+    /// A room whose name was lost gets it from the snapshot, or another one.
+    fn open_room(
+        &mut self,
+        file: &str,
+        at: u64,
+        room: u32,
+        anew: &mut Option<Rewriter>,
+    ) -> Result<(), &'static str> {
+        let named = |state: &State| {
+            let room = state.rooms.get(room as usize)?;
+            (!room.name.is_empty()).then(|| room.name.clone())
+        };
+        if named(&self.state).is_some() {
+            return Ok(());
+        }
+        let name = self.truth.as_ref().and_then(|(_, state)| named(state));
+        let name = name.unwrap_or_else(|| self.unused_name(room));
+        let record = Record::Room {
+            number: room,
+            name: &name,
+        };
+        self.state.apply(&record)?;
+        put(anew, &record);
+        self.damage(file, at, "the record that names its room is missing");
+        Ok(())
+    }
+
+    fn unused_name(&self, room: u32) -> String {
+        let mut name = format!("lost-{room}");
+        let truth = self.truth.iter().flat_map(|(_, state)| &state.rooms);
+        let known: Vec<_> = self.state.rooms.iter().chain(truth).collect();
+        while known.iter().any(|room| room.name == name) {
+            name.push('-');
+        }
+        name
+    }
+
+    /// Tells the entries that are missing before `offset`.
+    fn come_to(
+        &mut self,
+        room: u32,
+        offset: u64,
+        anew: &mut Option<Rewriter>,
+    ) -> Result<(), &'static str> {
+        self.first_seen(room, offset.saturating_sub(1));
+        let head = self.state.rooms.get(room as usize).map_or(0, |r| r.head);
+        let missing = offset.saturating_sub(head + 1);
+        if missing == 0 {
+            return Ok(());
+        }
+        if missing > self.missing_most {
+            return Err("an entry is out of order");
+        }
+        let record = Record::Lost {
+            room,
+            from: head + 1,
+            to: offset - 1,
+        };
+        self.state.apply(&record)?;
+        put(anew, &record);
+        self.report.lost += missing;
+        Ok(())
+    }
+
+    /// What came before in this room was deleted long ago.
+    fn first_seen(&mut self, room: u32, head: u64) {
+        if let Some(unseen) = self.unseen.get_mut(room as usize)
+            && std::mem::take(unseen)
+            && let Some(room) = self.state.rooms.get_mut(room as usize)
+        {
+            room.head = head;
+        }
+    }
+
+    /// At the end of the segment whose snapshot is good: what that knows is so.
+    fn meet_truth(&mut self, number: u64, anew: &mut Option<Rewriter>) -> Result<(), JournalError> {
+        let Some((_, truth)) = self.truth.take_if(|(last, _)| *last == number) else {
+            return Ok(());
+        };
+        let name = snapshot::name(number);
+        let contradicts = |_| JournalError::beyond(&name, "it contradicts the segments before it");
+        if let Some(anew) = anew {
+            anew.begin_another();
+        }
+        for (room, known) in (0..).zip(&truth.rooms) {
+            let head = self.state.rooms.get(room as usize).map_or(0, |r| r.head);
+            let is_unseen = self.unseen.get(room as usize) == Some(&true);
+            if head > known.head {
+                return Err(contradicts("an entry is after the last one"));
+            }
+            if is_unseen || head == known.head {
+                continue;
+            }
+            if self
+                .state
+                .rooms
+                .get(room as usize)
+                .is_none_or(|r| r.name.is_empty())
+            {
+                let record = Record::Room {
+                    number: room,
+                    name: &known.name,
+                };
+                self.state.apply(&record).map_err(contradicts)?;
+                put(anew, &record);
+            }
+            let come = self.come_to(room, known.head + 1, anew);
+            come.map_err(contradicts)?;
+        }
+        self.unseen.clear();
+        self.state = truth;
+        Ok(())
+    }
+
+    fn meet_store(&mut self, name: &str, store: Store) -> Result<(), JournalError> {
+        let (id, generation) = (store.id, store.generation);
+        match self.report.store {
+            None => self.report.store = Some((id, generation)),
+            Some((known, _)) if known != id => {
+                return Err(JournalError::beyond(name, "it is of another store"));
+            }
+            Some((_, known)) if known != generation => {
+                self.report.store = Some((id, known.max(generation)));
+                self.damage(name, 0, "a repair was not finished");
+            }
+            Some(_) => {}
+        }
+        Ok(())
+    }
+
+    fn check_index<D: Disk>(
+        &mut self,
+        disk: &mut D,
+        number: u64,
+        active: &Active,
+    ) -> Result<(), JournalError> {
+        let name = super::index_name(number);
+        // One that is not there is made at the next start.
+        if self.indexes.binary_search(&number).is_err() {
+            return Ok(());
+        }
+        let bytes = snapshot::read_file(disk, &name).map_err(JournalError::disk("read", &name))?;
+        if bytes != active.to_file(number).0 {
+            self.bad(&name, 0, "the index does not fit its segment");
+        }
+        Ok(())
+    }
+
+    /// Something is wrong with a segment.
+    fn damage(&mut self, file: &str, at: u64, what: &'static str) {
+        self.is_damaged = true;
+        self.bad(file, at, what);
+    }
+
+    /// Something is wrong with what can be made anew.
+    fn bad(&mut self, file: &str, at: u64, what: &'static str) {
+        self.report.bad.push(BadPlace::new(file, at, what));
+    }
+}
+
+impl BadPlace {
+    fn new(file: &str, at: u64, what: &'static str) -> Self {
+        Self {
+            file: file.to_owned(),
+            at,
+            what,
+        }
+    }
+}
+
+/// The numbers of the files of one kind, ascending.
+fn numbers<D: Disk>(disk: &mut D, ending: &str) -> Result<Vec<u64>, JournalError> {
+    let names = disk.list();
+    let names = names.map_err(JournalError::disk("list", "the data folder"))?;
+    let numbers = names
+        .iter()
+        .filter_map(|name| segment::number(name, ending));
+    let mut numbers: Vec<u64> = numbers.collect();
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+fn put(anew: &mut Option<Rewriter>, record: &Record<'_>) {
+    if let Some(anew) = anew {
+        anew.put(record);
+    }
+}
+
+fn open<D: Disk>(disk: &mut D, name: &str) -> Result<D::File, JournalError> {
+    disk.open(name).map_err(JournalError::disk("open", name))
+}
