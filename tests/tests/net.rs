@@ -1,6 +1,6 @@
 //! Devices and a hub against each other in virtual time, with whatever faults a seed draws.
 
-use halloo_tests::net::{Draw, Fault, Limits, replay, run_seed};
+use firmware_sim::world::{Draw, Fault, Limits, replay, run_seed};
 
 /// The seed of `HALLOO_SEED` alone, or as many as `HALLOO_SEEDS` says, or `usual`.
 fn seeds(usual: u64) -> std::ops::Range<u64> {

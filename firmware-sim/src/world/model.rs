@@ -16,15 +16,14 @@ pub struct Broken(pub String);
 pub type Check<T = ()> = Result<T, Broken>;
 
 /// Fails with a rule's name and words.
-#[macro_export]
 macro_rules! must {
     ($holds:expr, $($words:tt)+) => {
         if !$holds {
-            return Err($crate::net::model::Broken(format!($($words)+)));
+            return Err($crate::world::model::Broken(format!($($words)+)));
         }
     };
 }
-pub use crate::must;
+pub(super) use must;
 
 /// Who posted a body, and as its how manieth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,4 +1,4 @@
-//! Devices and a hub in virtual time: every byte, every fault and every delay comes from a seed.
+//! The virtual world: devices and a hub in virtual time, where every byte, fault and delay comes from a seed.
 //!
 //! The machines are the real ones, framed and cut as on a stream; what must hold is judged by
 //! [`model`] after every step. [`replay`] runs one seed and keeps the last lines of its trace.
