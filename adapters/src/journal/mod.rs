@@ -26,6 +26,7 @@
 
 mod disk;
 mod error;
+pub mod hub;
 mod index;
 mod read;
 mod record;
