@@ -14,7 +14,7 @@ fn seeds(usual: u64) -> std::ops::Range<u64> {
 /// Runs seeds and fails with the first one that breaks a rule; which faults fired how often.
 fn run(usual: u64, limits: Draw, name: &str) -> Vec<u64> {
     let mut fired = vec![0; Fault::ALL.len()];
-    let mut counts = [0; 7];
+    let mut counts = [0; 9];
     let mut failures = Vec::new();
     let add = |sums: &mut [u64], more: &[u64]| {
         sums.iter_mut().zip(more).for_each(|(sum, n)| *sum += n);

@@ -30,7 +30,7 @@
 //! ```
 
 use halloo_core::chat::Hub;
-use halloo_core::chat::hub::{Found, Verdict, Wanted};
+use halloo_core::chat::hub::{Append, Found, Verdict, Wanted};
 use halloo_core::time::Instant;
 
 use super::{Disk, Journal, JournalError, Record, Stored};
@@ -72,11 +72,19 @@ pub fn restore<D: Disk>(hub: &mut Hub<'_>, journal: &Journal<D>) -> Result<(), R
 
 /// Appends everything that was posted, at the time `time` in milliseconds since 1970; how many
 /// verdicts that is. They are durable once [`Journal::commit`] has returned.
+///
+/// `seen` is shown each of them.
 #[must_use = "the hub is to be told once they are durable"]
-pub fn append<D: Disk>(hub: &mut Hub<'_>, journal: &mut Journal<D>, time: u64) -> usize {
+pub fn append<D: Disk>(
+    hub: &mut Hub<'_>,
+    journal: &mut Journal<D>,
+    time: u64,
+    mut seen: impl FnMut(&Append<'_>),
+) -> usize {
     let mut count = 0;
     while let Some(append) = hub.poll_append() {
         count += 1;
+        seen(&append);
         let rooms = &journal.state().rooms;
         let known = rooms.get(append.number as usize);
         let is_new = known.is_none_or(|room| room.name != append.room);
@@ -126,7 +134,7 @@ pub fn commit<D: Disk>(
     journal: &mut Journal<D>,
     time: u64,
 ) -> Result<(), JournalError> {
-    let count = append(hub, journal, time);
+    let count = append(hub, journal, time, |_| {});
     if count > 0 {
         journal.commit()?;
         hub.handle_appended(count);

@@ -20,6 +20,11 @@ impl Chaos {
     pub(super) const fn stops_hub(&self) -> bool {
         self.stops_hub.is_some()
     }
+
+    /// A fault stops the hub.
+    pub(super) const fn stop_hub(&mut self, fault: Fault) {
+        self.stops_hub = Some(fault);
+    }
 }
 
 impl Net {
@@ -110,7 +115,26 @@ impl Net {
                 if self.rng.chance(500) {
                     return;
                 }
+                // A disk that was restored from a backup has to be told so; nothing here does.
+                if fault == Fault::Restored && self.limits.is_on_disk {
+                    return;
+                }
                 self.chaos.stops_hub = Some(fault);
+            }
+            Fault::HubPause => self.hub_paused_until = now + span.min(8_000_000),
+            Fault::Crash => {
+                if !self.limits.is_on_disk {
+                    return;
+                }
+                self.chaos.stops_hub = Some(fault);
+            }
+            Fault::TornWrite | Fault::WriteError | Fault::SyncError | Fault::DiskFull => {
+                // It counts once the journal meets it.
+                if self.limits.is_on_disk && self.keeping.failing.is_none() {
+                    let power = self.rng.below(600);
+                    self.keeping.fail(fault, power);
+                }
+                return;
             }
             Fault::BadBytes => {
                 if !self.devices[number].say_rubbish() {
@@ -178,6 +202,8 @@ impl Net {
         self.chaos.next_at = None;
         self.chaos.stops_hub = None;
         self.commit_delay = 0;
+        self.hub_paused_until = 0;
+        self.keeping.heal(self.now);
         // A storage that was slow for long has piled up more than there is time for.
         for (due, _) in &mut self.commits {
             *due = self.now;

@@ -71,7 +71,7 @@ enum Phase {
 impl Device {
     pub(super) fn new(number: usize, limits: &Limits, rng: &mut Rng) -> Self {
         let name = format!("dev-{number}");
-        let id = super::model::device_id(number);
+        let id = super::model::device_id(number as u32);
         let mut config = Config::new(id, &name).expect("a valid name");
         config.credit = limits.credit;
         config.max_frame = limits.max_frame;
@@ -186,7 +186,7 @@ impl Net {
     pub fn post(&mut self, number: usize, slot: u8, len: usize) -> Result<PostId, PostError> {
         let device = &mut self.devices[number];
         let id = PostId {
-            device: number as u8,
+            device: number as u32,
             counter: device.counter + 1,
         };
         let seq = device.client.post(slot, &id.body(len))?;
@@ -360,7 +360,7 @@ impl Net {
     fn deliver(&mut self, number: usize, life: usize, delivery: Delivery<'_>) -> Check {
         let device = &mut self.devices[number];
         let store = &self.lives[life];
-        let me = number as u8;
+        let me = number as u32;
         let (slot, seen) = match delivery {
             Delivery::Entry {
                 slot,

@@ -56,6 +56,18 @@ faults! {
     Restored,
     /// A device sends bytes that are no message.
     BadBytes,
+    /// The hub stands still for a while.
+    HubPause,
+    /// The hub is killed and starts again over its disk; what was written may be there or not.
+    Crash,
+    /// The power goes in the middle of a write or a sync.
+    TornWrite,
+    /// The disk does not take a write.
+    WriteError,
+    /// The disk takes a write and does not sync it.
+    SyncError,
+    /// The disk is full.
+    DiskFull,
 }
 
 /// The switches and counters of one run.

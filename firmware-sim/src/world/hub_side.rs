@@ -6,9 +6,10 @@ use super::link::{HubState, Link, Told, framed};
 use super::model::{Broken, Check, Handed, must};
 use super::{Net, at};
 use halloo_core::chat::Hub;
-use halloo_core::chat::hub::{ConnId, Transmit};
+use halloo_core::chat::hub::{ConnId, Transmit, Wanted};
 use halloo_core::frame::FrameError;
-use halloo_core::wire::{Code, Message, binary};
+use halloo_core::wire::{Code, GapReason, Message, binary};
+use halloo_std::journal::hub as kept;
 
 /// How many messages one connection gets in a turn.
 const SHARE: usize = 32;
@@ -46,7 +47,13 @@ impl Net {
             self.accept(hub, key);
             self.serve_conn(hub, key)?;
         }
-        self.commit(hub)?;
+        match self.keeping.journal {
+            Some(_) => self.commit_on_disk(hub)?,
+            None => self.commit(hub)?,
+        }
+        if self.chaos.stops_hub() {
+            return Ok(());
+        }
         while let Some(id) = hub.poll_ready() {
             let mut links = self.links.values_mut();
             if let Some(link) = links.find(|link| link.conn() == Some(id)) {
@@ -180,7 +187,7 @@ impl Net {
                     (link.hub.rooms.get(&slot), self.lives.last_mut())
                 {
                     let posted = (seq, self.limits.window);
-                    store.offer(device as u8, &told.room, posted, body)?;
+                    store.offer(device as u32, &told.room, posted, body)?;
                 }
             }
             Message::Credit {
@@ -278,7 +285,12 @@ impl Net {
             }
             let mut buffer = [0; 200];
             match hub.poll_transmit(at(self.now), id, &mut buffer) {
-                Transmit::Idle | Transmit::Stored(_) => link.hub.wants = false,
+                Transmit::Idle => link.hub.wants = false,
+                Transmit::Stored(wanted) => {
+                    if !self.show_stored(hub, key, id, wanted)? {
+                        return Ok(());
+                    }
+                }
                 Transmit::Close => link.hub.state = HubState::Closing(id),
                 Transmit::Message(len) => {
                     link.hub.out = framed(&buffer[..len]);
@@ -299,6 +311,41 @@ impl Net {
         }
         self.moved = true;
         Ok(())
+    }
+
+    /// Writes what a member wants out of the journal; whether the connection may take more.
+    fn show_stored(
+        &mut self,
+        hub: &mut Hub<'_>,
+        key: u64,
+        id: ConnId,
+        wanted: Wanted,
+    ) -> Check<bool> {
+        let now = at(self.now);
+        let (Some(journal), Some(link)) = (&mut self.keeping.journal, self.links.get_mut(&key))
+        else {
+            return Err(Broken(
+                "S5: without a journal, it is asked for entries".into(),
+            ));
+        };
+        let run = match kept::read_back(journal, wanted, self.limits.run_bytes) {
+            Ok(run) => run,
+            Err(found) => {
+                hub.handle_found(now, id, wanted, found);
+                return Ok(true);
+            }
+        };
+        self.read_back += 1;
+        let taken = link.down.write(&mut self.rng, self.now, run.bytes());
+        if taken > 0 {
+            let (last, rest) = run.taken(wanted, taken);
+            link.hub.out = rest.to_vec();
+            hub.handle_stored(now, id, wanted, last);
+        }
+        self.hub_shows(key, run.bytes(), taken)?;
+        let is_all = taken == run.bytes().len();
+        self.note_write(key, taken, is_all);
+        Ok(is_all)
     }
 
     fn note_write(&mut self, key: u64, taken: usize, is_all: bool) {
@@ -343,7 +390,7 @@ impl Net {
         };
         self.trace
             .words(self.now, || format!("hub says on {key}: {message:?}"));
-        let device = link.device as u8;
+        let device = link.device as u32;
         let is_last_word = matches!(message, Message::Bye(_) | Message::Error(_));
         must!(
             is_last_word || self.live[link.device] == Some(key),
@@ -382,6 +429,22 @@ impl Net {
             Message::Gap(gap) => {
                 let head = store.log(&told(gap.slot)?.room).len() as u64;
                 must!(gap.to <= head, "S6: {gap:?} beyond {head}");
+                if let Some(journal) = &self.keeping.journal {
+                    let room = &told(gap.slot)?.room;
+                    let mut rooms = journal.state().rooms.iter();
+                    let oldest = rooms
+                        .find(|r| r.name == *room)
+                        .map_or(1, |room| room.oldest);
+                    let is_gone = gap.to < oldest;
+                    must!(
+                        match gap.reason {
+                            GapReason::Retention => is_gone,
+                            GapReason::Repair => false,
+                            _ => true,
+                        },
+                        "S5: {gap:?}, but the disk has entries from {oldest} on"
+                    );
+                }
                 let told = link.hub.rooms.get_mut(&gap.slot);
                 let Some((_, sent, granted)) = told.and_then(|t| t.joined.as_mut()) else {
                     return Err(Broken(format!("S5: {gap:?} before Joined")));

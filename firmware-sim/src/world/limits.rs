@@ -38,6 +38,12 @@ pub struct Limits {
     pub keepalive: u16,
     /// What the links are like.
     pub shape: Shape,
+    /// The hub keeps its posts in a journal on a disk, and not in its memory alone.
+    pub is_on_disk: bool,
+    /// Bytes of a segment of the journal.
+    pub segment_bytes: u64,
+    /// Entries of each room that the journal keeps at least; `None` keeps all.
+    pub retention: Option<u64>,
 }
 
 impl Limits {
@@ -65,6 +71,9 @@ impl Limits {
                 per_byte: 0,
                 is_short: false,
             },
+            is_on_disk: false,
+            segment_bytes: 64 * 1024,
+            retention: None,
         }
     }
 
@@ -88,6 +97,9 @@ impl Limits {
         limits.max_frame = rng.pick(&[160, 160, 512]);
         limits.keepalive = rng.pick(&[0, 2, 5, 20, 60]);
         limits.shape.capacity = rng.pick(&[1, 7, 64, 300, 4096]);
+        limits.is_on_disk = rng.chance(500);
+        limits.segment_bytes = rng.pick(&[400, 2000, 16 * 1024]);
+        limits.retention = rng.pick(&[None, Some(1), Some(20)]);
         limits
     }
 

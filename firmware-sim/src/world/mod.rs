@@ -18,6 +18,7 @@ pub mod pipe;
 pub mod rng;
 mod run;
 mod said;
+mod store;
 mod trace;
 
 pub use device::{App, Device};
@@ -35,6 +36,7 @@ use link::Link;
 use model::{Check, Membership, StoreModel, must};
 use rng::Rng;
 use std::collections::{BTreeMap, VecDeque};
+use store::Keeping;
 use trace::Trace;
 
 /// The shortest time between two turns of everything.
@@ -76,6 +78,12 @@ pub struct Net {
     pub commit_delay: u64,
     chaos: Chaos,
     moved: bool,
+    keeping: Keeping,
+    hub_paused_until: u64,
+    /// Commits that outlived a crash though nobody had been told of them.
+    pub survived: u64,
+    /// Runs of entries that the hub read back from its disk.
+    pub read_back: u64,
 }
 
 impl Net {
@@ -108,6 +116,10 @@ impl Net {
             commit_delay: 0,
             chaos: Chaos::default(),
             moved: false,
+            keeping: Keeping::default(),
+            hub_paused_until: 0,
+            survived: 0,
+            read_back: 0,
             limits,
             devices,
         }
@@ -117,11 +129,15 @@ impl Net {
     pub fn start_hub<'m>(&mut self, memory: &'m mut HubMemory, name: (u64, u32)) -> Hub<'m> {
         let config = self.limits.config(self.rng.next(), name.0, name.1);
         self.lives.push(StoreModel::new(name));
+        self.begin_life(name);
+        Hub::new(config, memory.storage())
+    }
+
+    fn begin_life(&mut self, name: (u64, u32)) {
         self.is_up = true;
         self.live.fill(None);
         self.trace
             .note(self.now, "hub starts", &[name.0, name.1.into()]);
-        Hub::new(config, memory.storage())
     }
 
     /// The hub is gone, with all that it did not send. Whoever is connected may learn of it.
@@ -168,7 +184,11 @@ impl Net {
             self.run_device(number)?;
         }
         if let Some(hub) = hub {
-            self.run_hub(hub)?;
+            if self.keeping.ends_at.is_some_and(|at| at <= self.now) {
+                self.chaos.stop_hub(Fault::WriteError);
+            } else if self.hub_paused_until <= self.now {
+                self.run_hub(hub)?;
+            }
         }
         self.links.retain(|_, link| !link.is_done());
         Ok(())
@@ -179,15 +199,18 @@ impl Net {
             return self.now + TURN;
         }
         let mut next = self.chaos.next_at().unwrap_or(u64::MAX);
+        let paused = self.hub_paused_until;
         let mut at = |time: Option<u64>| next = next.min(time.unwrap_or(u64::MAX));
         for device in &self.devices {
             at(device.next_time(&self.links));
         }
         if let Some(hub) = hub {
-            at(hub.poll_timeout().map(|due| due.as_ticks()));
-            at(self.commits.front().map(|(due, _)| *due));
+            let mut hub_at = |time: Option<u64>| at(time.map(|time| time.max(paused)));
+            hub_at(hub.poll_timeout().map(|due| due.as_ticks()));
+            hub_at(self.commits.front().map(|(due, _)| *due));
+            hub_at(self.keeping.next_time());
             for link in self.links.values() {
-                at(Some(link.hub_next_time()));
+                hub_at(Some(link.hub_next_time()));
             }
         }
         next.max(self.now + TURN)

@@ -6,6 +6,7 @@
 use halloo_core::chat::client::From;
 use halloo_core::chat::hub::{Append, Verdict};
 use halloo_core::wire::{Message, binary};
+use halloo_std::journal::{Disk, Journal, Stored};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A rule that does not hold.
@@ -29,7 +30,7 @@ pub(super) use must;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PostId {
     /// The device's number.
-    pub device: u8,
+    pub device: u32,
     /// Its how manieth post, over all rooms and resets.
     pub counter: u32,
 }
@@ -37,7 +38,7 @@ pub struct PostId {
 impl PostId {
     /// A body that says whose it is; `len` bytes, but at least 8.
     pub fn body(self, len: usize) -> Vec<u8> {
-        let mut body = vec![self.device, 0, 0, 0];
+        let mut body = self.device.to_be_bytes().to_vec();
         body.extend(self.counter.to_be_bytes());
         let filler = (self.counter as u8) ^ 0x5a;
         body.extend((body.len()..len).map(|at| filler.wrapping_add(at as u8)));
@@ -46,31 +47,33 @@ impl PostId {
 
     /// Whose a body is, if every byte of it is as it was posted.
     pub fn of(body: &[u8]) -> Option<Self> {
-        let [device, 0, 0, 0, c0, c1, c2, c3, ..] = *body else {
-            return None;
-        };
-        let counter = u32::from_be_bytes([c0, c1, c2, c3]);
-        let id = Self { device, counter };
-        (id.body(body.len()) == body).then_some(id)
+        let (device, rest) = body.split_first_chunk()?;
+        let (counter, filler) = rest.split_first_chunk()?;
+        let device = u32::from_be_bytes(*device);
+        let counter = u32::from_be_bytes(*counter);
+        let first = (counter as u8) ^ 0x5a;
+        let mut wanted = (8..).map(|at: usize| first.wrapping_add(at as u8));
+        let is_whole = filler.iter().all(|&byte| wanted.next() == Some(byte));
+        is_whole.then_some(Self { device, counter })
     }
 }
 
 /// A device's identity from its number.
-pub fn device_id(number: usize) -> [u8; 16] {
+pub fn device_id(number: u32) -> [u8; 16] {
     let mut id = *b"device-........!";
-    id[7] = number as u8;
+    id[7..11].copy_from_slice(&number.to_be_bytes());
     id
 }
 
-fn number_of(device: &[u8; 16]) -> u8 {
-    device[7]
+fn number_of(device: &[u8; 16]) -> u32 {
+    u32::from_be_bytes([device[7], device[8], device[9], device[10]])
 }
 
 /// One verdict that the hub handed out.
 #[derive(Debug, Clone)]
 pub struct Handed {
     room: String,
-    device: u8,
+    device: u32,
     seq: u32,
     verdict: Verdict,
     frame: Vec<u8>,
@@ -104,11 +107,11 @@ pub struct RoomModel {
     /// Entry 1 is first.
     pub log: Vec<Kept>,
     /// The verdicts of each device, the first one first: whether it was kept.
-    verdicts: BTreeMap<u8, Vec<bool>>,
+    verdicts: BTreeMap<u32, Vec<bool>>,
     /// The last counter of each device.
-    last: BTreeMap<u8, u32>,
+    last: BTreeMap<u32, u32>,
     /// The highest `up_seq` that each device was told.
-    told: BTreeMap<u8, u32>,
+    told: BTreeMap<u32, u32>,
 }
 
 /// One generation of a store.
@@ -118,7 +121,7 @@ pub struct StoreModel {
     pub name: (u64, u32),
     rooms: BTreeMap<String, RoomModel>,
     /// What live sessions handed in: who, which room, which number, which post.
-    offered: BTreeSet<(u8, String, u32, PostId)>,
+    offered: BTreeSet<(u32, String, u32, PostId)>,
     /// Verdicts that wait for their commit.
     pub handed: Vec<Handed>,
 }
@@ -140,7 +143,7 @@ impl StoreModel {
     /// A live session handed in a post (S8: a fenced one has no effect).
     pub fn offer(
         &mut self,
-        device: u8,
+        device: u32,
         room: &str,
         (seq, window): (u32, u16),
         body: &[u8],
@@ -163,6 +166,68 @@ impl StoreModel {
             self.commit_one(handed)?;
         }
         Ok(())
+    }
+
+    /// The hub starts again over its journal, which must have all that was committed, and of the
+    /// rest a whole commit or nothing (S1, S4, S9, S16). Whether it has one.
+    pub fn recover<D: Disk>(&mut self, journal: &mut Journal<D>) -> Check<bool> {
+        let state = journal.state().clone();
+        let numbers: BTreeMap<&str, u32> = (0..)
+            .zip(&state.rooms)
+            .map(|(n, room)| (&*room.name, n))
+            .collect();
+        let handed = std::mem::take(&mut self.handed);
+        let has = |handed: &Handed| {
+            let number = numbers.get(&*handed.room).copied();
+            let member = number.and_then(|n| state.members.get(&(n, device_id(handed.device))));
+            match handed.verdict {
+                Verdict::Forgotten => member.is_none(),
+                _ => member.is_some_and(|member| member.up_seq >= handed.seq),
+            }
+        };
+        let survived = handed.last().is_some_and(has);
+        if survived {
+            handed
+                .into_iter()
+                .try_for_each(|handed| self.commit_one(handed))?;
+        }
+        for (name, room) in &self.rooms {
+            let number = numbers.get(&**name).copied();
+            let head = number.map_or(0, |n| state.rooms[n as usize].head);
+            must!(
+                head == room.log.len() as u64,
+                "S1/S16: {name} has {} entries, and {head} on the disk",
+                room.log.len()
+            );
+            for (&device, verdicts) in &room.verdicts {
+                let member = number.and_then(|n| state.members.get(&(n, device_id(device))));
+                let up_seq = member.map_or(0, |member| member.up_seq);
+                must!(
+                    up_seq as usize == verdicts.len(),
+                    "S7/S9: device {device} in {name} has {} verdicts, and {up_seq} on the disk",
+                    verdicts.len()
+                );
+                for (back, is_kept) in verdicts.iter().rev().take(32).enumerate() {
+                    let is_reject = member.is_some_and(|m| m.rejects >> back & 1 == 1);
+                    must!(
+                        is_reject != *is_kept,
+                        "S9: device {device} in {name}: the disk has another verdict on {}",
+                        verdicts.len() - back
+                    );
+                }
+            }
+            let Some(number) = number else { continue };
+            for offset in state.rooms[number as usize].oldest..=head {
+                let kept = room.log.get(offset as usize - 1);
+                let found = journal.read(number, offset);
+                must!(
+                    matches!((&found, kept), (Ok(Stored::Entry { frame, .. }), Some(kept))
+                        if *frame == kept.frame),
+                    "S16: {name} {offset} is {kept:?}, and {found:?} on the disk"
+                );
+            }
+        }
+        Ok(survived)
     }
 
     fn commit_one(&mut self, handed: Handed) -> Check {
@@ -213,7 +278,7 @@ impl StoreModel {
     }
 
     /// The hub tells a device its `up_seq` and the rejects before it (S1, S7, S9).
-    pub fn tell_up_seq(&mut self, device: u8, name: &str, up_seq: u32, rejects: u32) -> Check {
+    pub fn tell_up_seq(&mut self, device: u32, name: &str, up_seq: u32, rejects: u32) -> Check {
         let bound = |seq, counter| {
             let id = PostId { device, counter };
             (device, name.to_owned(), seq, id)
@@ -246,7 +311,7 @@ impl StoreModel {
     }
 
     /// The hub tells a device that a post was rejected.
-    pub fn tell_reject(&self, device: u8, name: &str, seq: u32) -> Check {
+    pub fn tell_reject(&self, device: u32, name: &str, seq: u32) -> Check {
         let verdicts = self.rooms.get(name).and_then(|r| r.verdicts.get(&device));
         let verdict = verdicts.and_then(|v| v.get((seq as usize).wrapping_sub(1)));
         must!(
@@ -363,7 +428,7 @@ impl Membership {
     }
 
     /// The application was handed an entry, or a marker.
-    pub fn entry(&mut self, life: usize, store: &StoreModel, me: u8, seen: Seen<'_>) -> Check {
+    pub fn entry(&mut self, life: usize, store: &StoreModel, me: u32, seen: Seen<'_>) -> Check {
         let room = &self.room;
         must!(!self.is_over, "S11: an entry of {room} after it was over");
         must!(

@@ -20,8 +20,9 @@ pub struct Outcome {
     /// How often each fault fired.
     pub fired: Vec<u64>,
     /// Messages that the hub was too busy for, connections that it refused, entries handed on,
-    /// gaps told, verdicts told, changes of store told, turns.
-    pub counts: [u64; 7],
+    /// gaps told, verdicts told, changes of store told, turns, commits that outlived a crash though
+    /// nobody had been told, runs of entries read back from the disk.
+    pub counts: [u64; 9],
 }
 
 /// A seed that fails.
@@ -78,19 +79,44 @@ impl Net {
         let mut name = (self.rng.next(), 1);
         loop {
             let mut memory = HubMemory::new(&self.limits);
-            let mut hub = Some(self.start_hub(&mut memory, name));
+            let mut hub = match self.limits.is_on_disk {
+                true => self.start_kept_hub(&mut memory, name.0)?,
+                false => Some(self.start_hub(&mut memory, name)),
+            };
+            if hub.is_none() {
+                // Not on this disk, as it is now.
+                self.end_disk(true);
+                self.run(&mut hub, self.now + 1_000_000)?;
+                self.mend_disk(self.now >= until);
+                continue;
+            }
             self.run(&mut hub, until)?;
+            if self.keeping.ends_at.is_some() {
+                // It has said why it ends, and does so soon.
+                self.run(&mut hub, u64::MAX)?;
+            }
             let Some(fault) = self.take_stop() else {
                 return self.recover(&mut hub);
             };
             hub = None;
             self.stop_hub();
-            name = match fault {
-                Fault::Restored => (name.0, name.1 + 1),
-                _ => (self.rng.next(), 1),
+            let is_power_lost = match fault {
+                Fault::Crash => self.rng.chance(700),
+                Fault::TornWrite => true,
+                _ => self.rng.chance(300),
             };
+            self.end_disk(is_power_lost);
+            match fault {
+                Fault::NewStore => {
+                    self.replace_disk();
+                    name = (self.rng.next(), 1);
+                }
+                Fault::Restored => name.1 += 1,
+                _ => {}
+            }
             let pause = self.rng.pick(&[0, 200_000, 4_000_000]);
             self.run(&mut hub, self.now + pause + 1)?;
+            self.mend_disk(self.now >= until);
         }
     }
 
@@ -198,7 +224,19 @@ impl Net {
             .devices
             .iter()
             .flat_map(|device| device.rooms.iter().flatten());
-        let mut counts = [self.busy, self.refused, 0, 0, 0, 0, self.turns];
+        let turns = self.turns;
+        let (busy, refused) = (self.busy, self.refused);
+        let mut counts = [
+            busy,
+            refused,
+            0,
+            0,
+            0,
+            0,
+            turns,
+            self.survived,
+            self.read_back,
+        ];
         for membership in memberships {
             counts[2] += membership.entries;
             counts[3] += membership.gaps.len() as u64;
