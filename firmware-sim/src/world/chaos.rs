@@ -150,6 +150,16 @@ impl Net {
             | Fault::LateBytes
             | Fault::SlowCommit => return,
         }
+        match fault {
+            Fault::Storm | Fault::NewStore | Fault::Restored | Fault::Crash => self.wake_all(),
+            _ => {
+                self.wake(number);
+                // The one that it had before may be another.
+                if let Some(key) = key {
+                    self.link_agenda.add(key, now);
+                }
+            }
+        }
         self.faults.count(fault);
         self.trace
             .note(now, "fault", &[fault as u64, number as u64]);

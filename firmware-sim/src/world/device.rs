@@ -156,6 +156,11 @@ impl Device {
         is_between
     }
 
+    /// Whether the link did not take all that it said.
+    pub(super) const fn is_blocked(&self) -> bool {
+        !self.out.is_empty()
+    }
+
     pub(super) fn jump(&mut self, by: i64) {
         self.skew += by;
     }

@@ -4,7 +4,7 @@ use super::device::NO_PROGRESS;
 use super::fault::Fault;
 use super::link::{HubState, Link, Told, framed};
 use super::model::{Broken, Check, Handed, must};
-use super::{Net, at};
+use super::{Net, TURN, at};
 use halloo_core::chat::Hub;
 use halloo_core::chat::hub::{ConnId, Transmit, Wanted};
 use halloo_core::frame::FrameError;
@@ -41,29 +41,77 @@ impl Link {
 
 impl Net {
     pub(super) fn run_hub(&mut self, hub: &mut Hub<'_>) -> Check {
+        let mut due = std::mem::take(&mut self.due);
+        self.link_agenda.take(self.now, &mut due);
+        let is_late = |time: Option<u64>| time.is_some_and(|time| time <= self.now);
+        let is_timeout = is_late(hub.poll_timeout().map(|due| due.as_ticks()));
+        let is_commit =
+            is_late(self.commits.front().map(|(due, _)| *due)) || is_late(self.keeping.next_time());
+        if due.is_empty() && !is_timeout && !is_commit {
+            self.due = due;
+            return Ok(());
+        }
         hub.handle_timeout(at(self.now));
-        let keys: Vec<u64> = self.links.keys().copied().collect();
-        for &key in &keys {
+        let mut has_moved = is_timeout;
+        for &key in &due {
+            self.moved = false;
             self.accept(hub, key);
             self.serve_conn(hub, key)?;
+            self.link_moved(key);
+            has_moved |= self.moved;
         }
+        self.moved = false;
         match self.keeping.journal {
             Some(_) => self.commit_on_disk(hub)?,
             None => self.commit(hub)?,
         }
+        has_moved |= self.moved;
         if self.chaos.stops_hub() {
+            self.due = due;
             return Ok(());
         }
         while let Some(id) = hub.poll_ready() {
-            let mut links = self.links.values_mut();
-            if let Some(link) = links.find(|link| link.conn() == Some(id)) {
+            let key = self.by_conn.get(id.index()).copied().unwrap_or(u64::MAX);
+            if let Some(link) = self.links.get_mut(&key)
+                && link.conn() == Some(id)
+            {
                 link.hub.wants = true;
+                due.push(key);
             }
         }
-        for &key in &keys {
+        due.sort_unstable();
+        due.dedup();
+        for &key in &due {
+            self.moved = false;
             self.pump_conn(hub, key)?;
+            self.link_moved(key);
+            has_moved |= self.moved;
+            let device = self.links.get(&key).map(|link| link.device);
+            self.look_at_link(Some(key));
+            if let Some(device) = device {
+                self.look_at_device(device);
+            }
         }
+        if has_moved {
+            // There may be a place now for what the hub was too busy for.
+            for &key in &self.held {
+                self.link_agenda.add(key, self.now + TURN);
+            }
+        }
+        self.due = due;
         Ok(())
+    }
+
+    /// A connection on which something happened is looked at again.
+    fn link_moved(&mut self, key: u64) {
+        if self.moved {
+            self.link_agenda.add(key, self.now + TURN);
+            // It may have made room for what the device could not write.
+            let device = self.links.get(&key).map(|link| link.device);
+            if let Some(number) = device.filter(|&number| self.devices[number].is_blocked()) {
+                self.device_agenda.add(number as u64, self.now + TURN);
+            }
+        }
     }
 
     fn accept(&mut self, hub: &mut Hub<'_>, key: u64) {
@@ -74,7 +122,10 @@ impl Net {
             return;
         }
         link.hub.state = match hub.connect(at(self.now)) {
-            Ok(id) => HubState::Open(id),
+            Ok(id) => {
+                self.by_conn[id.index()] = key;
+                HubState::Open(id)
+            }
             Err(_) => {
                 self.refused += 1;
                 link.device_reset_at = Some(self.now + self.limits.shape.delay);
@@ -105,6 +156,7 @@ impl Net {
             return Ok(());
         }
         if let Some(held) = link.hub.held.take() {
+            self.held.remove(&key);
             self.hub_gets(hub, key, id, held)?;
         }
         let is_cut = self.faults.has(Fault::Cut);
@@ -163,6 +215,7 @@ impl Net {
         if taken.is_err() {
             self.busy += 1;
             link.hub.held = Some(bytes);
+            self.held.insert(key);
             return Ok(());
         }
         self.trace
