@@ -86,7 +86,10 @@ impl Story<'_> {
 
     /// How many entries the true log of a room has.
     fn log(&self, room: &str) -> usize {
-        self.net.lives.last().map_or(0, |life| life.log(room).len())
+        self.net
+            .lives
+            .last()
+            .map_or(0, |life| life.head(room) as usize)
     }
 
     fn notices(&self, number: usize) -> &[(u8, u32, String)] {

@@ -2,8 +2,9 @@
 
 use super::device::NO_PROGRESS;
 use super::fault::Fault;
+use super::history::Handed;
 use super::link::{HubState, Link, Told, framed};
-use super::model::{Broken, Check, Handed, must};
+use super::model::{Broken, Check, must};
 use super::{Net, TURN, at};
 use halloo_core::chat::Hub;
 use halloo_core::chat::hub::{ConnId, Transmit, Wanted};
@@ -280,7 +281,7 @@ impl Net {
         };
         let before = store.handed.len();
         while let Some(append) = hub.poll_append() {
-            store.handed.push(Handed::of(&append));
+            store.handed.push_back(Handed::of(&append));
         }
         let fresh = store.handed.len() - before;
         if fresh > 0 {
@@ -460,7 +461,7 @@ impl Net {
             Message::Joined(joined) => {
                 let room = &told(joined.slot)?.room;
                 store.tell_up_seq(device, room, joined.up_seq, joined.rejects)?;
-                let head = store.log(room).len() as u64;
+                let head = store.head(room);
                 must!(joined.head == head, "S6: head {} of {head}", joined.head);
                 let granted = joined.start + u64::from(self.limits.credit);
                 if let Some(told) = link.hub.rooms.get_mut(&joined.slot) {
@@ -480,7 +481,7 @@ impl Net {
                 store.tell_reject(device, &told(slot)?.room, seq)?;
             }
             Message::Gap(gap) => {
-                let head = store.log(&told(gap.slot)?.room).len() as u64;
+                let head = store.head(&told(gap.slot)?.room);
                 must!(gap.to <= head, "S6: {gap:?} beyond {head}");
                 if let Some(journal) = &self.keeping.journal {
                     let room = &told(gap.slot)?.room;
@@ -515,7 +516,7 @@ impl Net {
                 let Some(store) = self.lives.last() else {
                     return Ok(());
                 };
-                let kept = store.log(&room).get(entry.offset as usize - 1);
+                let kept = store.kept(&room, entry.offset);
                 must!(
                     kept.is_some_and(|kept| kept.id.device == device),
                     "S5/S6: a marker for {entry:?}, which is {kept:?}"
@@ -565,10 +566,10 @@ impl Net {
                 return Err(Broken(format!("S12: {frame:?} is no entry")));
             };
             let room = self.shown(key, entry.room, entry.offset)?;
-            let log = self.lives.last().map_or(&[][..], |store| store.log(&room));
-            let kept = log.get(entry.offset as usize - 1);
+            let store = self.lives.last();
+            let kept = store.and_then(|store| store.kept(&room, entry.offset));
             must!(
-                kept.is_some_and(|kept| kept.frame == frame),
+                kept.is_some_and(|kept| *kept.frame == *frame),
                 "S6: {room} shows {entry:?}, the log has {kept:?}"
             );
             self.busy_messages += 1;

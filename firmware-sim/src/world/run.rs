@@ -181,7 +181,7 @@ impl Net {
                 if membership.is_over {
                     continue;
                 }
-                let head = store.log(&membership.room).len() as u64;
+                let head = store.head(&membership.room);
                 let cursor = device.client.cursor(slot as u8);
                 if membership.next != Some(head + 1) || cursor != Some(head) {
                     let (room, next) = (&membership.room, membership.next);
@@ -239,8 +239,8 @@ impl Net {
         ];
         for membership in memberships {
             counts[2] += membership.entries;
-            counts[3] += membership.gaps.len() as u64;
-            counts[4] += membership.verdicts.len() as u64;
+            counts[3] += membership.gap_count;
+            counts[4] += membership.verdict_count;
             counts[5] += u64::from(membership.changes);
         }
         Outcome {

@@ -4,8 +4,9 @@
 //! the model: every record that was committed, and of the rest a whole commit or nothing.
 
 use super::fault::Fault;
+use super::history::{Handed, StoreModel};
 use super::limits::HubMemory;
-use super::model::{Broken, Check, Handed, StoreModel};
+use super::model::{Broken, Check};
 use super::{Net, at};
 use halloo_core::chat::Hub;
 use halloo_core::chat::hub::Append;
@@ -155,7 +156,7 @@ impl Net {
             }
             if keeping.waiting.is_none() {
                 // The model sees what the journal is handed.
-                let seen = |append: &Append<'_>| store.handed.push(Handed::of(append));
+                let seen = |append: &Append<'_>| store.handed.push_back(Handed::of(append));
                 let count = kept::append(hub, journal, now / 1000, seen);
                 if count == 0 {
                     return Ok(());
