@@ -1,7 +1,10 @@
 //! When which fault strikes.
 
-use super::Net;
 use super::fault::Fault;
+use super::{Net, TURN};
+
+/// The mean time between two faults of one device of a fleet, in microseconds.
+const FLEET_PAUSE: u64 = 600_000_000;
 
 /// The faults that are to come.
 #[derive(Debug, Clone, Copy, Default)]
@@ -31,6 +34,10 @@ impl Net {
     /// From here on faults strike that are switched on.
     pub(super) fn start_chaos(&mut self) {
         let pause = self.rng.pick(&[300_000, 2_000_000, 10_000_000]);
+        let pause = match self.limits.is_fleet {
+            true => (FLEET_PAUSE / self.devices.len() as u64).max(TURN),
+            false => pause,
+        };
         self.chaos.pause = pause;
         self.chaos.next_at = Some(self.now + self.rng.below(pause));
         let shape = &mut self.limits.shape;
@@ -45,7 +52,10 @@ impl Net {
         }
         shape.is_short = self.faults.has(Fault::ShortWrite);
         if self.faults.has(Fault::SlowCommit) {
-            self.commit_delay = self.rng.pick(&[1000, 300_000, 5_000_000, 40_000_000]);
+            let delays = [1000, 300_000, 5_000_000, 40_000_000];
+            // A fleet that posts at a pace is to get through.
+            let few = if self.limits.is_fleet { 2 } else { 4 };
+            self.commit_delay = self.rng.pick(&delays[..few]);
         }
         for device in &mut self.devices {
             device.app.is_busy = true;
@@ -73,7 +83,12 @@ impl Net {
         }
         self.chaos.next_at = Some(self.now + 1 + self.rng.below(2 * self.chaos.pause));
         let fault = self.rng.pick(Fault::ALL);
-        if self.faults.has(fault) {
+        // What strikes everybody is as rare for each of many as for each of a few.
+        let crowd = match self.limits.is_fleet && fault.is_for_all() {
+            true => self.devices.len() as u64 / 20 + 1,
+            false => 1,
+        };
+        if self.faults.has(fault) && self.rng.below(crowd) == 0 {
             self.strike(fault);
         }
     }

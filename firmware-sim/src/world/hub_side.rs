@@ -11,6 +11,7 @@ use halloo_core::chat::hub::{ConnId, Transmit, Wanted};
 use halloo_core::frame::FrameError;
 use halloo_core::wire::{Code, GapReason, Message, binary};
 use halloo_std::journal::hub as kept;
+use std::sync::Arc;
 
 /// How many messages one connection gets in a turn.
 const SHARE: usize = 32;
@@ -229,17 +230,16 @@ impl Net {
         let is_live = self.live[device] == Some(key);
         match message {
             Message::Join(join) if is_live => {
-                let room = String::from_utf8_lossy(join.room).into_owned();
+                let room = String::from_utf8_lossy(join.room).as_ref().into();
                 let told = Told { room, joined: None };
-                link.hub.rooms.insert(join.slot, told);
+                link.hub.forget(join.slot);
+                link.hub.rooms.push((join.slot, told));
             }
             Message::Leave { slot } => {
-                link.hub.rooms.remove(&slot);
+                link.hub.forget(slot);
             }
             Message::Post { slot, seq, body } if is_live => {
-                if let (Some(told), Some(store)) =
-                    (link.hub.rooms.get(&slot), self.lives.last_mut())
-                {
+                if let (Some(told), Some(store)) = (link.hub.told(slot), self.lives.last_mut()) {
                     let posted = (seq, self.limits.window);
                     store.offer(device as u32, &told.room, posted, body)?;
                 }
@@ -249,7 +249,7 @@ impl Net {
                 cursor,
                 window,
             } => {
-                if let Some(told) = link.hub.rooms.get_mut(&slot)
+                if let Some(told) = link.hub.told(slot)
                     && let Some((_, sent, granted)) = &mut told.joined
                 {
                     must!(cursor <= *sent, "S10: credit for {cursor}, sent {sent}");
@@ -429,6 +429,12 @@ impl Net {
             return Err(Broken(format!("S12: {bytes:?} is no message")));
         };
         let message = decoded.message;
+        let is_second = self.links.get(&key).is_some_and(|link| link.device == 1);
+        let taken_over = self.faults.fired()[Fault::TakeOver as usize];
+        must!(
+            !self.planted || taken_over == 0 || !is_second,
+            "PLANTED: the second device is told something after a connection was taken over"
+        );
         let mut again = [0; 256];
         let len = binary::encode(&message, &mut again).unwrap_or(0);
         must!(
@@ -454,7 +460,9 @@ impl Net {
             return Ok(());
         };
         let told = |slot: u8| {
-            let told = link.hub.rooms.get(&slot);
+            let mut rooms = link.hub.rooms.iter();
+            let told = rooms.find(|(other, _)| *other == slot);
+            let told = told.map(|(_, told)| told);
             told.ok_or_else(|| Broken(format!("S11: {message:?} for a slot without room")))
         };
         match message {
@@ -464,7 +472,7 @@ impl Net {
                 let head = store.head(room);
                 must!(joined.head == head, "S6: head {} of {head}", joined.head);
                 let granted = joined.start + u64::from(self.limits.credit);
-                if let Some(told) = link.hub.rooms.get_mut(&joined.slot) {
+                if let Some(told) = link.hub.told(joined.slot) {
                     told.joined = Some((joined.room, joined.start, granted));
                 }
             }
@@ -475,7 +483,7 @@ impl Net {
             } => store.tell_up_seq(device, &told(slot)?.room, up_seq, rejects)?,
             Message::Reject { slot, seq: 0, .. } => {
                 must!(told(slot)?.joined.is_none(), "a join is refused late");
-                link.hub.rooms.remove(&slot);
+                link.hub.forget(slot);
             }
             Message::Reject { slot, seq, .. } => {
                 store.tell_reject(device, &told(slot)?.room, seq)?;
@@ -487,7 +495,7 @@ impl Net {
                     let room = &told(gap.slot)?.room;
                     let mut rooms = journal.state().rooms.iter();
                     let oldest = rooms
-                        .find(|r| r.name == *room)
+                        .find(|r| *r.name == **room)
                         .map_or(1, |room| room.oldest);
                     let is_gone = gap.to < oldest;
                     must!(
@@ -499,7 +507,7 @@ impl Net {
                         "S5: {gap:?}, but the disk has entries from {oldest} on"
                     );
                 }
-                let told = link.hub.rooms.get_mut(&gap.slot);
+                let told = link.hub.told(gap.slot);
                 let Some((_, sent, granted)) = told.and_then(|t| t.joined.as_mut()) else {
                     return Err(Broken(format!("S5: {gap:?} before Joined")));
                 };
@@ -534,9 +542,9 @@ impl Net {
     }
 
     /// The hub's entry goes to a connection: the next one, within credit, of a room that is joined.
-    fn shown(&mut self, key: u64, room: u32, offset: u64) -> Check<String> {
+    fn shown(&mut self, key: u64, room: u32, offset: u64) -> Check<Arc<str>> {
         let link = self.links.get_mut(&key);
-        let rooms = link.map(|link| link.hub.rooms.values_mut());
+        let rooms = link.map(|link| link.hub.rooms.iter_mut().map(|(_, told)| told));
         let mut rooms = rooms.into_iter().flatten();
         let told = rooms.find(|told| told.joined.is_some_and(|(number, ..)| number == room));
         let Some(told) = told else {
@@ -547,7 +555,7 @@ impl Net {
             must!(offset <= *granted, "S10: {offset} sent, {granted} granted");
             *sent = offset;
         }
-        Ok(told.room.clone())
+        Ok(Arc::clone(&told.room))
     }
 
     /// Of the entries in `bytes`, the first `taken` bytes went to a connection.

@@ -1,14 +1,17 @@
 //! The virtual world: devices and a hub in virtual time, where every byte, fault and delay comes from a seed.
 //!
 //! The machines are the real ones, framed and cut as on a stream; what must hold is judged by
-//! [`model`] after every step. [`replay`] runs one seed and keeps the last lines of its trace.
+//! [`model`] after every step. [`Setup::run`] runs one seed, and [`shrink`] finds out what a seed that
+//! fails needs for it.
 
 mod agenda;
+mod app;
 mod chaos;
 mod device;
 pub mod fault;
 pub mod history;
 mod hub_side;
+mod inbox;
 pub mod limits;
 mod link;
 pub mod lone_device;
@@ -17,19 +20,24 @@ pub mod lossy;
 pub mod machine;
 pub mod model;
 pub mod pipe;
+mod report;
 pub mod rng;
 mod run;
 mod said;
+mod setup;
+mod shrink;
 mod store;
 mod trace;
 
 pub use device::{App, Device};
-pub use fault::{Fault, Faults};
+pub use fault::{Fault, FaultSet, Faults, UnknownFault};
 pub use limits::{HubMemory, Limits};
 pub use lone_device::LoneDevice;
 pub use lone_hub::LoneHub;
-pub use run::{Draw, Failure, Outcome, replay, run_seed};
+pub use report::Report;
 pub use said::Said;
+pub use setup::{Failure, Kind, Progress, Setup};
+pub use shrink::{Shrunk, shrink};
 
 use agenda::Agenda;
 use chaos::Chaos;
@@ -92,6 +100,12 @@ pub struct Net {
     by_conn: Vec<u64>,
     /// Connections with a message that the hub was too busy for.
     held: BTreeSet<u64>,
+    /// See [`Setup::planted`].
+    planted: bool,
+    /// Times that the hub started.
+    pub starts: u64,
+    /// Posts that a full outbox did not take.
+    pub held_back: u64,
     /// Commits that outlived a crash though nobody had been told of them.
     pub survived: u64,
     /// Runs of entries that the hub read back from its disk.
@@ -135,6 +149,9 @@ impl Net {
             due: Vec::new(),
             by_conn: vec![u64::MAX; limits.conns],
             held: BTreeSet::new(),
+            planted: false,
+            starts: 0,
+            held_back: 0,
             survived: 0,
             read_back: 0,
             limits,
@@ -152,6 +169,7 @@ impl Net {
 
     fn begin_life(&mut self, name: (u64, u32)) {
         self.is_up = true;
+        self.starts += 1;
         self.live.fill(None);
         self.held.clear();
         self.trace
@@ -187,6 +205,11 @@ impl Net {
             self.now = next.min(until);
         }
         Ok(())
+    }
+
+    /// Whether a fault stops the hub.
+    pub(super) const fn has_to_stop(&self) -> bool {
+        self.chaos.stops_hub()
     }
 
     /// Everything happens for so many seconds.
