@@ -4,9 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Error, Parser};
+use clap::{Error, Parser, Subcommand};
 use firmware_sim::{Config, SimError};
 use halloo_std::url::{Endpoint, Protocol};
+
+use crate::virtual_world::{SoakArgs, WorldArgs};
 
 /// Runs a fleet of simulated devices against a hub and accounts for every post.
 ///
@@ -16,7 +18,11 @@ use halloo_std::url::{Endpoint, Protocol};
 /// applications have seen, never what the hub says of itself.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100, after_help = EXIT_CODES, after_long_help = MORE)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
+    /// Without one, a fleet on real sockets
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
     /// How many devices
     #[arg(long, value_name = "N", default_value_t = 200)]
     devices: u32,
@@ -52,6 +58,14 @@ pub(crate) struct Args {
     pub(crate) log: String,
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Runs devices and a hub in virtual time, with faults, and checks every rule at every step
+    World(WorldArgs),
+    /// Walks seeds of small worlds with faults until one fails
+    Soak(SoakArgs),
+}
+
 const EXIT_CODES: &str = "\
 Exit codes: 0 nothing lost, doubled or out of order, 1 something was, 2 bad arguments or no run,
 3 no hub. --help has examples.";
@@ -66,6 +80,10 @@ Examples:
       somebody else's hub, and each connection is cut about three times
   firmware-sim --devices 5000 --rate 0
       what idle connections cost the hub
+  firmware-sim world --devices 1000 --hours 1 --faults field
+      an hour of virtual time, from a seed, with the faults of the field
+  firmware-sim soak --for 10m
+      small worlds with all faults, until one fails
 
 Seed:
   The same seed, devices, seconds, rate and reconnects give the same plan: the kind

@@ -25,6 +25,7 @@ pub mod ledger;
 mod limits;
 mod report;
 mod watch;
+pub mod world;
 
 pub use config::Config;
 pub use error::SimError;

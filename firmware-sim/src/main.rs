@@ -3,6 +3,7 @@
 
 mod args;
 mod progress;
+mod virtual_world;
 
 use std::error::Error;
 use std::fs::File;
@@ -17,7 +18,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use tracing_subscriber::EnvFilter;
 
-use args::Args;
+use args::{Args, Command};
 use progress::Show;
 
 fn main() -> ExitCode {
@@ -35,6 +36,12 @@ fn main() -> ExitCode {
 
 fn run() -> Result<ExitCode, Box<dyn Error>> {
     let args = Args::read()?;
+    match &args.command {
+        // The journal logs what the world makes it meet: only whoever asks is to see it.
+        Some(Command::World(world)) => return world.run(),
+        Some(Command::Soak(soak)) => return soak.run(),
+        None => {}
+    }
     log_to_stderr(&args.log)?;
     let config = args.config()?;
     // Before the run: a file that cannot be written would waste it.

@@ -1,7 +1,6 @@
 //! What several of the integration tests share.
 
 pub mod hub;
-pub mod net;
 
 /// The README's examples, compiled.
 #[cfg(doctest)]

@@ -1,5 +1,8 @@
 //! What a device does, rule by rule, towards a hub that says anything at any time.
 
+use firmware_sim::world::lone_device::joined;
+use firmware_sim::world::lone_hub::{ack, hello, join, post};
+use firmware_sim::world::{LoneDevice, Said};
 use halloo_core::chat::Backoff;
 use halloo_core::chat::client::{Cause, Delivery, Event, From, PostError};
 use halloo_core::time::{millis, secs};
@@ -7,9 +10,6 @@ use halloo_core::wire::{
     Bye, ByeReason, Code, Entry, Gap, GapReason, Hello, Join, Joined, MAX_ECHO, Message, Names,
     Notice, NoticeKind, PeerError, Roster, Welcome, binary,
 };
-use halloo_tests::net::lone_device::joined;
-use halloo_tests::net::lone_hub::{ack, hello, join, post};
-use halloo_tests::net::{LoneDevice, Said};
 
 const ERROR: Message<'static> = error(Code::Unexpected);
 const DONE: Message<'static> = Message::Bye(Bye {
@@ -657,7 +657,7 @@ fn bytes_that_are_no_message_end_the_session_with_their_code() {
     // [E-WIRE-1] [F-LEN-3]
     for code in [Code::Malformed, Code::UnknownCritical, Code::Oversize] {
         let mut device = LoneDevice::member();
-        let now = halloo_tests::net::at(device.now);
+        let now = firmware_sim::world::at(device.now);
         device.client.handle_bad_frame(now, code);
         device.client.handle_bad_frame(now, Code::Internal);
         assert_eq!(device.says(), [error(code)]);

@@ -1,12 +1,12 @@
 //! What a hub does, rule by rule, towards peers that say anything at any time.
 
+use firmware_sim::world::lone_hub::{MAX_BODY, ack, hello, join, offsets, post};
+use firmware_sim::world::model::device_id;
+use firmware_sim::world::{HubMemory, Limits, LoneHub, Said};
 use halloo_core::chat::hub::Verdict;
 use halloo_core::wire::{
     Bye, ByeReason, Code, Entry, Gap, GapReason, Hello, Join, Message, PeerError, binary,
 };
-use halloo_tests::net::lone_hub::{MAX_BODY, ack, hello, join, offsets, post};
-use halloo_tests::net::model::device_id;
-use halloo_tests::net::{HubMemory, Limits, LoneHub, Said};
 
 /// Sizes in which nothing is scarce.
 const fn usual() -> Limits {
@@ -708,7 +708,7 @@ fn wrong_way() -> Vec<Message<'static>> {
             window: 0,
             proof: &[],
         }),
-        Message::Joined(halloo_tests::net::lone_device::joined(0)),
+        Message::Joined(firmware_sim::world::lone_device::joined(0)),
         ack(1, 0),
         refusal(0, Code::Full),
         Message::Entry(Entry {

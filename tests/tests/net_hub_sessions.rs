@@ -1,11 +1,11 @@
 //! How a hub opens, guards and ends sessions, rule by rule, and what it tells of presence.
 
+use firmware_sim::world::lone_hub::{ack, hello, join, offsets, post};
+use firmware_sim::world::{HubMemory, Limits, LoneHub, Said};
 use halloo_core::chat::hub::ConnId;
 use halloo_core::wire::{
     Bye, ByeReason, Code, Hello, Join, MAX_ECHO, Message, NoticeKind, PeerError,
 };
-use halloo_tests::net::lone_hub::{ack, hello, join, offsets, post};
-use halloo_tests::net::{HubMemory, Limits, LoneHub, Said};
 
 const DAY: u64 = 24 * 3600;
 
@@ -331,7 +331,7 @@ fn a_hub_that_stops_says_why_to_all_and_takes_nobody_more() {
             hub.commits = false;
             hub.say(ann, &post(1, b"a body")).unwrap();
             assert!(hub.hub.poll_append().is_some());
-            let now = halloo_tests::net::at(hub.now);
+            let now = firmware_sim::world::at(hub.now);
             hub.hub.shut_down(now, reason);
             hub.hub.handle_appended(1);
             for peer in [ann, greeting] {

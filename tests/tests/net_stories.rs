@@ -2,10 +2,10 @@
 //!
 //! Every step is judged by the world's model as well: nothing lost, nothing doubled, in order.
 
+use firmware_sim::world::{Fault, HubMemory, Limits, Net, at};
 use halloo_core::chat::Hub;
 use halloo_core::chat::client::{Cause, From, PostError, Store};
 use halloo_core::wire::{ByeReason, Code, GapReason, Join, NoticeKind};
-use halloo_tests::net::{Fault, HubMemory, Limits, Net, at};
 
 const JOINED: u8 = NoticeKind::Joined.to_wire();
 const LEFT: u8 = NoticeKind::Left.to_wire();
@@ -86,7 +86,10 @@ impl Story<'_> {
 
     /// How many entries the true log of a room has.
     fn log(&self, room: &str) -> usize {
-        self.net.lives.last().map_or(0, |life| life.log(room).len())
+        self.net
+            .lives
+            .last()
+            .map_or(0, |life| life.head(room) as usize)
     }
 
     fn notices(&self, number: usize) -> &[(u8, u32, String)] {
@@ -575,7 +578,7 @@ fn a_device_that_a_full_hub_refuses_gets_in_when_there_is_room() {
         story.net.join(1, "lab", From::Latest, 0);
         story.secs(300);
         let serving = |story: &Story<'_>, number: usize| {
-            let device: &halloo_tests::net::Device = &story.net.devices[number];
+            let device: &firmware_sim::world::Device = &story.net.devices[number];
             device.client.is_serving()
         };
         let inside = usize::from(serving(story, 1));

@@ -1,19 +1,19 @@
 //! Where posts are kept beside the memory: the journal of the hub, if it has one.
 //!
-//! Knows the seam between the chat machine and the journal: what is appended becomes records, one
-//! commit for all of a turn, and what a member wants that the memory has no longer is read back.
+//! Knows the clock on the wall and the connection; what the machine and the journal tell each other
+//! is in [`crate::journal::hub`].
 
 use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use halloo_core::chat::Hub;
-use halloo_core::chat::hub::{ConnId, Found, Verdict, Wanted};
-use halloo_core::time::Instant;
+use halloo_core::chat::hub::{ConnId, Wanted};
 
 use super::HubError;
 use super::connection::Connection;
 use super::desk::Desk;
-use crate::journal::{Disk, Folder, Journal, JournalError, Record, Stored};
+use crate::journal::hub::{self as kept, RestoreError};
+use crate::journal::{Folder, Journal, JournalError};
 
 /// The journal of a hub on a real disk.
 pub(super) type Kept = Journal<Folder>;
@@ -22,82 +22,24 @@ pub(super) type Kept = Journal<Folder>;
 const RUN: usize = 64 * 1024;
 
 /// Tells a hub everything that its journal knows.
-pub(super) fn restore<D: Disk>(hub: &mut Hub<'_>, journal: &Journal<D>) -> Result<(), HubError> {
-    let state = journal.state();
-    let start = Instant::from_ticks(0);
-    let too_many = |what, value, wanted| HubError::Config {
-        what,
-        value,
-        wanted,
-    };
-    for (number, room) in (0..).zip(&state.rooms) {
-        if room.name.is_empty() {
-            continue;
-        }
-        hub.restore_room(number, &room.name, room.oldest, room.head)
-            .map_err(|_| {
-                let wanted = "the data folder has more rooms";
-                too_many("rooms", number as usize, wanted)
-            })?;
-    }
-    // Those that were seen last are the last to be forgotten.
-    let mut members: Vec<_> = state.members.iter().collect();
-    members.sort_unstable_by_key(|(key, member)| (member.seen, **key));
-    for (nth, ((room, device), member)) in members.into_iter().enumerate() {
-        hub.restore_member(start, *room, device, member.up_seq, member.rejects)
-            .map_err(|_| too_many("members", nth, "the data folder has more members"))?;
-    }
-    Ok(())
+pub(super) fn restore(hub: &mut Hub<'_>, journal: &Kept) -> Result<(), HubError> {
+    kept::restore(hub, journal).map_err(|error| match error {
+        RestoreError::Rooms(number) => HubError::Config {
+            what: "rooms",
+            value: number as usize,
+            wanted: "the data folder has more rooms",
+        },
+        RestoreError::Members(count) => HubError::Config {
+            what: "members",
+            value: count,
+            wanted: "the data folder has more members",
+        },
+    })
 }
 
 /// Makes everything that was posted durable, and shows it.
-pub(super) fn commit<D: Disk>(
-    hub: &mut Hub<'_>,
-    journal: &mut Journal<D>,
-) -> Result<(), JournalError> {
-    let mut count = 0;
-    let time = milliseconds();
-    while let Some(append) = hub.poll_append() {
-        count += 1;
-        let rooms = &journal.state().rooms;
-        let known = rooms.get(append.number as usize);
-        let is_new = known.is_none_or(|room| room.name != append.room);
-        if is_new && append.verdict != Verdict::Forgotten {
-            journal.append(&Record::Room {
-                number: append.number,
-                name: append.room,
-            });
-        }
-        let (device, seq, room) = (*append.device, append.seq, append.number);
-        journal.append(&match append.verdict {
-            Verdict::Kept { offset } => Record::Entry {
-                time,
-                device,
-                seq,
-                room,
-                offset,
-                frame: append.frame,
-            },
-            Verdict::Forgotten => Record::Forget { device, room },
-            Verdict::Rejected { code } => Record::Reject {
-                time,
-                device,
-                seq,
-                room,
-                code,
-            },
-        });
-    }
-    if count > 0 {
-        journal.commit()?;
-        hub.handle_appended(count);
-    }
-    if journal.take_retained() {
-        for (number, room) in (0..).zip(&journal.state().rooms) {
-            hub.set_oldest(number, room.oldest);
-        }
-    }
-    Ok(())
+pub(super) fn commit(hub: &mut Hub<'_>, journal: &mut Kept) -> Result<(), JournalError> {
+    kept::commit(hub, journal, milliseconds())
 }
 
 /// Sends what a member wants out of the journal, in one write; how many bytes were taken.
@@ -110,41 +52,19 @@ pub(super) fn send_stored(
     let Some(journal) = &mut desk.journal else {
         return Ok(0);
     };
-    let (mut bytes, mut ends) = (Vec::with_capacity(RUN), Vec::new());
-    for offset in wanted.first..=wanted.last {
-        let found = match journal.read(wanted.room, offset) {
-            Ok(Stored::Entry { device, .. }) if wanted.own == Some(device) => Found::Own,
-            Ok(Stored::Entry { frame, .. }) if frame.len() > wanted.longest => Found::TooLarge,
-            Ok(Stored::Entry { frame, .. }) => {
-                if bytes.len() + frame.len() > RUN && !ends.is_empty() {
-                    break;
-                }
-                bytes.extend_from_slice(frame);
-                ends.push(bytes.len());
-                continue;
-            }
-            Ok(Stored::Lost { to }) => Found::Lost { to },
-            Ok(Stored::Gone) => Found::Lost { to: offset },
-            // One entry is lost and told so; those behind it are not.
-            Err(error) => {
-                tracing::error!(%error, "an entry cannot be read back");
-                Found::Lost { to: offset }
-            }
-        };
-        if ends.is_empty() {
+    let run = match kept::read_back(journal, wanted, RUN) {
+        Ok(run) => run,
+        Err(found) => {
             desk.hub.handle_found(desk.now, id, wanted, found);
             return Ok(0);
         }
-        break;
-    }
-    let written = conn.write([&bytes, &[], &[]])?;
+    };
+    let written = conn.write([run.bytes(), &[], &[]])?;
     if written == 0 {
         return Ok(0);
     }
-    let begun = ends.partition_point(|&end| end < written);
-    let end = ends.get(begun).copied().unwrap_or(bytes.len());
-    conn.postpone(&mut desk.buffers, &bytes[written..end]);
-    let last = wanted.first + begun as u64;
+    let (last, rest) = run.taken(wanted, written);
+    conn.postpone(&mut desk.buffers, rest);
     desk.hub.handle_stored(desk.now, id, wanted, last);
     Ok(written + conn.flush(&mut desk.buffers)?)
 }

@@ -27,6 +27,7 @@
 mod check;
 mod disk;
 mod error;
+pub mod hub;
 mod index;
 mod read;
 mod record;

@@ -12,7 +12,7 @@ use crate::journal::Disk;
 struct Content {
     seen: Vec<u8>,
     synced: Vec<u8>,
-    /// Where bytes were written since, in order; a cut is a write of nothing at its length.
+    /// Where bytes were written since, in order; a cut is a cut drops them.
     writes: Vec<(usize, Vec<u8>)>,
 }
 
@@ -26,6 +26,7 @@ struct Inner {
     power: Option<u64>,
     is_off: bool,
     full: bool,
+    failing_writes: bool,
     failing_syncs: bool,
     calls: u64,
 }
@@ -94,9 +95,28 @@ impl SimDisk {
         self.inner().full = full;
     }
 
+    /// From here on writes fail (or succeed again).
+    pub fn fail_writes(&self, fail: bool) {
+        self.inner().failing_writes = fail;
+    }
+
     /// From here on syncs fail (or succeed again).
     pub fn fail_syncs(&self, fail: bool) {
         self.inner().failing_syncs = fail;
+    }
+
+    /// Whether the power is off.
+    #[must_use]
+    pub fn is_off(&self) -> bool {
+        self.inner().is_off
+    }
+
+    /// How many bytes all files have.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        let inner = self.inner();
+        let files = inner.names.values().map(|&file| &inner.files[file]);
+        files.map(|file| file.seen.len() as u64).sum()
     }
 
     /// Flips the bits `mask` of one byte, as old disks do.
@@ -226,6 +246,9 @@ impl Disk for SimDisk {
         if inner.full {
             return Err(io::ErrorKind::StorageFull.into());
         }
+        if inner.failing_writes {
+            return Err(io::Error::other("the disk does not take it"));
+        }
         let had = place(inner.spend(bytes.len() as u64)?);
         let content = &mut inner.files[file.at];
         write_at(&mut content.seen, place(at), &bytes[..had]);
@@ -254,8 +277,11 @@ impl Disk for SimDisk {
             return Err(io::Error::other("the disk does not answer"));
         }
         let content = &mut inner.files[file.at];
-        content.synced = content.seen.clone();
-        content.writes.clear();
+        // In time that grows with what was written, not with the file.
+        for (at, written) in content.writes.drain(..) {
+            write_at(&mut content.synced, at, &written);
+        }
+        content.synced.resize(content.seen.len(), 0);
         Ok(())
     }
 
@@ -283,6 +309,13 @@ impl Disk for SimDisk {
             return Err(io::Error::other("the disk does not answer"));
         }
         inner.synced_names = inner.names.clone();
+        // What has no name any more can be opened by nobody.
+        let named: std::collections::BTreeSet<usize> = inner.names.values().copied().collect();
+        for (number, file) in inner.files.iter_mut().enumerate() {
+            if !named.contains(&number) {
+                *file = Content::default();
+            }
+        }
         Ok(())
     }
 }

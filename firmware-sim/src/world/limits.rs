@@ -5,6 +5,11 @@ use super::rng::Rng;
 use halloo_core::chat::hub::{self, Conn, Member, Pending, Room, Storage};
 use halloo_core::chat::log::IndexSlot;
 
+/// The members of each room of a fleet.
+pub(super) const FLEET_ROOM: usize = 10;
+/// The bytes of each post of a fleet.
+pub(super) const FLEET_BODY: usize = 32;
+
 /// The sizes of one run.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -38,6 +43,16 @@ pub struct Limits {
     pub keepalive: u16,
     /// What the links are like.
     pub shape: Shape,
+    /// The hub keeps its posts in a journal on a disk, and not in its memory alone.
+    pub is_on_disk: bool,
+    /// Bytes of a segment of the journal.
+    pub segment_bytes: u64,
+    /// Entries of each room that the journal keeps at least; `None` keeps all.
+    pub retention: Option<u64>,
+    /// Devices are as firmware has them: one room each, and posts at a pace.
+    pub is_fleet: bool,
+    /// Microseconds between two posts of a device of a fleet.
+    pub pace: u64,
 }
 
 impl Limits {
@@ -65,7 +80,38 @@ impl Limits {
                 per_byte: 0,
                 is_short: false,
             },
+            is_on_disk: false,
+            segment_bytes: 64 * 1024,
+            retention: None,
+            is_fleet: false,
+            pace: 10_000_000,
         }
+    }
+
+    /// Many devices, ten to a room, with the buffers of a sensor.
+    pub const fn fleet(devices: usize) -> Self {
+        let mut limits = Self::usual(devices);
+        limits.is_fleet = true;
+        limits.rooms = devices.div_ceil(FLEET_ROOM);
+        limits.conns = devices + devices / 2 + 8;
+        limits.members = devices + 8;
+        limits.log_bytes = 4096;
+        limits.index = 64;
+        limits.pending = 4096;
+        limits.max_body = 64;
+        limits.credit = 16;
+        limits.max_frame = 200;
+        limits.keepalive = 60;
+        limits.shape.delay = 20_000;
+        limits.shape.jitter = 10_000;
+        limits.segment_bytes = 1024 * 1024;
+        limits.retention = Some(64);
+        limits
+    }
+
+    /// How many rooms a device can be in.
+    pub const fn device_rooms(&self) -> usize {
+        if self.is_fleet { 1 } else { 3 }
     }
 
     /// Each size usual or tiny, as chance has it.
@@ -88,6 +134,9 @@ impl Limits {
         limits.max_frame = rng.pick(&[160, 160, 512]);
         limits.keepalive = rng.pick(&[0, 2, 5, 20, 60]);
         limits.shape.capacity = rng.pick(&[1, 7, 64, 300, 4096]);
+        limits.is_on_disk = rng.chance(500);
+        limits.segment_bytes = rng.pick(&[400, 2000, 16 * 1024]);
+        limits.retention = rng.pick(&[None, Some(1), Some(20)]);
         limits
     }
 

@@ -2,13 +2,16 @@
 
 use super::device::NO_PROGRESS;
 use super::fault::Fault;
+use super::history::Handed;
 use super::link::{HubState, Link, Told, framed};
-use super::model::{Broken, Check, Handed, must};
-use super::{Net, at};
+use super::model::{Broken, Check, must};
+use super::{Net, TURN, at};
 use halloo_core::chat::Hub;
-use halloo_core::chat::hub::{ConnId, Transmit};
+use halloo_core::chat::hub::{ConnId, Transmit, Wanted};
 use halloo_core::frame::FrameError;
-use halloo_core::wire::{Code, Message, binary};
+use halloo_core::wire::{Code, GapReason, Message, binary};
+use halloo_std::journal::hub as kept;
+use std::sync::Arc;
 
 /// How many messages one connection gets in a turn.
 const SHARE: usize = 32;
@@ -40,23 +43,77 @@ impl Link {
 
 impl Net {
     pub(super) fn run_hub(&mut self, hub: &mut Hub<'_>) -> Check {
+        let mut due = std::mem::take(&mut self.due);
+        self.link_agenda.take(self.now, &mut due);
+        let is_late = |time: Option<u64>| time.is_some_and(|time| time <= self.now);
+        let is_timeout = is_late(hub.poll_timeout().map(|due| due.as_ticks()));
+        let is_commit =
+            is_late(self.commits.front().map(|(due, _)| *due)) || is_late(self.keeping.next_time());
+        if due.is_empty() && !is_timeout && !is_commit {
+            self.due = due;
+            return Ok(());
+        }
         hub.handle_timeout(at(self.now));
-        let keys: Vec<u64> = self.links.keys().copied().collect();
-        for &key in &keys {
+        let mut has_moved = is_timeout;
+        for &key in &due {
+            self.moved = false;
             self.accept(hub, key);
             self.serve_conn(hub, key)?;
+            self.link_moved(key);
+            has_moved |= self.moved;
         }
-        self.commit(hub)?;
+        self.moved = false;
+        match self.keeping.journal {
+            Some(_) => self.commit_on_disk(hub)?,
+            None => self.commit(hub)?,
+        }
+        has_moved |= self.moved;
+        if self.chaos.stops_hub() {
+            self.due = due;
+            return Ok(());
+        }
         while let Some(id) = hub.poll_ready() {
-            let mut links = self.links.values_mut();
-            if let Some(link) = links.find(|link| link.conn() == Some(id)) {
+            let key = self.by_conn.get(id.index()).copied().unwrap_or(u64::MAX);
+            if let Some(link) = self.links.get_mut(&key)
+                && link.conn() == Some(id)
+            {
                 link.hub.wants = true;
+                due.push(key);
             }
         }
-        for &key in &keys {
+        due.sort_unstable();
+        due.dedup();
+        for &key in &due {
+            self.moved = false;
             self.pump_conn(hub, key)?;
+            self.link_moved(key);
+            has_moved |= self.moved;
+            let device = self.links.get(&key).map(|link| link.device);
+            self.look_at_link(Some(key));
+            if let Some(device) = device {
+                self.look_at_device(device);
+            }
         }
+        if has_moved {
+            // There may be a place now for what the hub was too busy for.
+            for &key in &self.held {
+                self.link_agenda.add(key, self.now + TURN);
+            }
+        }
+        self.due = due;
         Ok(())
+    }
+
+    /// A connection on which something happened is looked at again.
+    fn link_moved(&mut self, key: u64) {
+        if self.moved {
+            self.link_agenda.add(key, self.now + TURN);
+            // It may have made room for what the device could not write.
+            let device = self.links.get(&key).map(|link| link.device);
+            if let Some(number) = device.filter(|&number| self.devices[number].is_blocked()) {
+                self.device_agenda.add(number as u64, self.now + TURN);
+            }
+        }
     }
 
     fn accept(&mut self, hub: &mut Hub<'_>, key: u64) {
@@ -67,7 +124,10 @@ impl Net {
             return;
         }
         link.hub.state = match hub.connect(at(self.now)) {
-            Ok(id) => HubState::Open(id),
+            Ok(id) => {
+                self.by_conn[id.index()] = key;
+                HubState::Open(id)
+            }
             Err(_) => {
                 self.refused += 1;
                 link.device_reset_at = Some(self.now + self.limits.shape.delay);
@@ -98,6 +158,7 @@ impl Net {
             return Ok(());
         }
         if let Some(held) = link.hub.held.take() {
+            self.held.remove(&key);
             self.hub_gets(hub, key, id, held)?;
         }
         let is_cut = self.faults.has(Fault::Cut);
@@ -156,6 +217,7 @@ impl Net {
         if taken.is_err() {
             self.busy += 1;
             link.hub.held = Some(bytes);
+            self.held.insert(key);
             return Ok(());
         }
         self.trace
@@ -168,19 +230,18 @@ impl Net {
         let is_live = self.live[device] == Some(key);
         match message {
             Message::Join(join) if is_live => {
-                let room = String::from_utf8_lossy(join.room).into_owned();
+                let room = String::from_utf8_lossy(join.room).as_ref().into();
                 let told = Told { room, joined: None };
-                link.hub.rooms.insert(join.slot, told);
+                link.hub.forget(join.slot);
+                link.hub.rooms.push((join.slot, told));
             }
             Message::Leave { slot } => {
-                link.hub.rooms.remove(&slot);
+                link.hub.forget(slot);
             }
             Message::Post { slot, seq, body } if is_live => {
-                if let (Some(told), Some(store)) =
-                    (link.hub.rooms.get(&slot), self.lives.last_mut())
-                {
+                if let (Some(told), Some(store)) = (link.hub.told(slot), self.lives.last_mut()) {
                     let posted = (seq, self.limits.window);
-                    store.offer(device as u8, &told.room, posted, body)?;
+                    store.offer(device as u32, &told.room, posted, body)?;
                 }
             }
             Message::Credit {
@@ -188,7 +249,7 @@ impl Net {
                 cursor,
                 window,
             } => {
-                if let Some(told) = link.hub.rooms.get_mut(&slot)
+                if let Some(told) = link.hub.told(slot)
                     && let Some((_, sent, granted)) = &mut told.joined
                 {
                     must!(cursor <= *sent, "S10: credit for {cursor}, sent {sent}");
@@ -220,7 +281,7 @@ impl Net {
         };
         let before = store.handed.len();
         while let Some(append) = hub.poll_append() {
-            store.handed.push(Handed::of(&append));
+            store.handed.push_back(Handed::of(&append));
         }
         let fresh = store.handed.len() - before;
         if fresh > 0 {
@@ -278,7 +339,12 @@ impl Net {
             }
             let mut buffer = [0; 200];
             match hub.poll_transmit(at(self.now), id, &mut buffer) {
-                Transmit::Idle | Transmit::Stored(_) => link.hub.wants = false,
+                Transmit::Idle => link.hub.wants = false,
+                Transmit::Stored(wanted) => {
+                    if !self.show_stored(hub, key, id, wanted)? {
+                        return Ok(());
+                    }
+                }
                 Transmit::Close => link.hub.state = HubState::Closing(id),
                 Transmit::Message(len) => {
                     link.hub.out = framed(&buffer[..len]);
@@ -299,6 +365,41 @@ impl Net {
         }
         self.moved = true;
         Ok(())
+    }
+
+    /// Writes what a member wants out of the journal; whether the connection may take more.
+    fn show_stored(
+        &mut self,
+        hub: &mut Hub<'_>,
+        key: u64,
+        id: ConnId,
+        wanted: Wanted,
+    ) -> Check<bool> {
+        let now = at(self.now);
+        let (Some(journal), Some(link)) = (&mut self.keeping.journal, self.links.get_mut(&key))
+        else {
+            return Err(Broken(
+                "S5: without a journal, it is asked for entries".into(),
+            ));
+        };
+        let run = match kept::read_back(journal, wanted, self.limits.run_bytes) {
+            Ok(run) => run,
+            Err(found) => {
+                hub.handle_found(now, id, wanted, found);
+                return Ok(true);
+            }
+        };
+        self.read_back += 1;
+        let taken = link.down.write(&mut self.rng, self.now, run.bytes());
+        if taken > 0 {
+            let (last, rest) = run.taken(wanted, taken);
+            link.hub.out = rest.to_vec();
+            hub.handle_stored(now, id, wanted, last);
+        }
+        self.hub_shows(key, run.bytes(), taken)?;
+        let is_all = taken == run.bytes().len();
+        self.note_write(key, taken, is_all);
+        Ok(is_all)
     }
 
     fn note_write(&mut self, key: u64, taken: usize, is_all: bool) {
@@ -328,6 +429,12 @@ impl Net {
             return Err(Broken(format!("S12: {bytes:?} is no message")));
         };
         let message = decoded.message;
+        let is_second = self.links.get(&key).is_some_and(|link| link.device == 1);
+        let taken_over = self.faults.fired()[Fault::TakeOver as usize];
+        must!(
+            !self.planted || taken_over == 0 || !is_second,
+            "PLANTED: the second device is told something after a connection was taken over"
+        );
         let mut again = [0; 256];
         let len = binary::encode(&message, &mut again).unwrap_or(0);
         must!(
@@ -343,7 +450,7 @@ impl Net {
         };
         self.trace
             .words(self.now, || format!("hub says on {key}: {message:?}"));
-        let device = link.device as u8;
+        let device = link.device as u32;
         let is_last_word = matches!(message, Message::Bye(_) | Message::Error(_));
         must!(
             is_last_word || self.live[link.device] == Some(key),
@@ -353,17 +460,19 @@ impl Net {
             return Ok(());
         };
         let told = |slot: u8| {
-            let told = link.hub.rooms.get(&slot);
+            let mut rooms = link.hub.rooms.iter();
+            let told = rooms.find(|(other, _)| *other == slot);
+            let told = told.map(|(_, told)| told);
             told.ok_or_else(|| Broken(format!("S11: {message:?} for a slot without room")))
         };
         match message {
             Message::Joined(joined) => {
                 let room = &told(joined.slot)?.room;
                 store.tell_up_seq(device, room, joined.up_seq, joined.rejects)?;
-                let head = store.log(room).len() as u64;
+                let head = store.head(room);
                 must!(joined.head == head, "S6: head {} of {head}", joined.head);
                 let granted = joined.start + u64::from(self.limits.credit);
-                if let Some(told) = link.hub.rooms.get_mut(&joined.slot) {
+                if let Some(told) = link.hub.told(joined.slot) {
                     told.joined = Some((joined.room, joined.start, granted));
                 }
             }
@@ -374,15 +483,31 @@ impl Net {
             } => store.tell_up_seq(device, &told(slot)?.room, up_seq, rejects)?,
             Message::Reject { slot, seq: 0, .. } => {
                 must!(told(slot)?.joined.is_none(), "a join is refused late");
-                link.hub.rooms.remove(&slot);
+                link.hub.forget(slot);
             }
             Message::Reject { slot, seq, .. } => {
                 store.tell_reject(device, &told(slot)?.room, seq)?;
             }
             Message::Gap(gap) => {
-                let head = store.log(&told(gap.slot)?.room).len() as u64;
+                let head = store.head(&told(gap.slot)?.room);
                 must!(gap.to <= head, "S6: {gap:?} beyond {head}");
-                let told = link.hub.rooms.get_mut(&gap.slot);
+                if let Some(journal) = &self.keeping.journal {
+                    let room = &told(gap.slot)?.room;
+                    let mut rooms = journal.state().rooms.iter();
+                    let oldest = rooms
+                        .find(|r| *r.name == **room)
+                        .map_or(1, |room| room.oldest);
+                    let is_gone = gap.to < oldest;
+                    must!(
+                        match gap.reason {
+                            GapReason::Retention => is_gone,
+                            GapReason::Repair => false,
+                            _ => true,
+                        },
+                        "S5: {gap:?}, but the disk has entries from {oldest} on"
+                    );
+                }
+                let told = link.hub.told(gap.slot);
                 let Some((_, sent, granted)) = told.and_then(|t| t.joined.as_mut()) else {
                     return Err(Broken(format!("S5: {gap:?} before Joined")));
                 };
@@ -399,7 +524,7 @@ impl Net {
                 let Some(store) = self.lives.last() else {
                     return Ok(());
                 };
-                let kept = store.log(&room).get(entry.offset as usize - 1);
+                let kept = store.kept(&room, entry.offset);
                 must!(
                     kept.is_some_and(|kept| kept.id.device == device),
                     "S5/S6: a marker for {entry:?}, which is {kept:?}"
@@ -417,9 +542,9 @@ impl Net {
     }
 
     /// The hub's entry goes to a connection: the next one, within credit, of a room that is joined.
-    fn shown(&mut self, key: u64, room: u32, offset: u64) -> Check<String> {
+    fn shown(&mut self, key: u64, room: u32, offset: u64) -> Check<Arc<str>> {
         let link = self.links.get_mut(&key);
-        let rooms = link.map(|link| link.hub.rooms.values_mut());
+        let rooms = link.map(|link| link.hub.rooms.iter_mut().map(|(_, told)| told));
         let mut rooms = rooms.into_iter().flatten();
         let told = rooms.find(|told| told.joined.is_some_and(|(number, ..)| number == room));
         let Some(told) = told else {
@@ -430,7 +555,7 @@ impl Net {
             must!(offset <= *granted, "S10: {offset} sent, {granted} granted");
             *sent = offset;
         }
-        Ok(told.room.clone())
+        Ok(Arc::clone(&told.room))
     }
 
     /// Of the entries in `bytes`, the first `taken` bytes went to a connection.
@@ -449,10 +574,10 @@ impl Net {
                 return Err(Broken(format!("S12: {frame:?} is no entry")));
             };
             let room = self.shown(key, entry.room, entry.offset)?;
-            let log = self.lives.last().map_or(&[][..], |store| store.log(&room));
-            let kept = log.get(entry.offset as usize - 1);
+            let store = self.lives.last();
+            let kept = store.and_then(|store| store.kept(&room, entry.offset));
             must!(
-                kept.is_some_and(|kept| kept.frame == frame),
+                kept.is_some_and(|kept| *kept.frame == *frame),
                 "S6: {room} shows {entry:?}, the log has {kept:?}"
             );
             self.busy_messages += 1;

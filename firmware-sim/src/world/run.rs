@@ -1,96 +1,115 @@
-//! One seed from start to end: chaos with safety checked, then heal and demand liveness.
+//! The life of a world: chaos with safety checked, then heal and demand liveness.
 
 use super::Net;
-use super::fault::{Fault, Faults};
-use super::limits::{HubMemory, Limits};
+use super::fault::Fault;
+use super::limits::HubMemory;
 use super::model::{Broken, Check, must};
-use super::rng::Rng;
-use super::trace::Trace;
+use super::setup::{Progress, Watcher};
 use halloo_core::chat::Hub;
 use halloo_core::chat::client::From;
+use std::collections::BTreeMap;
 
 /// After the last fault everything is well within so many seconds.
 const RECOVERY: u64 = 600;
 
-/// What one seed did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
-    /// The trace, to the byte.
-    pub hash: u64,
-    /// How often each fault fired.
-    pub fired: Vec<u64>,
-    /// Messages that the hub was too busy for, connections that it refused, entries handed on,
-    /// gaps told, verdicts told, changes of store told, turns.
-    pub counts: [u64; 7],
-}
-
-/// A seed that fails.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// Which.
-    pub seed: u64,
-    /// What does not hold.
-    pub what: String,
-    /// The end of the trace; empty without words.
-    pub tail: String,
-}
-
-/// How the sizes of a run are drawn.
-pub type Draw = fn(&mut Rng) -> Limits;
-
-/// Runs one seed.
-pub fn run_seed(seed: u64, limits: Draw) -> Result<Outcome, Failure> {
-    run_with(seed, limits, Trace::default())
-}
-
-/// Runs one seed again, with the end of its trace in words if it fails.
-pub fn replay(seed: u64, limits: Draw) -> Result<Outcome, Failure> {
-    run_with(seed, limits, Trace::with_text())
-}
-
-fn run_with(seed: u64, limits: Draw, trace: Trace) -> Result<Outcome, Failure> {
-    let mut net = Net::random(seed, limits, trace);
-    let run = std::panic::AssertUnwindSafe(|| net.live());
-    let what = match std::panic::catch_unwind(run) {
-        Ok(Ok(())) => return Ok(net.outcome()),
-        Ok(Err(Broken(what))) => what,
-        Err(cause) => match cause.downcast_ref::<String>() {
-            Some(words) => format!("a panic: {words}"),
-            None => "a panic".to_owned(),
-        },
-    };
-    let tail = net.tail();
-    Err(Failure { seed, what, tail })
-}
+/// How often it is told how far a run is, in microseconds of its own time.
+const SLICE: u64 = 60_000_000;
 
 impl Net {
-    fn random(seed: u64, limits: Draw, trace: Trace) -> Self {
-        let mut rng = Rng::new(!seed);
-        let limits = limits(&mut rng);
-        let faults = Faults::random(&mut rng);
-        Self::with(seed, limits, faults, trace)
-    }
-
     /// The whole life of a seed.
-    fn live(&mut self) -> Check {
+    pub(super) fn live(&mut self, seconds: Option<u64>, watch: Watcher<'_>) -> Check {
         self.start_chaos();
-        let until = self.now + self.rng.pick(&[20, 60, 150]) * 1_000_000;
+        let drawn = self.rng.pick(&[20, 60, 150]);
+        let until = self.now + seconds.unwrap_or(drawn) * 1_000_000;
         let mut name = (self.rng.next(), 1);
         loop {
             let mut memory = HubMemory::new(&self.limits);
-            let mut hub = Some(self.start_hub(&mut memory, name));
-            self.run(&mut hub, until)?;
+            let mut hub = match self.limits.is_on_disk {
+                true => self.start_kept_hub(&mut memory, name.0)?,
+                false => Some(self.start_hub(&mut memory, name)),
+            };
+            if hub.is_none() {
+                // Not on this disk, as it is now.
+                self.end_disk(true);
+                self.run(&mut hub, self.now + 1_000_000)?;
+                self.mend_disk(self.now >= until);
+                continue;
+            }
+            self.run_in_slices(&mut hub, until, watch)?;
+            if self.keeping.ends_at.is_some() {
+                // It has said why it ends, and does so soon.
+                self.run(&mut hub, u64::MAX)?;
+            }
             let Some(fault) = self.take_stop() else {
                 return self.recover(&mut hub);
             };
             hub = None;
             self.stop_hub();
-            name = match fault {
-                Fault::Restored => (name.0, name.1 + 1),
-                _ => (self.rng.next(), 1),
+            let is_power_lost = match fault {
+                Fault::Crash => self.rng.chance(700),
+                Fault::TornWrite => true,
+                _ => self.rng.chance(300),
             };
+            self.end_disk(is_power_lost);
+            match fault {
+                Fault::NewStore => {
+                    self.replace_disk();
+                    name = (self.rng.next(), 1);
+                }
+                Fault::Restored => name.1 += 1,
+                _ => {}
+            }
             let pause = self.rng.pick(&[0, 200_000, 4_000_000]);
             self.run(&mut hub, self.now + pause + 1)?;
+            self.mend_disk(self.now >= until);
+        }
+    }
+
+    /// Runs up to `until`, and tells from time to time how far it is.
+    fn run_in_slices(
+        &mut self,
+        hub: &mut Option<Hub<'_>>,
+        until: u64,
+        watch: Watcher<'_>,
+    ) -> Check {
+        while self.now < until && !(self.has_to_stop() && hub.is_some()) {
+            self.run(hub, until.min(self.now + SLICE))?;
+            self.forget_history();
+            watch(&self.progress());
+        }
+        Ok(())
+    }
+
+    /// Entries of a fleet that every member has been handed are not looked at again.
+    fn forget_history(&mut self) {
+        if !self.limits.is_fleet {
+            return;
+        }
+        let mut first = BTreeMap::new();
+        for device in &self.devices {
+            for membership in device.rooms.iter().flatten().filter(|room| !room.is_over) {
+                // Who still has the cursor of an older store will begin with the first entry.
+                let is_old = membership
+                    .store
+                    .is_some_and(|life| life + 1 < self.lives.len());
+                if let Some(next) = membership.next.map(|next| if is_old { 1 } else { next }) {
+                    let first = first.entry(&*membership.room).or_insert(u64::MAX);
+                    *first = next.min(*first);
+                }
+            }
+        }
+        if let Some(store) = self.lives.last_mut() {
+            for (room, first) in first {
+                store.forget(room, first);
+            }
+        }
+    }
+
+    fn progress(&self) -> Progress {
+        Progress {
+            seconds: self.now / 1_000_000,
+            entries: self.lives.iter().map(|life| life.entries).sum(),
+            turns: self.turns,
         }
     }
 
@@ -110,7 +129,10 @@ impl Net {
                 .flatten()
                 .all(|m| m.is_over)
             {
-                self.join(number, "a", From::Earliest, 0);
+                match self.limits.is_fleet {
+                    true => self.join_fleet_room(number),
+                    false => drop(self.join(number, "a", From::Earliest, 0)),
+                }
             }
         }
         let mut waits = self.what_waits();
@@ -155,7 +177,7 @@ impl Net {
                 if membership.is_over {
                     continue;
                 }
-                let head = store.log(&membership.room).len() as u64;
+                let head = store.head(&membership.room);
                 let cursor = device.client.cursor(slot as u8);
                 if membership.next != Some(head + 1) || cursor != Some(head) {
                     let (room, next) = (&membership.room, membership.next);
@@ -191,24 +213,5 @@ impl Net {
             "a busy loop: {turns} turns, {idle} keepalives"
         );
         Ok(())
-    }
-
-    fn outcome(&self) -> Outcome {
-        let memberships = self
-            .devices
-            .iter()
-            .flat_map(|device| device.rooms.iter().flatten());
-        let mut counts = [self.busy, self.refused, 0, 0, 0, 0, self.turns];
-        for membership in memberships {
-            counts[2] += membership.entries;
-            counts[3] += membership.gaps.len() as u64;
-            counts[4] += membership.verdicts.len() as u64;
-            counts[5] += u64::from(membership.changes);
-        }
-        Outcome {
-            hash: self.trace.hash(),
-            fired: self.faults.fired().to_vec(),
-            counts,
-        }
     }
 }

@@ -1,7 +1,10 @@
 //! When which fault strikes.
 
-use super::Net;
 use super::fault::Fault;
+use super::{Net, TURN};
+
+/// The mean time between two faults of one device of a fleet, in microseconds.
+const FLEET_PAUSE: u64 = 600_000_000;
 
 /// The faults that are to come.
 #[derive(Debug, Clone, Copy, Default)]
@@ -20,12 +23,21 @@ impl Chaos {
     pub(super) const fn stops_hub(&self) -> bool {
         self.stops_hub.is_some()
     }
+
+    /// A fault stops the hub.
+    pub(super) const fn stop_hub(&mut self, fault: Fault) {
+        self.stops_hub = Some(fault);
+    }
 }
 
 impl Net {
     /// From here on faults strike that are switched on.
     pub(super) fn start_chaos(&mut self) {
         let pause = self.rng.pick(&[300_000, 2_000_000, 10_000_000]);
+        let pause = match self.limits.is_fleet {
+            true => (FLEET_PAUSE / self.devices.len() as u64).max(TURN),
+            false => pause,
+        };
         self.chaos.pause = pause;
         self.chaos.next_at = Some(self.now + self.rng.below(pause));
         let shape = &mut self.limits.shape;
@@ -40,7 +52,10 @@ impl Net {
         }
         shape.is_short = self.faults.has(Fault::ShortWrite);
         if self.faults.has(Fault::SlowCommit) {
-            self.commit_delay = self.rng.pick(&[1000, 300_000, 5_000_000, 40_000_000]);
+            let delays = [1000, 300_000, 5_000_000, 40_000_000];
+            // A fleet that posts at a pace is to get through.
+            let few = if self.limits.is_fleet { 2 } else { 4 };
+            self.commit_delay = self.rng.pick(&delays[..few]);
         }
         for device in &mut self.devices {
             device.app.is_busy = true;
@@ -68,7 +83,12 @@ impl Net {
         }
         self.chaos.next_at = Some(self.now + 1 + self.rng.below(2 * self.chaos.pause));
         let fault = self.rng.pick(Fault::ALL);
-        if self.faults.has(fault) {
+        // What strikes everybody is as rare for each of many as for each of a few.
+        let crowd = match self.limits.is_fleet && fault.is_for_all() {
+            true => self.devices.len() as u64 / 20 + 1,
+            false => 1,
+        };
+        if self.faults.has(fault) && self.rng.below(crowd) == 0 {
             self.strike(fault);
         }
     }
@@ -110,7 +130,26 @@ impl Net {
                 if self.rng.chance(500) {
                     return;
                 }
+                // A disk that was restored from a backup has to be told so; nothing here does.
+                if fault == Fault::Restored && self.limits.is_on_disk {
+                    return;
+                }
                 self.chaos.stops_hub = Some(fault);
+            }
+            Fault::HubPause => self.hub_paused_until = now + span.min(8_000_000),
+            Fault::Crash => {
+                if !self.limits.is_on_disk {
+                    return;
+                }
+                self.chaos.stops_hub = Some(fault);
+            }
+            Fault::TornWrite | Fault::WriteError | Fault::SyncError | Fault::DiskFull => {
+                // It counts once the journal meets it.
+                if self.limits.is_on_disk && self.keeping.failing.is_none() {
+                    let power = self.rng.below(600);
+                    self.keeping.fail(fault, power);
+                }
+                return;
             }
             Fault::BadBytes => {
                 if !self.devices[number].say_rubbish() {
@@ -125,6 +164,16 @@ impl Net {
             | Fault::Refused
             | Fault::LateBytes
             | Fault::SlowCommit => return,
+        }
+        match fault {
+            Fault::Storm | Fault::NewStore | Fault::Restored | Fault::Crash => self.wake_all(),
+            _ => {
+                self.wake(number);
+                // The one that it had before may be another.
+                if let Some(key) = key {
+                    self.link_agenda.add(key, now);
+                }
+            }
         }
         self.faults.count(fault);
         self.trace
@@ -178,6 +227,8 @@ impl Net {
         self.chaos.next_at = None;
         self.chaos.stops_hub = None;
         self.commit_delay = 0;
+        self.hub_paused_until = 0;
+        self.keeping.heal(self.now);
         // A storage that was slow for long has piled up more than there is time for.
         for (due, _) in &mut self.commits {
             *due = self.now;

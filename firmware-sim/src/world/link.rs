@@ -1,12 +1,10 @@
 //! One connection as both ends see it.
 
-use super::pipe::{Pipe, Shape};
+use super::inbox::Inbox;
+use super::limits::Limits;
+use super::pipe::Pipe;
 use halloo_core::chat::hub::ConnId;
-use halloo_core::frame::{Decoder, Length32};
-use std::collections::BTreeMap;
-
-/// The bytes of a receive buffer; above every frame that is sent.
-pub(super) const BUFFER: usize = 1024;
+use std::sync::Arc;
 
 /// One connection.
 #[derive(Debug)]
@@ -39,7 +37,7 @@ pub(super) struct HubEnd {
     /// Where it stands.
     pub state: HubState,
     /// What was read.
-    pub decoder: Box<Decoder<Length32, BUFFER>>,
+    pub decoder: Inbox,
     /// What the hub gave and the link has not taken.
     pub out: Vec<u8>,
     /// A message that the hub was too busy for.
@@ -51,7 +49,7 @@ pub(super) struct HubEnd {
     /// Does not read before that.
     pub paused_until: u64,
     /// What the hub was told and has told of rooms.
-    pub rooms: BTreeMap<u8, Told>,
+    pub rooms: Vec<(u8, Told)>,
 }
 
 /// Where the hub's end stands.
@@ -71,14 +69,30 @@ pub(super) enum HubState {
 #[derive(Debug)]
 pub(super) struct Told {
     /// The room.
-    pub room: String,
+    pub room: Arc<str>,
     /// The hub has said `Joined`: its number, the last offset that it sent, and the last that it may.
     pub joined: Option<(u32, u64, u64)>,
 }
 
+impl HubEnd {
+    /// What was told of a slot's room.
+    pub(super) fn told(&mut self, slot: u8) -> Option<&mut Told> {
+        let mut rooms = self.rooms.iter_mut();
+        rooms
+            .find(|(other, _)| *other == slot)
+            .map(|(_, told)| told)
+    }
+
+    /// Forgets a slot's room.
+    pub(super) fn forget(&mut self, slot: u8) {
+        self.rooms.retain(|(other, _)| *other != slot);
+    }
+}
+
 impl Link {
     /// A connection that is being made.
-    pub(super) fn new(device: usize, life: usize, shape: Shape, now: u64) -> Self {
+    pub(super) fn new(device: usize, life: usize, limits: &Limits, now: u64) -> Self {
+        let shape = limits.shape;
         Self {
             device,
             life,
@@ -91,13 +105,13 @@ impl Link {
             hub_reset_at: None,
             hub: HubEnd {
                 state: HubState::Coming,
-                decoder: Box::new(Decoder::new(Length32::new(BUFFER))),
+                decoder: Inbox::new(usize::MAX, limits.is_fleet),
                 out: Vec::new(),
                 held: None,
                 wants: false,
                 blocked_since: None,
                 paused_until: 0,
-                rooms: BTreeMap::new(),
+                rooms: Vec::new(),
             },
         }
     }

@@ -1,17 +1,17 @@
 //! The devices: the real client, its application, and the loop that drives it.
 
 use super::fault::Fault;
+use super::inbox::Inbox;
 use super::limits::Limits;
-use super::link::{BUFFER, Link, framed};
-use super::machine::{Machine, ROOMS};
+use super::link::{Link, framed};
+use super::machine::Machine;
 use super::model::{Check, Membership, PostId, Seen, must};
 use super::rng::Rng;
 use super::{Net, at};
-use halloo_core::chat::client::{Config, Delivery, Event, From, PostError, Store};
+use halloo_core::chat::client::{Config, Delivery, Event, From, PostError};
 use halloo_core::chat::{Backoff, HANDSHAKE};
-use halloo_core::frame::{Decoder, Length32};
 use halloo_core::time::Duration;
-use halloo_core::wire::{self, Code, Join, Message, binary};
+use halloo_core::wire::{Code, Join, Message, binary};
 use std::collections::BTreeMap;
 
 /// How long a write may make no progress.
@@ -40,13 +40,13 @@ pub struct Device {
     /// Its machine.
     pub client: Machine,
     /// What its application knows of rooms.
-    pub rooms: [Option<Membership>; ROOMS],
+    pub rooms: Box<[Option<Membership>]>,
     /// What else it was told.
     pub app: App,
     /// Do not connect before somebody says so.
     pub is_kept_offline: bool,
     config: Config,
-    decoder: Box<Decoder<Length32, BUFFER>>,
+    decoder: Inbox,
     out: Vec<u8>,
     phase: Phase,
     backoff: Backoff,
@@ -54,9 +54,9 @@ pub struct Device {
     pub(super) stalled_until: u64,
     pub(super) paused_until: u64,
     blocked_since: Option<u64>,
-    next_action: u64,
+    pub(super) next_action: u64,
     counter: u32,
-    next_token: u32,
+    pub(super) next_token: u32,
     /// How many sessions had ended when this connection was made.
     ended_before: usize,
 }
@@ -71,17 +71,17 @@ enum Phase {
 impl Device {
     pub(super) fn new(number: usize, limits: &Limits, rng: &mut Rng) -> Self {
         let name = format!("dev-{number}");
-        let id = super::model::device_id(number);
+        let id = super::model::device_id(number as u32);
         let mut config = Config::new(id, &name).expect("a valid name");
         config.credit = limits.credit;
         config.max_frame = limits.max_frame;
         config.keepalive = limits.keepalive;
         Self {
-            client: Machine::new(config.clone(), limits.is_outbox_tiny),
-            rooms: [const { None }; ROOMS],
+            client: Machine::new(config.clone(), limits),
+            rooms: no_rooms(limits),
             app: App::default(),
             is_kept_offline: false,
-            decoder: decoder(&config),
+            decoder: Inbox::new(config.max_frame as usize, limits.is_fleet),
             config,
             out: Vec::new(),
             phase: Phase::Waiting {
@@ -156,13 +156,20 @@ impl Device {
         is_between
     }
 
+    /// Whether the link did not take all that it said.
+    pub(super) const fn is_blocked(&self) -> bool {
+        !self.out.is_empty()
+    }
+
     pub(super) fn jump(&mut self, by: i64) {
         self.skew += by;
     }
 }
 
-fn decoder(config: &Config) -> Box<Decoder<Length32, BUFFER>> {
-    Box::new(Decoder::new(Length32::new(config.max_frame as usize)))
+fn no_rooms(limits: &Limits) -> Box<[Option<Membership>]> {
+    let mut rooms = Vec::new();
+    rooms.resize_with(limits.device_rooms(), || None);
+    rooms.into()
 }
 
 impl Net {
@@ -171,7 +178,9 @@ impl Net {
         let device = &mut self.devices[number];
         let slot = device.client.join_with(room, from, flags).ok()?;
         let own = flags & Join::OWN_BODIES != 0;
-        let new = Some(Membership::new(room, from, own));
+        let mut new = Membership::new(room, from, own);
+        new.keeps_lists = !self.limits.is_fleet;
+        let new = Some(new);
         let old = std::mem::replace(&mut device.rooms[usize::from(slot)], new);
         let untold = old.map_or(0, |old| old.posts.len());
         assert_eq!(
@@ -186,7 +195,7 @@ impl Net {
     pub fn post(&mut self, number: usize, slot: u8, len: usize) -> Result<PostId, PostError> {
         let device = &mut self.devices[number];
         let id = PostId {
-            device: number as u8,
+            device: number as u32,
             counter: device.counter + 1,
         };
         let seq = device.client.post(slot, &id.body(len))?;
@@ -209,8 +218,8 @@ impl Net {
         self.trace.note(self.now, "device resets", &[number as u64]);
         self.abandon(number);
         let device = &mut self.devices[number];
-        device.client = Machine::new(device.config.clone(), self.limits.is_outbox_tiny);
-        device.rooms = [const { None }; ROOMS];
+        device.client = Machine::new(device.config.clone(), &self.limits);
+        device.rooms = no_rooms(&self.limits);
         device.backoff = Backoff::new();
     }
 
@@ -254,7 +263,8 @@ impl Net {
                     let nonce = self.rng.next();
                     let device = &mut self.devices[number];
                     device.phase = Phase::Up { link };
-                    device.decoder = decoder(&device.config);
+                    let limit = device.config.max_frame as usize;
+                    device.decoder = Inbox::new(limit, self.limits.is_fleet);
                     device.ended_before = device.app.closed.len();
                     device.client.handle_connected(at(clock), nonce);
                 }
@@ -271,7 +281,7 @@ impl Net {
             return;
         }
         let life = self.lives.len().wrapping_sub(1);
-        let mut link = Link::new(number, life, self.limits.shape, self.now);
+        let mut link = Link::new(number, life, &self.limits, self.now);
         let is_refused = !self.is_up || self.happens(Fault::Refused, 300);
         if is_refused {
             link.hub.state = super::link::HubState::Gone;
@@ -360,7 +370,7 @@ impl Net {
     fn deliver(&mut self, number: usize, life: usize, delivery: Delivery<'_>) -> Check {
         let device = &mut self.devices[number];
         let store = &self.lives[life];
-        let me = number as u8;
+        let me = number as u32;
         let (slot, seen) = match delivery {
             Delivery::Entry {
                 slot,
@@ -396,7 +406,9 @@ impl Net {
                 );
                 let who = notice.who.to_owned();
                 let notice = (notice.kind.to_wire(), notice.members, who);
-                device.app.notices.push(notice);
+                if !self.limits.is_fleet {
+                    device.app.notices.push(notice);
+                }
                 return Ok(());
             }
             Delivery::Roster(roster) => {
@@ -571,52 +583,6 @@ impl Net {
         };
         device.out.clear();
         device.blocked_since = None;
-        self.moved = true;
-    }
-
-    /// The application does something.
-    fn act(&mut self, number: usize) {
-        let device = &mut self.devices[number];
-        if !device.app.is_busy || device.next_action > self.now {
-            return;
-        }
-        let pause = self.rng.pick(&[50_000, 500_000, 3_000_000]);
-        device.next_action = self.now + 1 + self.rng.below(pause);
-        let slot = self.rng.below(ROOMS as u64) as u8;
-        match self.rng.below(100) {
-            0..60 => {
-                for _ in 0..self.rng.pick(&[1, 1, 1, 3, 12]) {
-                    let most = u64::from(self.limits.max_body).max(8);
-                    let len = self.rng.within(8, most) as usize;
-                    let _ = self.post(number, slot, len);
-                }
-            }
-            60..85 => {
-                let room = self.rng.pick(&["a", "b", "c", "lab-2.x", "e"]);
-                let from = match self.rng.below(5) {
-                    0 => From::Latest,
-                    1 => From::Last(self.rng.below(6) as u32),
-                    2 => {
-                        let (id, generation) = self.lives.last().map_or((0, 0), |life| life.name);
-                        let id = id ^ u64::from(self.rng.chance(300));
-                        From::After {
-                            cursor: self.rng.below(12),
-                            store: Store { id, generation },
-                        }
-                    }
-                    _ => From::Earliest,
-                };
-                let flags = self.rng.below(4) as u8;
-                self.join(number, room, from, flags);
-            }
-            85..89 => self.leave(number, slot),
-            89..93 => device.client.who(slot, self.rng.below(3) as u16),
-            93..98 => {
-                device.next_token += 1;
-                device.client.echo(device.next_token, &[7; wire::MAX_ECHO]);
-            }
-            _ => self.bye(number),
-        }
         self.moved = true;
     }
 }

@@ -1,5 +1,6 @@
 //! The device's machine in one of two sizes, so that a seed can draw an outbox that is always full.
 
+use super::limits::{FLEET_BODY, Limits};
 use halloo_core::chat::client::{
     Client, Config, Delivery, Event, From, JoinError, PostError, SlotId, Store, outbox_bytes,
 };
@@ -7,9 +8,10 @@ use halloo_core::time::{Duration, Instant};
 use halloo_core::wire::Message;
 
 /// The rooms of a device.
-pub(super) const ROOMS: usize = 3;
+const ROOMS: usize = 3;
 const USUAL: usize = outbox_bytes(8, 64);
 const TINY: usize = outbox_bytes(1, 40);
+const LEAN: usize = outbox_bytes(4, FLEET_BODY);
 
 /// A client with the usual outbox, or with one that holds a single post.
 #[derive(Debug)]
@@ -18,6 +20,8 @@ pub enum Machine {
     Usual(Box<Client<ROOMS, USUAL>>),
     /// For one post, unless they are very short.
     Tiny(Box<Client<ROOMS, TINY>>),
+    /// As a sensor has it: one room, four posts.
+    Lean(Box<Client<1, LEAN>>),
 }
 
 /// The same call for either size.
@@ -26,16 +30,18 @@ macro_rules! of {
         match $machine {
             Machine::Usual($client) => $call,
             Machine::Tiny($client) => $call,
+            Machine::Lean($client) => $call,
         }
     };
 }
 
 impl Machine {
     /// A device that is offline and in no room.
-    pub fn new(config: Config, is_tiny: bool) -> Self {
-        match is_tiny {
-            true => Self::Tiny(Box::new(Client::new(config))),
-            false => Self::Usual(Box::new(Client::new(config))),
+    pub fn new(config: Config, limits: &Limits) -> Self {
+        match (limits.is_fleet, limits.is_outbox_tiny) {
+            (true, _) => Self::Lean(Box::new(Client::new(config))),
+            (false, true) => Self::Tiny(Box::new(Client::new(config))),
+            (false, false) => Self::Usual(Box::new(Client::new(config))),
         }
     }
 

@@ -1,12 +1,17 @@
-//! Devices and a hub in virtual time: every byte, every fault and every delay comes from a seed.
+//! The virtual world: devices and a hub in virtual time, where every byte, fault and delay comes from a seed.
 //!
 //! The machines are the real ones, framed and cut as on a stream; what must hold is judged by
-//! [`model`] after every step. [`replay`] runs one seed and keeps the last lines of its trace.
+//! [`model`] after every step. [`Setup::run`] runs one seed, and [`shrink`] finds out what a seed that
+//! fails needs for it.
 
+mod agenda;
+mod app;
 mod chaos;
 mod device;
 pub mod fault;
+pub mod history;
 mod hub_side;
+mod inbox;
 pub mod limits;
 mod link;
 pub mod lone_device;
@@ -15,26 +20,35 @@ pub mod lossy;
 pub mod machine;
 pub mod model;
 pub mod pipe;
+mod report;
 pub mod rng;
 mod run;
 mod said;
+mod setup;
+mod shrink;
+mod store;
 mod trace;
 
 pub use device::{App, Device};
-pub use fault::{Fault, Faults};
+pub use fault::{Fault, FaultSet, Faults, UnknownFault};
 pub use limits::{HubMemory, Limits};
 pub use lone_device::LoneDevice;
 pub use lone_hub::LoneHub;
-pub use run::{Draw, Failure, Outcome, replay, run_seed};
+pub use report::Report;
 pub use said::Said;
+pub use setup::{Failure, Kind, Progress, Setup};
+pub use shrink::{Shrunk, shrink};
 
+use agenda::Agenda;
 use chaos::Chaos;
 use halloo_core::chat::Hub;
 use halloo_core::time::Instant;
+use history::StoreModel;
 use link::Link;
-use model::{Check, Membership, StoreModel, must};
+use model::{Check, Membership, must};
 use rng::Rng;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use store::Keeping;
 use trace::Trace;
 
 /// The shortest time between two turns of everything.
@@ -76,6 +90,26 @@ pub struct Net {
     pub commit_delay: u64,
     chaos: Chaos,
     moved: bool,
+    keeping: Keeping,
+    hub_paused_until: u64,
+    device_agenda: Agenda,
+    link_agenda: Agenda,
+    /// Reused in each turn.
+    due: Vec<u64>,
+    /// The connection at each of the hub's places.
+    by_conn: Vec<u64>,
+    /// Connections with a message that the hub was too busy for.
+    held: BTreeSet<u64>,
+    /// See [`Setup::planted`].
+    planted: bool,
+    /// Times that the hub started.
+    pub starts: u64,
+    /// Posts that a full outbox did not take.
+    pub held_back: u64,
+    /// Commits that outlived a crash though nobody had been told of them.
+    pub survived: u64,
+    /// Runs of entries that the hub read back from its disk.
+    pub read_back: u64,
 }
 
 impl Net {
@@ -108,6 +142,18 @@ impl Net {
             commit_delay: 0,
             chaos: Chaos::default(),
             moved: false,
+            keeping: Keeping::default(),
+            hub_paused_until: 0,
+            device_agenda: Agenda::default(),
+            link_agenda: Agenda::default(),
+            due: Vec::new(),
+            by_conn: vec![u64::MAX; limits.conns],
+            held: BTreeSet::new(),
+            planted: false,
+            starts: 0,
+            held_back: 0,
+            survived: 0,
+            read_back: 0,
             limits,
             devices,
         }
@@ -117,11 +163,17 @@ impl Net {
     pub fn start_hub<'m>(&mut self, memory: &'m mut HubMemory, name: (u64, u32)) -> Hub<'m> {
         let config = self.limits.config(self.rng.next(), name.0, name.1);
         self.lives.push(StoreModel::new(name));
+        self.begin_life(name);
+        Hub::new(config, memory.storage())
+    }
+
+    fn begin_life(&mut self, name: (u64, u32)) {
         self.is_up = true;
+        self.starts += 1;
         self.live.fill(None);
+        self.held.clear();
         self.trace
             .note(self.now, "hub starts", &[name.0, name.1.into()]);
-        Hub::new(config, memory.storage())
     }
 
     /// The hub is gone, with all that it did not send. Whoever is connected may learn of it.
@@ -144,6 +196,8 @@ impl Net {
 
     /// Everything happens up to `until`, or up to a fault that stops the hub.
     pub fn run(&mut self, hub: &mut Option<Hub<'_>>, until: u64) -> Check {
+        // Whoever called may have done anything to anybody.
+        self.wake_all();
         while self.now < until && !(self.chaos.stops_hub() && hub.is_some()) {
             self.turn(hub)?;
             let next = self.next_time(hub.as_ref());
@@ -153,44 +207,106 @@ impl Net {
         Ok(())
     }
 
+    /// Whether a fault stops the hub.
+    pub(super) const fn has_to_stop(&self) -> bool {
+        self.chaos.stops_hub()
+    }
+
     /// Everything happens for so many seconds.
     pub fn run_secs(&mut self, hub: &mut Option<Hub<'_>>, secs: u64) -> Check {
         self.run(hub, self.now + secs * 1_000_000)
     }
 
-    /// One turn: every device, then the hub.
+    /// One turn: every device that is due, then the hub.
     fn turn(&mut self, hub: &mut Option<Hub<'_>>) -> Check {
         self.turns += 1;
-        self.moved = false;
         self.trace.tick(self.now);
         self.cause_faults();
-        for number in 0..self.devices.len() {
+        let mut due = std::mem::take(&mut self.due);
+        self.device_agenda.take(self.now, &mut due);
+        for &number in &due {
+            let number = number as usize;
+            self.moved = false;
+            let before = self.devices[number].link();
             self.run_device(number)?;
+            if self.moved {
+                self.device_agenda.add(number as u64, self.now + TURN);
+                let link = before.and_then(|key| Some((key, self.links.get(&key)?)));
+                // It may have made room for what the hub could not write.
+                if let Some((key, link)) = link
+                    && (link.hub.wants || !link.hub.out.is_empty())
+                {
+                    self.link_agenda.add(key, self.now + TURN);
+                }
+            }
+            let after = self.devices[number].link();
+            if before != after {
+                self.look_at_link(before);
+            }
+            self.look_at_link(after);
+            self.look_at_device(number);
         }
+        self.due = due;
         if let Some(hub) = hub {
-            self.run_hub(hub)?;
+            if self.keeping.ends_at.is_some_and(|at| at <= self.now) {
+                self.chaos.stop_hub(Fault::WriteError);
+            } else if self.hub_paused_until <= self.now {
+                self.run_hub(hub)?;
+            }
         }
-        self.links.retain(|_, link| !link.is_done());
         Ok(())
     }
 
-    fn next_time(&self, hub: Option<&Hub<'_>>) -> u64 {
-        if self.moved {
-            return self.now + TURN;
-        }
+    fn next_time(&mut self, hub: Option<&Hub<'_>>) -> u64 {
         let mut next = self.chaos.next_at().unwrap_or(u64::MAX);
-        let mut at = |time: Option<u64>| next = next.min(time.unwrap_or(u64::MAX));
-        for device in &self.devices {
-            at(device.next_time(&self.links));
-        }
+        next = next.min(self.device_agenda.next_time());
         if let Some(hub) = hub {
-            at(hub.poll_timeout().map(|due| due.as_ticks()));
-            at(self.commits.front().map(|(due, _)| *due));
-            for link in self.links.values() {
-                at(Some(link.hub_next_time()));
-            }
+            let timeout = hub.poll_timeout().map_or(u64::MAX, |due| due.as_ticks());
+            let commit = self.commits.front().map_or(u64::MAX, |(due, _)| *due);
+            let disk = self.keeping.next_time().unwrap_or(u64::MAX);
+            let links = self.link_agenda.next_time();
+            let hub_at = timeout.min(commit).min(disk).min(links);
+            next = next.min(hub_at.max(self.hub_paused_until));
         }
         next.max(self.now + TURN)
+    }
+
+    /// A device is looked at when it has something to do.
+    fn look_at_device(&mut self, number: usize) {
+        let next = self.devices[number].next_time(&self.links);
+        self.device_agenda
+            .add(number as u64, next.unwrap_or(u64::MAX));
+    }
+
+    /// A connection is looked at when the hub has something to do for it, and gone when both ends
+    /// are.
+    fn look_at_link(&mut self, key: Option<u64>) {
+        let Some(key) = key else { return };
+        let Some(link) = self.links.get(&key) else {
+            return;
+        };
+        if link.is_done() {
+            self.links.remove(&key);
+        } else {
+            self.link_agenda.add(key, link.hub_next_time());
+        }
+    }
+
+    /// A device and its connection are looked at now.
+    fn wake(&mut self, number: usize) {
+        self.device_agenda.add(number as u64, self.now);
+        if let Some(key) = self.devices[number].link() {
+            self.link_agenda.add(key, self.now);
+        }
+    }
+
+    fn wake_all(&mut self) {
+        for number in 0..self.devices.len() {
+            self.device_agenda.add(number as u64, self.now);
+        }
+        for &key in self.links.keys() {
+            self.link_agenda.add(key, self.now);
+        }
     }
 
     /// The rooms that a device's application knows of.

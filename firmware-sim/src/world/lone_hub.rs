@@ -32,7 +32,7 @@ pub fn hello(number: usize) -> Hello<'static> {
         key_id: 0,
         flags: 0,
         nonce: 0x5eed,
-        device: device_id(number),
+        device: device_id(number as u32),
         max_frame: 512,
         credit: 8,
         keepalive: 0,

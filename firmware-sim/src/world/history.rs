@@ -1,0 +1,345 @@
+//! The true history of a store: the naive model's log of each room, and where each device stands.
+//!
+//! Knows what live sessions handed in, what the hub handed out to be made durable, and what it was
+//! then told to be durable. Entries that nobody can be handed any more are forgotten.
+
+use super::model::{Broken, Check, PostId, device_id, must, number_of};
+use halloo_core::chat::hub::{Append, Verdict};
+use halloo_core::wire::{Message, binary};
+use halloo_std::journal::{Disk, Journal, State, Stored};
+use std::collections::{BTreeMap, VecDeque};
+
+/// How many of its last posts in a room are remembered of each device; more than wait for a verdict.
+const REMEMBERED: usize = 64;
+
+/// One verdict that the hub handed out.
+#[derive(Debug, Clone)]
+pub struct Handed {
+    room: String,
+    device: u32,
+    seq: u32,
+    verdict: Verdict,
+    frame: Box<[u8]>,
+}
+
+impl Handed {
+    /// A copy of what the hub handed out.
+    pub fn of(append: &Append<'_>) -> Self {
+        Self {
+            room: append.room.to_owned(),
+            device: number_of(append.device),
+            seq: append.seq,
+            verdict: append.verdict,
+            frame: append.frame.into(),
+        }
+    }
+}
+
+/// One committed entry.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    /// Whose it is.
+    pub id: PostId,
+    /// The frame, header included.
+    pub frame: Box<[u8]>,
+}
+
+/// One room of one store: the true log.
+#[derive(Debug, Default)]
+struct RoomModel {
+    log: VecDeque<Kept>,
+    /// How many entries before those were forgotten.
+    forgotten: u64,
+    authors: BTreeMap<u32, Author>,
+}
+
+/// Where one device stands in a room.
+#[derive(Debug, Default)]
+struct Author {
+    /// How many verdicts there are, and which of the last 64 were rejects; bit 0 is the last one.
+    verdicts: u32,
+    rejects: u64,
+    /// The last counters that were kept, in order.
+    kept: VecDeque<u32>,
+    /// The highest `up_seq` that the device was told.
+    told: u32,
+    /// The highest number that a live session handed in, and what has no verdict yet.
+    newest: u32,
+    offered: Vec<(u32, u32)>,
+}
+
+/// One generation of a store.
+#[derive(Debug, Default)]
+pub struct StoreModel {
+    /// Its id, and how often it was restored.
+    pub name: (u64, u32),
+    rooms: BTreeMap<String, RoomModel>,
+    /// Verdicts that wait for their commit.
+    pub handed: VecDeque<Handed>,
+    /// Entries that were committed.
+    pub entries: u64,
+}
+
+impl StoreModel {
+    /// A store of this name, empty.
+    pub fn new(name: (u64, u32)) -> Self {
+        Self {
+            name,
+            ..Self::default()
+        }
+    }
+
+    /// The last offset of a room's log; 0 for a room that has none.
+    pub fn head(&self, room: &str) -> u64 {
+        self.rooms.get(room).map_or(0, RoomModel::head)
+    }
+
+    /// An entry of a room's log, unless it is not there or forgotten.
+    pub fn kept(&self, room: &str, offset: u64) -> Option<&Kept> {
+        self.rooms.get(room)?.kept(offset)
+    }
+
+    /// Whether a post is in a room's log.
+    pub fn has(&self, room: &str, id: PostId) -> bool {
+        let author = self.rooms.get(room).and_then(|r| r.authors.get(&id.device));
+        author.is_some_and(|author| author.kept.binary_search(&id.counter).is_ok())
+    }
+
+    /// Nobody can be handed what stands before `first` in a room.
+    pub fn forget(&mut self, room: &str, first: u64) {
+        if let Some(room) = self.rooms.get_mut(room) {
+            while room.forgotten + 1 < first && room.log.pop_front().is_some() {
+                room.forgotten += 1;
+            }
+        }
+    }
+
+    /// The names of all rooms.
+    pub fn rooms(&self) -> impl Iterator<Item = &str> {
+        self.rooms.keys().map(String::as_str)
+    }
+
+    fn author(&mut self, device: u32, name: &str) -> &mut Author {
+        // A name is made only for a room that is new.
+        if !self.rooms.contains_key(name) {
+            self.rooms.insert(name.to_owned(), RoomModel::default());
+        }
+        let room = self.rooms.get_mut(name).expect("it was put there");
+        room.authors.entry(device).or_default()
+    }
+
+    /// A live session handed in a post (S8: a fenced one has no effect).
+    pub fn offer(
+        &mut self,
+        device: u32,
+        room: &str,
+        (seq, window): (u32, u16),
+        body: &[u8],
+    ) -> Check {
+        let author = self.author(device, room);
+        let told = author.told;
+        must!(
+            seq <= told + u32::from(window),
+            "S10: {seq} of device {device} in {room} is beyond the window after {told}"
+        );
+        if let Some(id) = PostId::of(body) {
+            author.newest = author.newest.max(seq);
+            let offer = (seq, id.counter);
+            if id.device == device && seq > author.verdicts && !author.offered.contains(&offer) {
+                author.offered.push(offer);
+            }
+        }
+        Ok(())
+    }
+
+    /// The oldest `count` verdicts are durable.
+    pub fn commit(&mut self, count: usize) -> Check {
+        for _ in 0..count {
+            if let Some(handed) = self.handed.pop_front() {
+                self.commit_one(handed)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn commit_one(&mut self, handed: Handed) -> Check {
+        let Handed {
+            room: name,
+            device,
+            seq,
+            verdict,
+            frame,
+        } = handed;
+        let author = self.author(device, &name);
+        if verdict == Verdict::Forgotten {
+            (author.verdicts, author.rejects) = (0, 0);
+            return Ok(());
+        }
+        let expected = author.verdicts + 1;
+        must!(
+            seq == expected,
+            "S2/S9: device {device} in {name}: verdict on {seq}, not {expected}"
+        );
+        author.verdicts = seq;
+        let is_kept = matches!(verdict, Verdict::Kept { .. });
+        author.rejects = author.rejects << 1 | u64::from(!is_kept);
+        let Verdict::Kept { offset } = verdict else {
+            author.offered.retain(|(other, _)| *other > seq);
+            must!(frame.is_empty(), "a reject comes with a frame");
+            return Ok(());
+        };
+        let Ok(Message::Entry(entry)) = binary::decode(&frame[4..]).map(|d| d.message) else {
+            return Err(Broken(format!("S12: {name} entry {offset} is no entry")));
+        };
+        must!(entry.offset == offset, "S4: the frame says {entry:?}");
+        let id = PostId::of(entry.body);
+        let Some(id) = id.filter(|id| id.device == device) else {
+            return Err(Broken(format!("S5: foreign body in {name} at {offset}")));
+        };
+        must!(
+            author.offered.contains(&(seq, id.counter)),
+            "S8: {id:?} as {seq} in {name} came from no live session"
+        );
+        author.offered.retain(|(other, _)| *other > seq);
+        let last = author.kept.back().copied();
+        must!(
+            last < Some(id.counter),
+            "S2/S3: {id:?} in {name} at {offset} comes after {last:?}"
+        );
+        if author.kept.len() == REMEMBERED {
+            author.kept.pop_front();
+        }
+        author.kept.push_back(id.counter);
+        let room = self.rooms.get_mut(&name).expect("its author was found");
+        let next = room.head() + 1;
+        must!(offset == next, "S4: {name} got offset {offset}, not {next}");
+        room.log.push_back(Kept { id, frame });
+        self.entries += 1;
+        Ok(())
+    }
+
+    /// The hub tells a device its `up_seq` and the rejects before it (S1, S7, S9).
+    pub fn tell_up_seq(&mut self, device: u32, name: &str, up_seq: u32, rejects: u32) -> Check {
+        let author = self.author(device, name);
+        must!(
+            up_seq <= author.verdicts,
+            "S1: device {device} in {name} is told {up_seq}, {} are durable",
+            author.verdicts
+        );
+        must!(
+            up_seq >= author.told,
+            "S7: device {device} in {name} is told {up_seq} after {}",
+            author.told
+        );
+        author.told = up_seq;
+        // A device that has sent its newest post knows the verdicts of those 32 before it.
+        let newest = author.newest;
+        for back in 0..32.min(up_seq).min((up_seq + 32).saturating_sub(newest)) {
+            must!(
+                author.is_kept(up_seq - back) == Some(rejects >> back & 1 == 0),
+                "S9: device {device} in {name}: {} is told wrongly in {rejects:b}",
+                up_seq - back
+            );
+        }
+        Ok(())
+    }
+
+    /// The hub tells a device that a post was rejected.
+    pub fn tell_reject(&self, device: u32, name: &str, seq: u32) -> Check {
+        let author = self.rooms.get(name).and_then(|r| r.authors.get(&device));
+        let verdict = author.and_then(|author| author.is_kept(seq));
+        must!(
+            verdict == Some(false),
+            "S1/S9: reject of {seq} in {name}, whose being kept is {verdict:?}"
+        );
+        Ok(())
+    }
+
+    /// The hub starts again over its journal, which must have all that was committed, and of the
+    /// rest a whole commit or nothing (S1, S4, S7, S9, S16). Whether it has one.
+    pub fn recover<D: Disk>(&mut self, journal: &mut Journal<D>) -> Check<bool> {
+        let state = journal.state().clone();
+        let numbers: BTreeMap<&str, u32> = (0..)
+            .zip(&state.rooms)
+            .map(|(number, room)| (&*room.name, number))
+            .collect();
+        let handed = std::mem::take(&mut self.handed);
+        let has = |handed: &Handed| {
+            let number = numbers.get(&*handed.room).copied();
+            let member = number.and_then(|n| state.members.get(&(n, device_id(handed.device))));
+            match handed.verdict {
+                Verdict::Forgotten => member.is_none(),
+                _ => member.is_some_and(|member| member.up_seq >= handed.seq),
+            }
+        };
+        let survived = handed.back().is_some_and(has);
+        if survived {
+            for handed in handed {
+                self.commit_one(handed)?;
+            }
+        }
+        for (name, room) in &self.rooms {
+            let number = numbers.get(&**name).copied();
+            room.recover_authors(name, number, &state)?;
+            let disk = number.and_then(|n| state.rooms.get(n as usize));
+            let head = disk.map_or(0, |room| room.head);
+            must!(
+                head == room.head(),
+                "S1/S16: {name} has {} entries, and {head} on the disk",
+                room.head()
+            );
+            let (Some(number), Some(disk)) = (number, disk) else {
+                continue;
+            };
+            for offset in disk.oldest.max(room.forgotten + 1)..=head {
+                let kept = room.kept(offset);
+                let found = journal.read(number, offset);
+                must!(
+                    matches!((&found, kept), (Ok(Stored::Entry { frame, .. }), Some(kept))
+                        if **frame == *kept.frame),
+                    "S16: {name} {offset} is {kept:?}, and {found:?} on the disk"
+                );
+            }
+        }
+        Ok(survived)
+    }
+}
+
+impl RoomModel {
+    fn head(&self) -> u64 {
+        self.forgotten + self.log.len() as u64
+    }
+
+    fn kept(&self, offset: u64) -> Option<&Kept> {
+        let at = offset.checked_sub(self.forgotten + 1)?;
+        self.log.get(usize::try_from(at).ok()?)
+    }
+
+    /// Where the journal says that devices stand is where they stand.
+    fn recover_authors(&self, name: &str, number: Option<u32>, state: &State) -> Check {
+        for (&device, author) in &self.authors {
+            let member = number.and_then(|n| state.members.get(&(n, device_id(device))));
+            let up_seq = member.map_or(0, |member| member.up_seq);
+            must!(
+                up_seq == author.verdicts,
+                "S7/S9: device {device} in {name} has {} verdicts, and {up_seq} on the disk",
+                author.verdicts
+            );
+            let rejects = member.map_or(0, |member| member.rejects);
+            must!(
+                rejects == author.rejects as u32,
+                "S9: device {device} in {name}: the disk has {rejects:b} for rejects, not {:b}",
+                author.rejects
+            );
+        }
+        Ok(())
+    }
+}
+
+impl Author {
+    /// Whether a post was kept; `None` without a verdict, or when it is forgotten.
+    fn is_kept(&self, seq: u32) -> Option<bool> {
+        let back = self.verdicts.checked_sub(seq)?;
+        (seq > 0 && back < 64).then_some(self.rejects >> back & 1 == 0)
+    }
+}
