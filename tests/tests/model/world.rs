@@ -11,6 +11,9 @@ use halloo_core::chat::hub::{
 use halloo_core::time::Instant;
 use halloo_core::wire::{DeviceId, Join, Message, binary};
 
+/// More than either end has to say at once.
+const ENOUGH: usize = 100;
+
 const NOW: Instant = Instant::from_ticks(0);
 const ROOMS: [&str; 2] = ["a", "b"];
 
@@ -448,12 +451,22 @@ impl World<'_> {
             && let Some(len) = self.devices[link.device].poll_transmit(NOW, &mut out)
         {
             link.up.push_back(out[..len].to_vec());
+            if link.up.len() > ENOUGH {
+                self.broken = Some("a device has no end of things to say".to_owned());
+                return;
+            }
         }
     }
 
     fn speak_down(&mut self, at: usize) {
         let mut out = [0; 256];
+        let mut turns = 0;
         while let Some(conn) = self.links[at].conn {
+            turns += 1;
+            if turns > ENOUGH {
+                self.broken = Some("the hub has no end of things to say".to_owned());
+                return;
+            }
             let said = match self.hub.poll_transmit(NOW, conn, &mut out) {
                 Transmit::Idle => return,
                 Transmit::Close => {
