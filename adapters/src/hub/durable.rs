@@ -3,6 +3,7 @@
 //! Knows the seam between the chat machine and the journal: what is appended becomes records, one
 //! commit for all of a turn, and what a member wants that the memory has no longer is read back.
 
+use std::collections::HashSet;
 use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -21,6 +22,10 @@ pub(super) type Kept = Journal<Folder>;
 /// How many bytes of stored entries are sent in one write.
 const RUN: usize = 64 * 1024;
 
+/// What is wrong with limits below what a journal has.
+pub(super) const MORE_ROOMS: &str = "the data folder has more rooms";
+pub(super) const MORE_MEMBERS: &str = "the data folder has more members";
+
 /// Tells a hub everything that its journal knows.
 pub(super) fn restore<D: Disk>(hub: &mut Hub<'_>, journal: &Journal<D>) -> Result<(), HubError> {
     let state = journal.state();
@@ -30,22 +35,22 @@ pub(super) fn restore<D: Disk>(hub: &mut Hub<'_>, journal: &Journal<D>) -> Resul
         value,
         wanted,
     };
+    let remembered: HashSet<u32> = state.members.keys().map(|(room, _)| *room).collect();
     for (number, room) in (0..).zip(&state.rooms) {
-        if room.name.is_empty() {
+        // One without an entry that nobody is remembered in was free again, and its name may since
+        // be that of another number.
+        if room.name.is_empty() || room.head == 0 && !remembered.contains(&number) {
             continue;
         }
         hub.restore_room(number, &room.name, room.oldest, room.head)
-            .map_err(|_| {
-                let wanted = "the data folder has more rooms";
-                too_many("rooms", number as usize, wanted)
-            })?;
+            .map_err(|_| too_many("rooms", number as usize, MORE_ROOMS))?;
     }
     // Those that were seen last are the last to be forgotten.
     let mut members: Vec<_> = state.members.iter().collect();
     members.sort_unstable_by_key(|(key, member)| (member.seen, **key));
     for (nth, ((room, device), member)) in members.into_iter().enumerate() {
         hub.restore_member(start, *room, device, member.up_seq, member.rejects)
-            .map_err(|_| too_many("members", nth, "the data folder has more members"))?;
+            .map_err(|_| too_many("members", nth, MORE_MEMBERS))?;
     }
     Ok(())
 }
@@ -92,6 +97,7 @@ pub(super) fn commit<D: Disk>(
         journal.commit()?;
         hub.handle_appended(count);
     }
+    journal.retain_in_time(time)?;
     if journal.take_retained() {
         for (number, room) in (0..).zip(&journal.state().rooms) {
             hub.set_oldest(number, room.oldest);
@@ -155,4 +161,61 @@ fn milliseconds() -> u64 {
     since.map_or(0, |since| {
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::HubConfig;
+    use super::super::memory::Slots;
+    use super::*;
+    use crate::journal::Settings;
+    use crate::testkit::SimDisk;
+    use halloo_core::wire::Code;
+
+    #[test]
+    fn a_name_that_was_free_and_then_taken_again_leads_to_its_entries() {
+        let mut journal = Journal::open(SimDisk::new(), &Settings::default()).unwrap();
+        let device = [7; 16];
+        let entry = Record::Entry {
+            time: 3,
+            device,
+            seq: 1,
+            room: 0,
+            offset: 1,
+            frame: b"frame",
+        };
+        for record in [
+            Record::Room {
+                number: 2,
+                name: "lab",
+            },
+            Record::Reject {
+                time: 1,
+                device,
+                seq: 1,
+                room: 2,
+                code: Code::TooLarge,
+            },
+            Record::Forget { device, room: 2 },
+            // Others have taken its number meanwhile, without a post.
+            Record::Room {
+                number: 0,
+                name: "lab",
+            },
+            entry,
+        ] {
+            journal.append(&record);
+        }
+        journal.commit().unwrap();
+        let config = HubConfig {
+            max_connections: 2,
+            rooms: 4,
+            members: 4,
+            ..HubConfig::default()
+        };
+        let mut slots = Slots::new(&config);
+        let mut hub = Hub::new(config.machine().unwrap(), slots.lend());
+        restore(&mut hub, &journal).unwrap();
+        assert_eq!(hub.head("lab"), Some(1));
+    }
 }
