@@ -43,7 +43,7 @@ pub use disk::{Disk, Folder};
 pub use error::JournalError;
 pub use read::Stored;
 pub use record::Record;
-pub use repair::{Repaired, repair};
+pub use repair::{Repaired, renew, repair};
 pub use retention::Retention;
 pub use state::{MemberState, RoomState, State};
 
