@@ -27,6 +27,7 @@
 mod check;
 mod disk;
 mod error;
+mod follow;
 mod index;
 mod read;
 mod record;
