@@ -21,18 +21,22 @@ pub(super) type Kept = Journal<Folder>;
 /// How many bytes of stored entries are sent in one write.
 const RUN: usize = 64 * 1024;
 
+/// What is wrong with limits below what a journal has.
+pub(super) const MORE_ROOMS: &str = "the data folder has more rooms";
+pub(super) const MORE_MEMBERS: &str = "the data folder has more members";
+
 /// Tells a hub everything that its journal knows.
 pub(super) fn restore(hub: &mut Hub<'_>, journal: &Kept) -> Result<(), HubError> {
     kept::restore(hub, journal).map_err(|error| match error {
         RestoreError::Rooms(number) => HubError::Config {
             what: "rooms",
             value: number as usize,
-            wanted: "the data folder has more rooms",
+            wanted: MORE_ROOMS,
         },
         RestoreError::Members(count) => HubError::Config {
             what: "members",
             value: count,
-            wanted: "the data folder has more members",
+            wanted: MORE_MEMBERS,
         },
     })
 }
@@ -75,4 +79,61 @@ fn milliseconds() -> u64 {
     since.map_or(0, |since| {
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::HubConfig;
+    use super::super::memory::Slots;
+    use super::*;
+    use crate::journal::Settings;
+    use crate::testkit::SimDisk;
+    use halloo_core::wire::Code;
+
+    #[test]
+    fn a_name_that_was_free_and_then_taken_again_leads_to_its_entries() {
+        let mut journal = Journal::open(SimDisk::new(), &Settings::default()).unwrap();
+        let device = [7; 16];
+        let entry = Record::Entry {
+            time: 3,
+            device,
+            seq: 1,
+            room: 0,
+            offset: 1,
+            frame: b"frame",
+        };
+        for record in [
+            Record::Room {
+                number: 2,
+                name: "lab",
+            },
+            Record::Reject {
+                time: 1,
+                device,
+                seq: 1,
+                room: 2,
+                code: Code::TooLarge,
+            },
+            Record::Forget { device, room: 2 },
+            // Others have taken its number meanwhile, without a post.
+            Record::Room {
+                number: 0,
+                name: "lab",
+            },
+            entry,
+        ] {
+            journal.append(&record);
+        }
+        journal.commit().unwrap();
+        let config = HubConfig {
+            max_connections: 2,
+            rooms: 4,
+            members: 4,
+            ..HubConfig::default()
+        };
+        let mut slots = Slots::new(&config);
+        let mut hub = Hub::new(config.machine().unwrap(), slots.lend());
+        restore(&mut hub, &journal).unwrap();
+        assert_eq!(hub.head("lab"), Some(1));
+    }
 }

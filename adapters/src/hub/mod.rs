@@ -335,7 +335,26 @@ impl HubConfig {
             retention: data.retention,
             store: store.map_err(|e| HubError::system("draw a store's number")(e.into()))?,
         };
-        Ok(Some(Journal::open(folder, &settings)?))
+        let journal = Journal::open(folder, &settings)?;
+        let state = journal.state();
+        for (what, most, has, wanted) in [
+            ("rooms", self.rooms, state.rooms.len(), durable::MORE_ROOMS),
+            (
+                "members",
+                self.members,
+                state.members.len(),
+                durable::MORE_MEMBERS,
+            ),
+        ] {
+            if has > most {
+                return Err(HubError::Config {
+                    what,
+                    value: most,
+                    wanted,
+                });
+            }
+        }
+        Ok(Some(journal))
     }
 
     fn machine(&self) -> Result<Config, HubError> {

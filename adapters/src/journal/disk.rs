@@ -65,7 +65,7 @@ impl Folder {
     ///
     /// Errors: [`io::ErrorKind::WouldBlock`] if another process has it.
     pub fn take(path: &Path) -> io::Result<Self> {
-        std::fs::create_dir_all(path)?;
+        make_to_stay(path)?;
         Self::take_existing(path)
     }
 
@@ -94,6 +94,24 @@ impl Folder {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+/// Makes a folder, and those that it is in, so that a power cut does not take them away again.
+fn make_to_stay(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    if parent != path {
+        make_to_stay(parent)?;
+    }
+    match std::fs::create_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        made => made.and_then(|()| File::open(parent)?.sync_all()),
     }
 }
 

@@ -29,6 +29,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+use std::collections::HashSet;
+
 use halloo_core::chat::Hub;
 use halloo_core::chat::hub::{Append, Found, Verdict, Wanted};
 use halloo_core::time::Instant;
@@ -53,8 +55,11 @@ pub enum RestoreError {
 pub fn restore<D: Disk>(hub: &mut Hub<'_>, journal: &Journal<D>) -> Result<(), RestoreError> {
     let state = journal.state();
     let start = Instant::from_ticks(0);
+    let remembered: HashSet<u32> = state.members.keys().map(|(room, _)| *room).collect();
     for (number, room) in (0..).zip(&state.rooms) {
-        if room.name.is_empty() {
+        // One without an entry that nobody is remembered in was free again, and its name may since
+        // be that of another number.
+        if room.name.is_empty() || room.head == 0 && !remembered.contains(&number) {
             continue;
         }
         hub.restore_room(number, &room.name, room.oldest, room.head)
@@ -139,6 +144,7 @@ pub fn commit<D: Disk>(
         journal.commit()?;
         hub.handle_appended(count);
     }
+    journal.retain_in_time(time)?;
     retain(hub, journal);
     Ok(())
 }

@@ -27,6 +27,7 @@
 mod check;
 mod disk;
 mod error;
+mod follow;
 pub mod hub;
 mod index;
 mod read;
@@ -44,7 +45,7 @@ pub use disk::{Disk, Folder};
 pub use error::JournalError;
 pub use read::Stored;
 pub use record::Record;
-pub use repair::{Repaired, repair};
+pub use repair::{Repaired, renew, repair};
 pub use retention::Retention;
 pub use state::{MemberState, RoomState, State};
 
@@ -52,10 +53,13 @@ use index::{Active, Span};
 use record::Place;
 use segment::{FIRST_BATCH, HEADER, Store};
 
+/// An index has 32 bits for a position.
+const LONGEST_SEGMENT: u64 = 1 << 31;
+
 /// What a journal is told when it is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// How many bytes a segment has before the next one is begun. Default: 64 MiB.
+    /// How many bytes a segment has before the next one is begun, 2 GiB at most. Default: 64 MiB.
     pub segment_bytes: u64,
     /// The number of a store that is made; random. An old store keeps its own.
     pub store: u64,
@@ -94,6 +98,8 @@ pub struct Journal<D: Disk> {
     last_at: usize,
     failed: bool,
     has_retained: bool,
+    /// When the age of segments is looked at next, in milliseconds since 1970.
+    retain_at: u64,
     window: read::Cache,
 }
 
@@ -186,7 +192,7 @@ impl<D: Disk> Journal<D> {
         self.len += self.buffer.len() as u64;
         self.batch = self.batch.wrapping_add(1);
         self.buffer.clear();
-        if self.len >= self.settings.segment_bytes {
+        if self.len >= self.settings.segment_bytes.min(LONGEST_SEGMENT) {
             self.roll()?;
         }
         self.failed = false;

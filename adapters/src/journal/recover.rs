@@ -13,6 +13,7 @@ use super::{Journal, Sealed, Settings, create_segment, index_name, read};
 struct Names {
     /// Ascending, without holes.
     segments: Vec<u64>,
+    indexes: Vec<u64>,
     /// Ascending.
     snapshots: Vec<u64>,
 }
@@ -81,6 +82,7 @@ impl<D: Disk> Journal<D> {
             last_at: 0,
             failed: false,
             has_retained: false,
+            retain_at: 0,
             window: read::Cache::default(),
         }
     }
@@ -177,6 +179,7 @@ fn survey<D: Disk>(disk: &mut D) -> Result<Names, JournalError> {
             removed.map_err(JournalError::disk("remove", &name))?;
         }
         names.segments.extend(segment::number(&name, ".journal"));
+        names.indexes.extend(segment::number(&name, ".index"));
         names.snapshots.extend(segment::number(&name, ".snapshot"));
     }
     names.segments.sort_unstable();
@@ -192,13 +195,19 @@ fn survey<D: Disk>(disk: &mut D) -> Result<Names, JournalError> {
     {
         missing = missing.or(Some(snapshot + 1));
     }
-    match missing {
-        Some(number) => {
-            let name = segment::name(number);
-            Err(JournalError::damaged(&name, 0, "the file is not there"))
-        }
-        None => Ok(names),
+    if let Some(number) = missing {
+        let name = segment::name(number);
+        return Err(JournalError::damaged(&name, 0, "the file is not there"));
     }
+    // A crash came between the end of a segment and that of its index.
+    for &number in &names.indexes {
+        if names.segments.first().is_some_and(|&first| number < first) {
+            let name = index_name(number);
+            let removed = disk.remove(&name);
+            removed.map_err(JournalError::disk("remove", &name))?;
+        }
+    }
+    Ok(names)
 }
 
 /// The newest good snapshot of a full segment, and that segment's number.

@@ -27,18 +27,29 @@ pub struct Repaired {
 /// is `store` from now on, which should be random. Does nothing where nothing is wrong. Where it
 /// fails, or is cut short, it can be run again.
 pub fn repair<D: Disk>(disk: &mut D, store: u64) -> Result<Repaired, JournalError> {
+    mend(disk, store, false)
+}
+
+/// As [`repair`], for a journal that was put back from a backup: devices are told that the store has
+/// changed also where nothing is wrong, since its offsets come again with other posts.
+pub fn renew<D: Disk>(disk: &mut D, store: u64) -> Result<Repaired, JournalError> {
+    mend(disk, store, true)
+}
+
+fn mend<D: Disk>(disk: &mut D, store: u64, is_old: bool) -> Result<Repaired, JournalError> {
     let check = Check::begin(disk)?;
     let snapshot = check.truth();
     let check = check.run(disk, None)?;
     let (is_damaged, found) = (check.is_damaged, check.report);
-    if found.bad.is_empty() {
+    let anew = is_damaged || is_old && found.segments > 0;
+    if found.bad.is_empty() && !anew {
         return Ok(Repaired {
             found,
             generation: None,
         });
     }
     remove_what_can_be_made(disk, snapshot)?;
-    if !is_damaged {
+    if !anew {
         return Ok(Repaired {
             found,
             generation: None,

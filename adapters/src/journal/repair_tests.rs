@@ -282,6 +282,18 @@ fn a_journal_in_order_is_left_as_it_is() {
 }
 
 #[test]
+fn a_journal_from_a_backup_gets_a_new_generation_and_keeps_everything() {
+    let (disk, before, state) = whole(300);
+    let renewed = renew(&mut disk.clone(), 5).unwrap();
+    assert_eq!((renewed.generation, renewed.found.bad), (Some(2), vec![]));
+    assert_eq!(verify(&mut disk.clone()).unwrap().bad, []);
+    let mut journal = open(&disk, 300).unwrap();
+    assert_eq!((journal.store(), journal.state()), ((77, 2), &state));
+    assert_eq!(entries(&mut journal), before);
+    assert_eq!(renew(&mut SimDisk::new(), 5).unwrap().generation, None);
+}
+
+#[test]
 fn a_dump_shows_every_record_in_order_and_ends_when_it_is_told_to() {
     let (disk, before, _) = whole(300);
     let (mut seen, mut heads) = (0, BTreeMap::new());

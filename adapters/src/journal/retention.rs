@@ -6,6 +6,9 @@ use super::disk::Disk;
 use super::error::JournalError;
 use super::{Journal, index_name, segment};
 
+/// How often the age of segments is looked at, in milliseconds.
+pub(super) const EVERY: u64 = 60_000;
+
 /// How much of each room is kept; a limit that is `None` does not count.
 ///
 /// An entry goes when it is beyond one of the limits, and not before every entry of its segment is:
@@ -38,6 +41,9 @@ impl<D: Disk> Journal<D> {
                 let gone = self.disk.remove(&name);
                 gone.map_err(JournalError::disk("remove", &name))?;
             }
+            // A crash must not bring it back when the one after it is gone.
+            let synced = self.disk.sync_names();
+            synced.map_err(JournalError::disk("sync", "the data folder"))?;
             removed += 1;
             tracing::info!(
                 segment = number,
@@ -45,13 +51,20 @@ impl<D: Disk> Journal<D> {
             );
         }
         if removed > 0 {
-            let synced = self.disk.sync_names();
-            synced.map_err(JournalError::disk("sync", "the data folder"))?;
             self.drop_window();
             self.forget_what_is_gone();
             self.has_retained = true;
         }
         Ok(())
+    }
+
+    /// Lets go of what is too old, as often as that is worth a look.
+    pub(crate) fn retain_in_time(&mut self, now: u64) -> Result<(), JournalError> {
+        if self.settings.retention.age.is_none() || now < self.retain_at || self.failed {
+            return Ok(());
+        }
+        self.retain_at = now.saturating_add(EVERY);
+        self.retain(now)
     }
 
     fn is_beyond(&self, number: u64, newest: u64, now: u64) -> bool {

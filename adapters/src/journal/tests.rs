@@ -380,8 +380,26 @@ fn age_lets_go_of_what_is_old() {
         journal.commit().unwrap();
     }
     assert!(journal.state().rooms.iter().all(|room| room.oldest > 1));
-    journal.retain(u64::MAX).unwrap();
+    let before = journal.sealed.len();
+    assert!(before > 0);
+    journal.retain_in_time(1_000_000).unwrap();
+    assert_eq!(journal.sealed.len(), before);
+    journal
+        .retain_in_time(1_000_000 + retention::EVERY)
+        .unwrap();
     assert!(journal.sealed.is_empty());
+    check_entries(&mut journal);
+}
+
+#[test]
+fn an_index_whose_segment_is_gone_goes_too() {
+    let (disk, settings) = (SimDisk::new(), settings(300));
+    run(&disk, 300, &[40, 20, 5]).0.unwrap();
+    let mut writer = disk.clone();
+    writer.remove(&segment::name(1)).unwrap();
+    let mut journal = Journal::open(disk.clone(), &settings).unwrap();
+    assert_eq!(disk.bytes(&index_name(1)), None);
+    assert!(journal.state().rooms.iter().all(|room| room.oldest > 1));
     check_entries(&mut journal);
 }
 

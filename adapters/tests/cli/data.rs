@@ -24,6 +24,8 @@ pub(crate) fn refused(args: &[&str], part: &str) {
 #[track_caller]
 pub(crate) fn check(ended: &Ended, code: i32, part: &str) {
     assert_eq!(ended.code, Some(code), "{ended:?}");
+    let listens = ended.out.iter().any(|line| line.contains("listening"));
+    assert!(!listens, "{ended:?}");
     let [line] = &*ended.err else {
         panic!("{ended:?}");
     };
@@ -73,6 +75,25 @@ fn options_that_contradict_each_other_are_one_line_and_exit_2() {
         "from 64K to 1G",
     );
     assert!(!Path::new(folder).exists());
+}
+
+#[test]
+fn limits_below_what_the_folder_has_are_refused_before_anything_listens() {
+    let dir = tempfile::tempdir().unwrap();
+    let (hub, url) = serve(dir.path());
+    for room in ["one", "two"] {
+        let mut ann = Running::start(&["chat", &url, "-r", room, "-n", "ann"]);
+        ann.say("hello");
+        assert_eq!(ann.wait().code, Some(0));
+    }
+    hub.signal(Signal::TERM);
+    hub.wait();
+    let folder = dir.path().to_str().unwrap();
+    refused(
+        &["--data", folder, "--max-rooms", "1"],
+        "--max-rooms is 1: the data folder has more",
+    );
+    let (_hub, _) = serve(dir.path());
 }
 
 #[test]

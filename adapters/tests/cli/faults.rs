@@ -165,6 +165,8 @@ fn bit_rot_is_refused_named_and_mended_and_costs_the_entry_that_it_hit() {
     hub.signal(Signal::TERM);
     hub.wait();
     assert!(log("repair", dir.path(), 0).contains("nothing to mend"));
+    let ended = Running::start(&["log", "repair", "--restored", folder]).wait();
+    assert!(ended.out[0].contains("generation 3 now"), "{ended:?}");
     let dump = log("dump", dir.path(), 0);
     assert_eq!(dump.matches(" entry room=0 offset=").count(), 1999);
     assert_eq!(dump.matches(" lost room=0 from=").count(), 1);

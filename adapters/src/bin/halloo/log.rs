@@ -42,6 +42,10 @@ enum Command {
     /// Keep every good record, and give up what is lost: members are told which entries are
     /// missing, and devices that the store has changed. Copy the folder first
     Repair {
+        /// The folder was put back from a backup: tell devices that the store has changed even
+        /// where nothing is damaged
+        #[arg(long)]
+        restored: bool,
         /// The data folder
         dir: PathBuf,
     },
@@ -51,7 +55,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     match &args.command {
         Command::Verify { dir } => verify(dir),
         Command::Dump { dir } => dump(dir),
-        Command::Repair { dir } => repair(dir),
+        Command::Repair { restored, dir } => repair(dir, *restored),
     }
 }
 
@@ -69,13 +73,18 @@ fn verify(dir: &Path) -> Result<(), Failure> {
     )))
 }
 
-fn repair(dir: &Path) -> Result<(), Failure> {
+fn repair(dir: &Path, is_restored: bool) -> Result<(), Failure> {
     let mut folder = take(dir)?;
     let store = getrandom::u64();
     let store = store.map_err(|e| Failure::Job(format!("draw a store's number: {e}")))?;
-    let repaired = journal::repair(&mut folder, store).map_err(failed)?;
+    let mend = if is_restored {
+        journal::renew
+    } else {
+        journal::repair
+    };
+    let repaired = mend(&mut folder, store).map_err(failed)?;
     list(&repaired.found)?;
-    if repaired.found.bad.is_empty() {
+    if repaired.found.bad.is_empty() && !is_restored {
         return output::say(&format!("nothing to mend: {}", describe(&repaired.found)));
     }
     let what = match repaired.generation {
