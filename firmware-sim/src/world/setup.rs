@@ -155,6 +155,8 @@ impl Setup {
             Kind::Drawn | Kind::Tiny => FaultSet::random(&mut rng),
         };
         limits.devices = self.devices.unwrap_or(limits.devices).max(1);
+        // With fewer places than devices, some never get in.
+        limits.conns = limits.conns.max(limits.devices);
         limits.is_on_disk = self.is_on_disk.unwrap_or(limits.is_on_disk);
         (limits, self.faults.unwrap_or(faults))
     }
