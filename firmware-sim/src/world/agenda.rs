@@ -12,7 +12,13 @@ pub(super) struct Agenda {
     heap: BinaryHeap<Reverse<(u64, u64)>>,
     /// By place: what counts, and whose it is. The heap may hold times that were overtaken.
     due: Vec<(u64, u64)>,
+    /// By place: the latest time that is in the heap, whether it counts or not. Who is often looked
+    /// at before a far time goes back to that time without another entry.
+    far: Vec<(u64, u64)>,
 }
+
+/// Nothing is in the heap.
+const NOTHING: (u64, u64) = (0, 0);
 
 /// Nobody is due there.
 const NEVER: (u64, u64) = (u64::MAX, 0);
@@ -26,12 +32,28 @@ impl Agenda {
         let at = place(who);
         if self.due.len() <= at {
             self.due.resize(at + 1, NEVER);
+            self.far.resize(at + 1, NOTHING);
         }
         let due = &mut self.due[at];
         // Whoever had the place before a later one is gone.
         if who > due.1 || who == due.1 && time < due.0 {
             *due = (time, who);
+            let far = &mut self.far[at];
+            if *far == (time, who) {
+                return;
+            }
+            if far.1 != who || time > far.0 {
+                *far = (time, who);
+            }
             self.heap.push(Reverse((time, who)));
+        }
+    }
+
+    fn pop(&mut self, time: u64, who: u64) {
+        self.heap.pop();
+        let far = &mut self.far[place(who)];
+        if *far == (time, who) {
+            *far = NOTHING;
         }
     }
 
@@ -46,8 +68,9 @@ impl Agenda {
             if time > now {
                 break;
             }
-            self.heap.pop();
-            if self.counts(time, who) {
+            let counts = self.counts(time, who);
+            self.pop(time, who);
+            if counts {
                 self.due[place(who)] = NEVER;
                 out.push(who);
             }
@@ -61,7 +84,7 @@ impl Agenda {
             if self.counts(time, who) {
                 return time;
             }
-            self.heap.pop();
+            self.pop(time, who);
         }
         u64::MAX
     }
