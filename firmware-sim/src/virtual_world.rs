@@ -19,7 +19,7 @@ const TELL: Duration = Duration::from_secs(1);
 /// Sizes, and what applications do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Kind {
-    /// Devices as firmware has them: ten to a room, posts at a pace
+    /// Devices as firmware has them: each in one room, posts at a pace
     Fleet,
     /// A few devices that do anything; sizes and faults come from the seed
     Drawn,
@@ -63,6 +63,9 @@ pub(crate) struct WorldArgs {
     /// Seconds between two posts of a device of a fleet
     #[arg(long, value_name = "S", default_value_t = 10.0)]
     pace: f64,
+    /// How many devices of a fleet are in each room
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    per_room: u32,
 }
 
 const WORLD: &str = "\
@@ -119,6 +122,7 @@ impl WorldArgs {
             setup.seconds = Some(within("--hours", hours * 3600.0, 1.0, 1e8)? as u64);
         }
         setup.pace = within("--pace", self.pace * 1000.0, 1.0, 1e9)? as u64;
+        setup.per_room = self.per_room as usize;
         setup.faults = self.faults.as_deref().map(read_faults).transpose()?;
         setup.is_on_disk = self.store.map(|store| store == Store::Disk);
         Ok(setup)

@@ -82,8 +82,8 @@ fn no_seed_breaks_what_must_hold_where_everything_is_full() {
 #[test]
 fn a_fleet_under_every_fault_keeps_what_must_hold() {
     let setup = Setup {
-        devices: Some(60),
-        seconds: Some(1800),
+        devices: Some(30),
+        seconds: Some(3600),
         faults: Some(Fault::ALL.iter().copied().collect()),
         ..Setup::new(Kind::Fleet, 1)
     };

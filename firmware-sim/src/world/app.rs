@@ -1,7 +1,7 @@
 //! The applications: one that does whatever comes to its mind, and one as firmware has it.
 
 use super::Net;
-use super::limits::{FLEET_BODY, FLEET_ROOM};
+use super::limits::FLEET_BODY;
 use halloo_core::chat::client::{From, Store};
 use halloo_core::wire;
 
@@ -73,7 +73,7 @@ impl Net {
 
     /// The room that a device of a fleet belongs to.
     pub(super) fn join_fleet_room(&mut self, number: usize) {
-        let room = format!("room-{}", number / FLEET_ROOM);
+        let room = format!("room-{}", number / self.limits.per_room);
         self.join(number, &room, From::Latest, 0);
     }
 }

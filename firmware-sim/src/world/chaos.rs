@@ -110,7 +110,7 @@ impl Net {
             }
             Fault::Reset => self.reset_link(key),
             Fault::Storm => {
-                let keys: Vec<u64> = self.links.keys().copied().collect();
+                let keys: Vec<u64> = self.links.keys().collect();
                 keys.into_iter().for_each(|key| self.reset_link(Some(key)));
             }
             Fault::HalfOpen => self.half_open(key),

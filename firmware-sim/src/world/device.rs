@@ -4,6 +4,7 @@ use super::fault::Fault;
 use super::inbox::Inbox;
 use super::limits::Limits;
 use super::link::{Link, framed};
+use super::links::Links;
 use super::machine::Machine;
 use super::model::{Check, Membership, PostId, Seen, must};
 use super::rng::Rng;
@@ -12,7 +13,6 @@ use halloo_core::chat::client::{Config, Delivery, Event, From, PostError};
 use halloo_core::chat::{Backoff, HANDSHAKE};
 use halloo_core::time::Duration;
 use halloo_core::wire::{Code, Join, Message, binary};
-use std::collections::BTreeMap;
 
 /// How long a write may make no progress.
 pub(super) const NO_PROGRESS: u64 = 30_000_000;
@@ -111,7 +111,7 @@ impl Device {
         }
     }
 
-    pub(super) fn next_time(&self, links: &BTreeMap<u64, Link>) -> Option<u64> {
+    pub(super) fn next_time(&self, links: &Links) -> Option<u64> {
         let mut next = u64::MAX;
         let mut at = |time: Option<u64>| next = next.min(time.unwrap_or(u64::MAX));
         if self.app.is_busy {
@@ -271,9 +271,8 @@ impl Net {
             }
             Phase::Up { link } => self.serve_device(number, link)?,
         }
-        self.drive_client(number)?;
         self.act(number);
-        Ok(())
+        self.drive_client(number)
     }
 
     fn connect(&mut self, number: usize) {
@@ -291,14 +290,13 @@ impl Net {
             link.up.open_hole();
             link.down.open_hole();
         }
+        let link = self.links.insert(link);
         self.trace
-            .note(self.now, "connects", &[number as u64, self.next_link]);
+            .note(self.now, "connects", &[number as u64, link]);
         self.devices[number].phase = Phase::Connecting {
-            link: self.next_link,
+            link,
             until: self.now + HANDSHAKE.as_ticks(),
         };
-        self.links.insert(self.next_link, link);
-        self.next_link += 1;
     }
 
     /// Reads what came.
@@ -544,7 +542,7 @@ impl Net {
             let taken = found.up.write(&mut self.rng, self.now, &device.out);
             if taken < device.out.len() && found.up.has_room() {
                 self.faults.count(Fault::ShortWrite);
-                self.moved = true;
+                self.again = true;
             }
             if taken > 0 {
                 self.moved = true;
@@ -556,7 +554,7 @@ impl Net {
                 return;
             }
         }
-        self.moved = true;
+        self.again = true;
     }
 
     /// The device closes its end, or has learned that it is closed.

@@ -7,7 +7,7 @@ use super::model::{Broken, Check, PostId, device_id, must, number_of};
 use halloo_core::chat::hub::{Append, Verdict};
 use halloo_core::wire::{Message, binary};
 use halloo_std::journal::{Disk, Journal, State, Stored};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// How many of its last posts in a room are remembered of each device; more than wait for a verdict.
 const REMEMBERED: usize = 64;
@@ -73,7 +73,8 @@ struct Author {
 pub struct StoreModel {
     /// Its id, and how often it was restored.
     pub name: (u64, u32),
-    rooms: BTreeMap<String, RoomModel>,
+    rooms: Vec<(String, RoomModel)>,
+    by_name: HashMap<String, usize>,
     /// Verdicts that wait for their commit.
     pub handed: VecDeque<Handed>,
     /// Entries that were committed.
@@ -91,41 +92,49 @@ impl StoreModel {
 
     /// The last offset of a room's log; 0 for a room that has none.
     pub fn head(&self, room: &str) -> u64 {
-        self.rooms.get(room).map_or(0, RoomModel::head)
+        self.room(room).map_or(0, RoomModel::head)
     }
 
     /// An entry of a room's log, unless it is not there or forgotten.
     pub fn kept(&self, room: &str, offset: u64) -> Option<&Kept> {
-        self.rooms.get(room)?.kept(offset)
+        self.room(room)?.kept(offset)
     }
 
     /// Whether a post is in a room's log.
     pub fn has(&self, room: &str, id: PostId) -> bool {
-        let author = self.rooms.get(room).and_then(|r| r.authors.get(&id.device));
+        let author = self.room(room).and_then(|r| r.authors.get(&id.device));
         author.is_some_and(|author| author.kept.binary_search(&id.counter).is_ok())
     }
 
     /// Nobody can be handed what stands before `first` in a room.
     pub fn forget(&mut self, room: &str, first: u64) {
-        if let Some(room) = self.rooms.get_mut(room) {
+        if let Some(&at) = self.by_name.get(room) {
+            let room = &mut self.rooms[at].1;
             while room.forgotten + 1 < first && room.log.pop_front().is_some() {
                 room.forgotten += 1;
             }
         }
     }
 
-    /// The names of all rooms.
-    pub fn rooms(&self) -> impl Iterator<Item = &str> {
-        self.rooms.keys().map(String::as_str)
+    fn room(&self, name: &str) -> Option<&RoomModel> {
+        self.by_name.get(name).map(|&at| &self.rooms[at].1)
+    }
+
+    fn room_mut(&mut self, name: &str) -> &mut RoomModel {
+        let at = match self.by_name.get(name) {
+            Some(&at) => at,
+            None => {
+                let at = self.rooms.len();
+                self.by_name.insert(name.to_owned(), at);
+                self.rooms.push((name.to_owned(), RoomModel::default()));
+                at
+            }
+        };
+        &mut self.rooms[at].1
     }
 
     fn author(&mut self, device: u32, name: &str) -> &mut Author {
-        // A name is made only for a room that is new.
-        if !self.rooms.contains_key(name) {
-            self.rooms.insert(name.to_owned(), RoomModel::default());
-        }
-        let room = self.rooms.get_mut(name).expect("it was put there");
-        room.authors.entry(device).or_default()
+        self.room_mut(name).authors.entry(device).or_default()
     }
 
     /// A live session handed in a post (S8: a fenced one has no effect).
@@ -210,7 +219,7 @@ impl StoreModel {
             author.kept.pop_front();
         }
         author.kept.push_back(id.counter);
-        let room = self.rooms.get_mut(&name).expect("its author was found");
+        let room = self.room_mut(&name);
         let next = room.head() + 1;
         must!(offset == next, "S4: {name} got offset {offset}, not {next}");
         room.log.push_back(Kept { id, frame });
@@ -246,7 +255,7 @@ impl StoreModel {
 
     /// The hub tells a device that a post was rejected.
     pub fn tell_reject(&self, device: u32, name: &str, seq: u32) -> Check {
-        let author = self.rooms.get(name).and_then(|r| r.authors.get(&device));
+        let author = self.room(name).and_then(|r| r.authors.get(&device));
         let verdict = author.and_then(|author| author.is_kept(seq));
         must!(
             verdict == Some(false),

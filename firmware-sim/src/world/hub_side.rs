@@ -33,6 +33,14 @@ impl Link {
         }
     }
 
+    /// Whether the hub's end can write more at once.
+    fn can_go_on(&self) -> bool {
+        let is_closing = matches!(self.hub.state, HubState::Closing(_));
+        let is_done = is_closing && self.hub.out.is_empty();
+        let has_more = self.hub.wants || !self.hub.out.is_empty();
+        self.conn().is_some() && (is_done || has_more && self.down.has_room())
+    }
+
     fn conn(&self) -> Option<ConnId> {
         match self.hub.state {
             HubState::Open(conn) | HubState::Closing(conn) => Some(conn),
@@ -56,7 +64,7 @@ impl Net {
         hub.handle_timeout(at(self.now));
         let mut has_moved = is_timeout;
         for &key in &due {
-            self.moved = false;
+            (self.moved, self.again) = (false, false);
             self.accept(hub, key);
             self.serve_conn(hub, key)?;
             self.link_moved(key);
@@ -84,7 +92,7 @@ impl Net {
         due.sort_unstable();
         due.dedup();
         for &key in &due {
-            self.moved = false;
+            (self.moved, self.again) = (false, false);
             self.pump_conn(hub, key)?;
             self.link_moved(key);
             has_moved |= self.moved;
@@ -96,6 +104,7 @@ impl Net {
         }
         if has_moved {
             // There may be a place now for what the hub was too busy for.
+            self.held.retain(|key| self.links.get(key).is_some());
             for &key in &self.held {
                 self.link_agenda.add(key, self.now + TURN);
             }
@@ -106,8 +115,10 @@ impl Net {
 
     /// A connection on which something happened is looked at again.
     fn link_moved(&mut self, key: u64) {
-        if self.moved {
+        if self.again || self.links.get(&key).is_some_and(Link::can_go_on) {
             self.link_agenda.add(key, self.now + TURN);
+        }
+        if self.moved {
             // It may have made room for what the device could not write.
             let device = self.links.get(&key).map(|link| link.device);
             if let Some(number) = device.filter(|&number| self.devices[number].is_blocked()) {
@@ -167,7 +178,7 @@ impl Net {
                 return Ok(());
             };
             if link.hub.held.is_some() {
-                break;
+                return Ok(());
             }
             match link.hub.decoder.poll_frame() {
                 Ok(Some(frame)) => {
@@ -192,12 +203,14 @@ impl Net {
             };
             let got = link.up.read(now, &mut room[..most]);
             if got == 0 {
-                break;
+                return Ok(());
             }
             self.moved = true;
             self.trace.bytes(&room[..got]);
             link.hub.decoder.commit(got);
         }
+        // More may lie in the buffer than it may hand in at a time.
+        self.again = true;
         Ok(())
     }
 

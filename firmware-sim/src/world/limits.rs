@@ -5,8 +5,6 @@ use super::rng::Rng;
 use halloo_core::chat::hub::{self, Conn, Member, Pending, Room, Storage};
 use halloo_core::chat::log::IndexSlot;
 
-/// The members of each room of a fleet.
-pub(super) const FLEET_ROOM: usize = 10;
 /// The bytes of each post of a fleet.
 pub(super) const FLEET_BODY: usize = 32;
 
@@ -53,6 +51,8 @@ pub struct Limits {
     pub is_fleet: bool,
     /// Microseconds between two posts of a device of a fleet.
     pub pace: u64,
+    /// The members of each room of a fleet.
+    pub per_room: usize,
 }
 
 impl Limits {
@@ -85,14 +85,16 @@ impl Limits {
             retention: None,
             is_fleet: false,
             pace: 10_000_000,
+            per_room: 10,
         }
     }
 
-    /// Many devices, ten to a room, with the buffers of a sensor.
-    pub const fn fleet(devices: usize) -> Self {
+    /// Many devices, so many to a room, with the buffers of a sensor.
+    pub const fn fleet(devices: usize, per_room: usize) -> Self {
         let mut limits = Self::usual(devices);
         limits.is_fleet = true;
-        limits.rooms = devices.div_ceil(FLEET_ROOM);
+        limits.per_room = per_room;
+        limits.rooms = devices.div_ceil(per_room);
         limits.conns = devices + devices / 2 + 8;
         limits.members = devices + 8;
         limits.log_bytes = 4096;

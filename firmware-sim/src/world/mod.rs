@@ -14,6 +14,7 @@ mod hub_side;
 mod inbox;
 pub mod limits;
 mod link;
+mod links;
 pub mod lone_device;
 pub mod lone_hub;
 pub mod lossy;
@@ -44,10 +45,10 @@ use chaos::Chaos;
 use halloo_core::chat::Hub;
 use halloo_core::time::Instant;
 use history::StoreModel;
-use link::Link;
+use links::Links;
 use model::{Check, Membership, must};
 use rng::Rng;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use store::Keeping;
 use trace::Trace;
 
@@ -79,8 +80,7 @@ pub struct Net {
     pub refused: u64,
     rng: Rng,
     trace: Trace,
-    links: BTreeMap<u64, Link>,
-    next_link: u64,
+    links: Links,
     /// The connection that the hub has a device's session on.
     live: Vec<Option<u64>>,
     is_up: bool,
@@ -89,7 +89,9 @@ pub struct Net {
     /// How long a commit takes, at most.
     pub commit_delay: u64,
     chaos: Chaos,
+    /// Somebody did something, and has more to do at once.
     moved: bool,
+    again: bool,
     keeping: Keeping,
     hub_paused_until: u64,
     device_agenda: Agenda,
@@ -134,14 +136,14 @@ impl Net {
             refused: 0,
             rng,
             trace,
-            links: BTreeMap::new(),
-            next_link: 0,
+            links: Links::default(),
             live: vec![None; devices.len()],
             is_up: false,
             commits: VecDeque::new(),
             commit_delay: 0,
             chaos: Chaos::default(),
             moved: false,
+            again: false,
             keeping: Keeping::default(),
             hub_paused_until: 0,
             device_agenda: Agenda::default(),
@@ -226,11 +228,13 @@ impl Net {
         self.device_agenda.take(self.now, &mut due);
         for &number in &due {
             let number = number as usize;
-            self.moved = false;
+            (self.moved, self.again) = (false, false);
             let before = self.devices[number].link();
             self.run_device(number)?;
-            if self.moved {
+            if self.again {
                 self.device_agenda.add(number as u64, self.now + TURN);
+            }
+            if self.moved {
                 let link = before.and_then(|key| Some((key, self.links.get(&key)?)));
                 // It may have made room for what the hub could not write.
                 if let Some((key, link)) = link
@@ -304,7 +308,7 @@ impl Net {
         for number in 0..self.devices.len() {
             self.device_agenda.add(number as u64, self.now);
         }
-        for &key in self.links.keys() {
+        for key in self.links.keys() {
             self.link_agenda.add(key, self.now);
         }
     }

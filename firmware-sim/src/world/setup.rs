@@ -39,6 +39,8 @@ pub struct Setup {
     pub is_on_disk: Option<bool>,
     /// Milliseconds between two posts of a device of a fleet. Default: 10 s.
     pub pace: u64,
+    /// How many devices of a fleet are in each room. Default: 10.
+    pub per_room: usize,
     /// A fault of the world itself, for tests of [`shrink`](super::shrink): it fails once a
     /// connection was taken over and the second device is told something. Default: no.
     pub planted: bool,
@@ -81,6 +83,7 @@ impl Setup {
             faults: None,
             is_on_disk: None,
             pace: 10_000,
+            per_room: 10,
             planted: false,
         }
     }
@@ -142,7 +145,7 @@ impl Setup {
     fn draw(&self) -> (Limits, FaultSet) {
         let mut rng = Rng::new(!self.seed);
         let mut limits = match self.kind {
-            Kind::Fleet => Limits::fleet(self.devices.unwrap_or(200)),
+            Kind::Fleet => Limits::fleet(self.devices.unwrap_or(200), self.per_room.max(1)),
             Kind::Drawn => Limits::random(&mut rng),
             Kind::Tiny => Limits::tiny(&mut rng),
         };
@@ -155,6 +158,8 @@ impl Setup {
             Kind::Drawn | Kind::Tiny => FaultSet::random(&mut rng),
         };
         limits.devices = self.devices.unwrap_or(limits.devices).max(1);
+        // With fewer places than devices, some never get in.
+        limits.conns = limits.conns.max(limits.devices);
         limits.is_on_disk = self.is_on_disk.unwrap_or(limits.is_on_disk);
         (limits, self.faults.unwrap_or(faults))
     }
@@ -200,6 +205,9 @@ impl fmt::Display for Setup {
         }
         if self.kind == Kind::Fleet && self.pace != 10_000 {
             write!(f, " --pace {}", self.pace as f64 / 1000.0)?;
+        }
+        if self.kind == Kind::Fleet && self.per_room != 10 {
+            write!(f, " --per-room {}", self.per_room)?;
         }
         Ok(())
     }
