@@ -214,3 +214,60 @@ pub fn read_back<D: Disk>(
     }
     Ok(run)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::Settings;
+    use crate::testkit::SimDisk;
+    use halloo_core::chat::hub::{Config, Conn, Member, Pending, Room, Storage};
+    use halloo_core::wire::Code;
+
+    #[test]
+    fn a_name_that_was_free_and_then_taken_again_leads_to_its_entries() {
+        let mut journal = Journal::open(SimDisk::new(), &Settings::default()).unwrap();
+        let device = [7; 16];
+        let entry = Record::Entry {
+            time: 3,
+            device,
+            seq: 1,
+            room: 0,
+            offset: 1,
+            frame: b"frame",
+        };
+        for record in [
+            Record::Room {
+                number: 2,
+                name: "lab",
+            },
+            Record::Reject {
+                time: 1,
+                device,
+                seq: 1,
+                room: 2,
+                code: Code::TooLarge,
+            },
+            Record::Forget { device, room: 2 },
+            // Others have taken its number meanwhile, without a post.
+            Record::Room {
+                number: 0,
+                name: "lab",
+            },
+            entry,
+        ] {
+            journal.append(&record);
+        }
+        journal.commit().unwrap();
+        let storage = Storage {
+            conns: &mut [Conn::FREE; 2],
+            members: &mut [Member::FREE; 4],
+            rooms: &mut [Room::FREE; 4],
+            bytes: &mut [0; 4096],
+            index: &mut [[0; 4]; 64],
+            pending: &mut [Pending::FREE; 4],
+        };
+        let mut hub = Hub::new(Config::new(1, [1; 4], 1), storage);
+        restore(&mut hub, &journal).unwrap();
+        assert_eq!(hub.head("lab"), Some(1));
+    }
+}
