@@ -66,6 +66,9 @@ pub(crate) struct WorldArgs {
     /// How many devices of a fleet are in each room
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     per_room: u32,
+    /// For tests of what is said of a seed that fails
+    #[arg(long, hide = true)]
+    planted: bool,
 }
 
 const WORLD: &str = "\
@@ -123,6 +126,7 @@ impl WorldArgs {
         }
         setup.pace = within("--pace", self.pace * 1000.0, 1.0, 1e9)? as u64;
         setup.per_room = self.per_room as usize;
+        setup.planted = self.planted;
         setup.faults = self.faults.as_deref().map(read_faults).transpose()?;
         setup.is_on_disk = self.store.map(|store| store == Store::Disk);
         Ok(setup)

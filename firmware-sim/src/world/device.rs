@@ -6,10 +6,10 @@ use super::limits::Limits;
 use super::link::{Link, framed};
 use super::links::Links;
 use super::machine::Machine;
-use super::model::{Check, Membership, PostId, Seen, must};
+use super::model::{Check, Membership, PostId};
 use super::rng::Rng;
 use super::{Net, at};
-use halloo_core::chat::client::{Config, Delivery, Event, From, PostError};
+use halloo_core::chat::client::{Config, From, PostError};
 use halloo_core::chat::{Backoff, HANDSHAKE};
 use halloo_core::time::Duration;
 use halloo_core::wire::{Code, Join, Message, binary};
@@ -49,7 +49,7 @@ pub struct Device {
     decoder: Inbox,
     out: Vec<u8>,
     phase: Phase,
-    backoff: Backoff,
+    pub(super) backoff: Backoff,
     skew: i64,
     pub(super) stalled_until: u64,
     pub(super) paused_until: u64,
@@ -100,7 +100,7 @@ impl Device {
     }
 
     /// Its clock.
-    fn clock(&self, now: u64) -> u64 {
+    pub(super) fn clock(&self, now: u64) -> u64 {
         now.saturating_add_signed(self.skew)
     }
 
@@ -363,132 +363,6 @@ impl Net {
             }
             self.take_events(number, life)?;
         }
-    }
-
-    fn deliver(&mut self, number: usize, life: usize, delivery: Delivery<'_>) -> Check {
-        let device = &mut self.devices[number];
-        let store = &self.lives[life];
-        let me = number as u32;
-        let (slot, seen) = match delivery {
-            Delivery::Entry {
-                slot,
-                offset,
-                from,
-                body,
-            } => {
-                let body = Some(body);
-                let id = body.and_then(PostId::of);
-                let name = id.map(|id| format!("dev-{}", id.device));
-                must!(
-                    name.as_deref() == Some(from),
-                    "S5: {from} did not post {id:?}"
-                );
-                (slot, Seen { offset, body })
-            }
-            Delivery::Own { slot, offset } => (slot, Seen { offset, body: None }),
-            Delivery::Gap {
-                slot,
-                from,
-                to,
-                reason,
-            } => {
-                let membership = device.rooms[usize::from(slot)].as_mut();
-                must!(membership.is_some(), "S11: a gap for no room");
-                return membership.map_or(Ok(()), |m| m.gap(life, store, (from, to), reason));
-            }
-            Delivery::Notice(notice) => {
-                let membership = &device.rooms[usize::from(notice.slot)];
-                must!(
-                    membership.as_ref().is_some_and(|m| !m.is_over),
-                    "S11: {notice:?} of a room that is over"
-                );
-                let who = notice.who.to_owned();
-                let notice = (notice.kind.to_wire(), notice.members, who);
-                if !self.limits.is_fleet {
-                    device.app.notices.push(notice);
-                }
-                return Ok(());
-            }
-            Delivery::Roster(roster) => {
-                let membership = &device.rooms[usize::from(roster.slot)];
-                must!(
-                    membership.as_ref().is_some_and(|m| !m.is_over),
-                    "S11: {roster:?} of a room that is over"
-                );
-                device
-                    .app
-                    .roster
-                    .extend(roster.names.iter().map(str::to_owned));
-                return Ok(());
-            }
-            Delivery::Echo { token, .. } => {
-                device.app.echoes.push(token);
-                return Ok(());
-            }
-            Delivery::Error(_) => return Ok(()),
-        };
-        let membership = device.rooms[usize::from(slot)].as_mut();
-        must!(membership.is_some(), "S11: an entry for no room");
-        membership.map_or(Ok(()), |m| m.entry(life, store, me, seen))
-    }
-
-    /// Tells the application what happened.
-    fn take_events(&mut self, number: usize, life: usize) -> Check {
-        while let Some(event) = self.devices[number].client.poll_event() {
-            self.trace
-                .words(self.now, || format!("device {number}: {event:?}"));
-            let device = &mut self.devices[number];
-            let store = self.lives.get(life);
-            let slot = match event {
-                Event::Welcomed => {
-                    device.backoff.handle_service(at(device.clock(self.now)));
-                    continue;
-                }
-                Event::Closed { cause } => {
-                    device.app.closed.push((self.now, cause));
-                    continue;
-                }
-                Event::Joined { slot, .. }
-                | Event::Refused { slot, .. }
-                | Event::Acked { slot, .. }
-                | Event::Rejected { slot, .. }
-                | Event::Unknown { slot, .. }
-                | Event::StoreChanged { slot }
-                | Event::Left { slot } => slot,
-                #[allow(unreachable_patterns)]
-                _ => continue,
-            };
-            let cursor = device.client.cursor(slot);
-            let Some(membership) = device.rooms[usize::from(slot)].as_mut() else {
-                return Err(super::model::Broken(format!("S11: {event:?} for no room")));
-            };
-            match event {
-                Event::Joined { head, .. } => {
-                    let name = store.map(|store| store.name);
-                    membership.joined(life, name, head, cursor)?;
-                }
-                Event::StoreChanged { .. } => membership.changed(life)?,
-                Event::Refused { code, .. } => {
-                    membership.is_over = true;
-                    device.app.refused.push(code);
-                }
-                Event::Left { .. } => membership.is_over = true,
-                Event::Acked { seq, .. } => match store {
-                    Some(store) => membership.verdict(store, seq, Some(true))?,
-                    None => must!(false, "S1: acknowledged by nobody"),
-                },
-                Event::Rejected { seq, .. } => match store {
-                    Some(store) => membership.verdict(store, seq, Some(false))?,
-                    None => must!(false, "S9: rejected by nobody"),
-                },
-                Event::Unknown { seq, .. } => match store {
-                    Some(store) => membership.verdict(store, seq, None)?,
-                    None => must!(false, "S9: unknown to nobody"),
-                },
-                _ => {}
-            }
-        }
-        Ok(())
     }
 
     /// Time, events and what is to be sent.

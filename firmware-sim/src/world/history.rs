@@ -9,8 +9,9 @@ use halloo_core::wire::{Message, binary};
 use halloo_std::journal::{Disk, Journal, State, Stored};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-/// How many of its last posts in a room are remembered of each device; more than wait for a verdict.
-const REMEMBERED: usize = 64;
+/// How many of its last posts in a room are remembered of each device; no more than 32 wait for a
+/// verdict.
+const REMEMBERED: usize = 32;
 
 /// One verdict that the hub handed out.
 #[derive(Debug, Clone)]

@@ -97,8 +97,8 @@ impl Limits {
         limits.rooms = devices.div_ceil(per_room);
         limits.conns = devices + devices / 2 + 8;
         limits.members = devices + 8;
-        limits.log_bytes = 4096;
-        limits.index = 64;
+        limits.log_bytes = 2048;
+        limits.index = 32;
         limits.pending = 4096;
         limits.max_body = 64;
         limits.credit = 16;

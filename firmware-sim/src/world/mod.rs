@@ -20,6 +20,7 @@ pub mod lone_hub;
 pub mod lossy;
 pub mod machine;
 pub mod model;
+mod overheard;
 pub mod pipe;
 mod report;
 pub mod rng;
@@ -28,6 +29,7 @@ mod said;
 mod setup;
 mod shrink;
 mod store;
+mod told;
 mod trace;
 
 pub use device::{App, Device};

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 const RECOVERY: u64 = 600;
 
 /// How often it is told how far a run is, in microseconds of its own time.
-const SLICE: u64 = 60_000_000;
+const SLICE: u64 = 30_000_000;
 
 impl Net {
     /// The whole life of a seed.

@@ -209,6 +209,9 @@ impl fmt::Display for Setup {
         if self.kind == Kind::Fleet && self.per_room != 10 {
             write!(f, " --per-room {}", self.per_room)?;
         }
+        if self.planted {
+            f.write_str(" --planted")?;
+        }
         Ok(())
     }
 }

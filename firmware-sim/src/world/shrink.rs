@@ -37,9 +37,10 @@ pub fn shrink(setup: &Setup, failure: &Failure, most: u32) -> Shrunk {
     search.attempt(setup.spelled_out());
     loop {
         let before = search.best.clone();
-        search.shorten();
+        search.stop_at_failure();
         search.drop_faults();
         search.drop_devices();
+        search.shorten();
         if search.best == before || search.runs >= search.most {
             break;
         }
@@ -70,24 +71,28 @@ impl Search {
         is_same
     }
 
-    /// The least time, from what it took to fail down by halves.
-    fn shorten(&mut self) {
-        let with = |search: &Self, seconds| Setup {
-            seconds: Some(seconds),
-            ..search.best.clone()
-        };
-        if self
-            .best
-            .seconds
-            .is_none_or(|seconds| seconds > self.failure.at)
-        {
-            self.attempt(with(self, self.failure.at));
+    /// No more time than it took to fail.
+    fn stop_at_failure(&mut self) {
+        let at = self.failure.at;
+        if self.best.seconds.is_none_or(|seconds| seconds > at) {
+            self.attempt(self.with_seconds(at));
         }
+    }
+
+    fn with_seconds(&self, seconds: u64) -> Setup {
+        Setup {
+            seconds: Some(seconds),
+            ..self.best.clone()
+        }
+    }
+
+    /// The least time, by halves.
+    fn shorten(&mut self) {
         let mut failing = self.best.seconds.unwrap_or(self.failure.at);
         let mut passing = 0;
         while passing + 1 < failing {
             let half = passing + (failing - passing) / 2;
-            match self.attempt(with(self, half)) {
+            match self.attempt(self.with_seconds(half)) {
                 true => failing = half.min(self.failure.at.max(1)),
                 false => passing = half,
             }
