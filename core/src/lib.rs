@@ -72,11 +72,11 @@
 //!
 //! | what | bytes |
 //! | --- | --- |
-//! | `Client`: 2 rooms, 4 posts of 64 bytes | 824 |
-//! | `Client`: 2 rooms, 4 posts of 128 bytes | 1,080 |
+//! | `Client`: 2 rooms, 4 posts of 64 bytes | 920 |
+//! | `Client`: 2 rooms, 4 posts of 128 bytes | 1,176 |
 //! | `Link`: frames of 256 bytes, posts of 64 | 544 |
-//! | `Hub`, beside what it is lent | 344 |
-//! | each connection, each member, each room lent to a `Hub` | 176, 176, 160 |
+//! | `Hub`, beside what it is lent | 400 |
+//! | each connection, each member, each room lent to a `Hub` | 248, 208, 168 |
 //!
 //! # Features
 //!

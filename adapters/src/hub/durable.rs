@@ -112,10 +112,8 @@ pub(super) fn send_stored(
     };
     let (mut bytes, mut ends) = (Vec::with_capacity(RUN), Vec::new());
     for offset in wanted.first..=wanted.last {
-        let found = match journal.read(wanted.room, offset) {
-            Ok(Stored::Entry { device, .. }) if wanted.own == Some(device) => Found::Own,
-            Ok(Stored::Entry { frame, .. }) if frame.len() > wanted.longest => Found::TooLarge,
-            Ok(Stored::Entry { frame, .. }) => {
+        let found = match look(journal, wanted, offset) {
+            Ok(frame) => {
                 if bytes.len() + frame.len() > RUN && !ends.is_empty() {
                     break;
                 }
@@ -123,13 +121,7 @@ pub(super) fn send_stored(
                 ends.push(bytes.len());
                 continue;
             }
-            Ok(Stored::Lost { to }) => Found::Lost { to },
-            Ok(Stored::Gone) => Found::Lost { to: offset },
-            // One entry is lost and told so; those behind it are not.
-            Err(error) => {
-                tracing::error!(%error, "an entry cannot be read back");
-                Found::Lost { to: offset }
-            }
+            Err(found) => found,
         };
         if ends.is_empty() {
             desk.hub.handle_found(desk.now, id, wanted, found);
@@ -147,6 +139,37 @@ pub(super) fn send_stored(
     let last = wanted.first + begun as u64;
     desk.hub.handle_stored(desk.now, id, wanted, last);
     Ok(written + conn.flush(&mut desk.buffers)?)
+}
+
+/// The first entry that a member wants out of the journal, as a datagram in `desk.out`; `None` if it
+/// is none to be sent, which the machine was told.
+pub(super) fn stored_datagram(desk: &mut Desk<'_>, id: ConnId, wanted: Wanted) -> Option<usize> {
+    let (now, journal) = (desk.now, desk.journal.as_mut()?);
+    match look(journal, wanted, wanted.first) {
+        Ok(frame) => desk
+            .hub
+            .stored_datagram(now, id, wanted, frame, &mut desk.out),
+        Err(found) => {
+            desk.hub.handle_found(now, id, wanted, found);
+            None
+        }
+    }
+}
+
+/// The frame of a stored entry, or why it is not sent.
+fn look<D: Disk>(journal: &mut Journal<D>, wanted: Wanted, offset: u64) -> Result<&[u8], Found> {
+    match journal.read(wanted.room, offset) {
+        Ok(Stored::Entry { device, .. }) if wanted.own == Some(device) => Err(Found::Own),
+        Ok(Stored::Entry { frame, .. }) if frame.len() > wanted.longest => Err(Found::TooLarge),
+        Ok(Stored::Entry { frame, .. }) => Ok(frame),
+        Ok(Stored::Lost { to }) => Err(Found::Lost { to }),
+        Ok(Stored::Gone) => Err(Found::Lost { to: offset }),
+        // One entry is lost and told so; those behind it are not.
+        Err(error) => {
+            tracing::error!(%error, "an entry cannot be read back");
+            Err(Found::Lost { to: offset })
+        }
+    }
 }
 
 /// Milliseconds since 1970, as the clock on the wall has it.

@@ -26,7 +26,7 @@ const PER_MEMBER: usize = 512;
 /// as posts come.
 ///
 /// Examples:
-///   halloo serve --listen chat+tcp://0.0.0.0:7007 --listen echo+udp://127.0.0.1:7
+///   halloo serve --listen chat+tcp://0.0.0.0:7007 --listen chat+udp://0.0.0.0:7007
 ///   halloo serve --listen 'chat+unix:/run/halloo.sock?mode=660' --max-rooms 64
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES, verbatim_doc_comment)]

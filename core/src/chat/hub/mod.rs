@@ -8,6 +8,7 @@
 //! `core/PROTOCOL.md`).
 
 mod commit;
+mod datagrams;
 mod inbound;
 mod links;
 mod members;
@@ -19,6 +20,7 @@ mod timers;
 mod transmit;
 
 pub use commit::Append;
+pub use datagrams::NotOpened;
 pub use slots::{Conn, Member, Pending, Room, Storage, Verdict};
 pub use store::{Found, Wanted};
 pub use transmit::{Entries, Sent, Transmit};
@@ -145,6 +147,10 @@ pub struct Counters {
     pub gaps: u64,
     /// Unknown messages that were skipped.
     pub skipped: u64,
+    /// Datagrams that were late or doubled.
+    pub late: u64,
+    /// Times that datagrams were sent again since no acknowledgement came.
+    pub resent: u64,
     /// Connections closed because the peer broke the protocol.
     pub violations: u64,
 }
