@@ -68,7 +68,7 @@
 //!
 //! # Memory
 //!
-//! All of it is in the types; nothing is allocated. On a 64-bit host (a Cortex-M3 needs less):
+//! All of it is in the types; nothing is allocated. On a 64-bit host (a Cortex-M3 needs less), with the feature `datagram`:
 //!
 //! | what | bytes |
 //! | --- | --- |
@@ -81,7 +81,7 @@
 //! # Features
 //!
 //! `defmt` and `log` (logs of the machines; `defmt` also formats every public type), `async` (the
-//! link over `embedded-io-async`), `json` (the flat JSON encoding). None is on by default; all add.
+//! link over `embedded-io-async`), `json` (the flat JSON encoding), `datagram` (chat over datagrams). None is on by default; all add.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

@@ -157,6 +157,12 @@ impl<F: Framing + Clone, const RX: usize, const TX: usize> Link<F, RX, TX> {
     pub fn new(framing: F) -> Self {
         const {
             assert!(
+                !F::WHOLE || cfg!(feature = "datagram"),
+                "datagrams want the feature `datagram`"
+            );
+        };
+        const {
+            assert!(
                 RX >= rx_bytes::<F>(wire::MAX_CONTROL),
                 "size RX by rx_bytes"
             )
@@ -207,6 +213,7 @@ impl<F: Framing + Clone, const RX: usize, const TX: usize> Link<F, RX, TX> {
         self.is_cut_short = false;
         (self.reading, self.writing) = (Wait::None, Wait::None);
         client.set_link_limits(self.max_frame(), self.max_body());
+        #[cfg(feature = "datagram")]
         client.set_datagrams(F::WHOLE);
         client.handle_connected(now, nonce);
     }
@@ -421,6 +428,7 @@ impl<F: Framing + Clone, const RX: usize, const TX: usize> Link<F, RX, TX> {
                 return Next::Absorbed;
             }
         };
+        #[cfg(feature = "datagram")]
         if F::WHOLE {
             return match client.handle_datagram(now, self.rx.bytes(frame)) {
                 Some(delivery) => Next::Delivery(frame, strip(&delivery)),

@@ -3,11 +3,11 @@
 use super::outbox::{Fate, Post};
 use super::slot::{Owed, Slot, Standing};
 use super::{Cause, Delivery, Echo, Parts, Session, SlotId, State, Store};
-use crate::chat::datagram::{ACK_DELAY, Header};
+use crate::chat::datagram::ACK_DELAY;
 use crate::chat::seq;
 use crate::time::{Duration, Instant, after, millis, secs};
 use crate::trace::{debug, warning};
-use crate::wire::{self, Code, Entry, Gap, Join, Joined, Message, VERSION, Welcome};
+use crate::wire::{Code, Entry, Gap, Join, Joined, Message, VERSION, Welcome};
 
 impl Parts<'_> {
     pub(super) fn handle_message<'m>(
@@ -27,41 +27,6 @@ impl Parts<'_> {
             }
             State::Offline | State::Parting { .. } | State::Closed => None,
         }
-    }
-
-    pub(super) fn handle_datagram<'m>(
-        &mut self,
-        now: Instant,
-        datagram: &'m [u8],
-    ) -> Option<Delivery<'m>> {
-        let decoded = Header::decode(datagram)
-            .filter(|(header, _)| header.session == self.base.tag)
-            .and_then(|(header, message)| Some((header, wire::binary::decode(message).ok()?)));
-        let (Some(path), Some((header, decoded))) = (self.base.path.as_mut(), decoded) else {
-            self.skip();
-            return None;
-        };
-        match (&mut self.base.state, &decoded.message) {
-            (State::Greeting { said, cookie, .. }, Message::Retry { cookie: wanted }) => {
-                // A second copy of what is answered already says nothing new.
-                if cookie.replace(*wanted) != Some(*wanted) {
-                    *said = false;
-                    path.stop();
-                }
-                return None;
-            }
-            (_, Message::Retry { .. }) => {
-                self.skip();
-                return None;
-            }
-            _ => {}
-        }
-        let now = self.base.now.max(now);
-        if !path.take(now, &header) {
-            self.skip();
-            return None;
-        }
-        self.handle_message(now, &decoded.message)
     }
 
     fn handle_greeting<'m>(
@@ -274,7 +239,10 @@ impl Parts<'_> {
             slot.since = now;
         }
         // The hub has seen the newest of the posts and does not have those before it.
-        let has_lost = self.base.path.is_some_and(|path| path.echoed >= slot.mark);
+        let has_lost = self
+            .base
+            .path
+            .is_some_and(|path| path.echoed() >= slot.mark);
         if seq::is_after(up_seq, slot.round_seq) || has_lost {
             slot.round_seq = slot.up_seq;
         }
@@ -300,7 +268,7 @@ impl Parts<'_> {
         };
         let (standing, number) = (slot.standing, seq.wrapping_add(slot.ahead));
         // What answers an older copy may not be the hub's last word.
-        let is_final = self.base.path.is_none_or(|path| path.echoed >= slot.mark);
+        let is_final = self.base.path.is_none_or(|path| path.echoed() >= slot.mark);
         match standing {
             Standing::Asked | Standing::Leaving if !is_final => self.skip(),
             Standing::Leaving if seq == 0 => {
@@ -422,7 +390,7 @@ impl Parts<'_> {
         self.base.outbox.posts(self.arena).find(is_it)
     }
 
-    fn skip(&mut self) {
+    pub(super) fn skip(&mut self) {
         self.base.skipped = self.base.skipped.saturating_add(1);
     }
 }

@@ -5,6 +5,8 @@
 //! connection: the last offset that the application was handed (`cursor`), and the sequence number
 //! of its next post. Invariant: a post is in the outbox until the application was told its verdict.
 
+#[cfg(feature = "datagram")]
+mod datagrams;
 mod event;
 mod inbound;
 mod outbox;
@@ -254,6 +256,7 @@ impl<const ROOMS: usize, const OUTBOX: usize> Client<ROOMS, OUTBOX> {
     /// Then whole datagrams go to [`handle_datagram`](Self::handle_datagram), and `poll_transmit`
     /// gives whole datagrams and wants 16 bytes more for each. [`Link`](crate::link::Link) says it
     /// at each connect.
+    #[cfg(feature = "datagram")]
     pub const fn set_datagrams(&mut self, is_datagram: bool) {
         self.base.is_datagram = is_datagram;
     }
@@ -284,6 +287,7 @@ impl<const ROOMS: usize, const OUTBOX: usize> Client<ROOMS, OUTBOX> {
     ///
     /// What is no message, late, doubled or of another session is passed over. Work: as
     /// `handle_message`.
+    #[cfg(feature = "datagram")]
     pub fn handle_datagram<'m>(
         &mut self,
         now: Instant,

@@ -162,7 +162,7 @@ impl Parts<'_> {
         // After a reset the clock starts over. No deadline is older than its connection.
         self.base.now = now;
         self.base.closed = None;
-        self.base.path = self.base.is_datagram.then(Path::new);
+        self.base.path = self.base.is_datagram.then(|| Path::open(0)).flatten();
         self.base.tag = nonce;
         self.base.state = State::Greeting {
             nonce,
@@ -253,7 +253,7 @@ impl Parts<'_> {
                 if session.keepalive_deadline().is_some_and(|due| due <= now) {
                     session.ping = true;
                 }
-                if session.credit_at.is_some_and(|due| due <= now) {
+                if has_path && session.credit_at.is_some_and(|due| due <= now) {
                     (session.credit_at, session.credit_due) = (None, true);
                 }
             }

@@ -156,8 +156,8 @@ impl Parts<'_> {
     fn next_of_slot(&mut self, now: Instant, at: SlotId, out: &mut [u8]) -> Option<usize> {
         let is_leaving = self.slots.get(usize::from(at))?.leaving && !self.has_waiting(at);
         let credit = self.base.credit();
-        let is_ack_due = match self.base.state {
-            State::Serving(session) => session.credit_due,
+        let is_ack_due = match (&self.base.path, &self.base.state) {
+            (Some(_), State::Serving(session)) => session.credit_due,
             _ => false,
         };
         let store = self.base.store;
@@ -165,7 +165,7 @@ impl Parts<'_> {
         let number = self.base.path.as_ref().and_then(Path::next).unwrap_or(0);
         match slot.standing {
             Standing::Free => None,
-            Standing::Asked | Standing::Leaving if !slot.is_again => None,
+            Standing::Asked | Standing::Leaving if number == 0 || !slot.is_again => None,
             Standing::Leaving => {
                 let len = wire::binary::encode(&Message::Leave { slot: at }, out).ok()?;
                 (slot.is_again, slot.mark) = (false, number);
@@ -211,7 +211,7 @@ impl Parts<'_> {
                     return Some(len);
                 }
                 let used = slot.cursor.saturating_sub(slot.credited);
-                let is_due = slot.owes_credit && is_ack_due;
+                let is_due = is_ack_due && slot.owes_credit;
                 if (used == 0 || used < u64::from(credit >> 1)) && !is_due {
                     return None;
                 }
@@ -223,7 +223,7 @@ impl Parts<'_> {
                 let len = wire::binary::encode(&grant, out).ok()?;
                 slot.credited = slot.cursor;
                 slot.owes_credit = false;
-                if let State::Serving(session) = &mut self.base.state
+                if let (Some(_), State::Serving(session)) = (&self.base.path, &mut self.base.state)
                     && !self.slots.iter().any(|slot| slot.owes_credit)
                 {
                     (session.credit_at, session.credit_due) = (None, false);

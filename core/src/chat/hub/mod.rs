@@ -12,6 +12,8 @@ mod datagrams;
 mod inbound;
 mod links;
 mod members;
+#[cfg(feature = "datagram")]
+mod opening;
 mod presence;
 mod session;
 mod slots;
@@ -20,7 +22,8 @@ mod timers;
 mod transmit;
 
 pub use commit::Append;
-pub use datagrams::NotOpened;
+#[cfg(feature = "datagram")]
+pub use opening::NotOpened;
 pub use slots::{Conn, Member, Pending, Room, Storage, Verdict};
 pub use store::{Found, Wanted};
 pub use transmit::{Entries, Sent, Transmit};

@@ -1,4 +1,5 @@
 use super::*;
+#[cfg(feature = "datagram")]
 use crate::chat::datagram::Header;
 use crate::time::secs;
 use crate::wire::{self, Hello, Join, Message};
@@ -21,6 +22,7 @@ fn with_hub(test: impl FnOnce(&mut Hub<'_>)) {
     test(&mut Hub::new(Config::new(7, [8; 4], 9), storage));
 }
 
+#[cfg(feature = "datagram")]
 fn greeting(nonce: u64, keepalive: u16) -> Hello<'static> {
     Hello {
         version_min: 1,
@@ -39,6 +41,7 @@ fn greeting(nonce: u64, keepalive: u16) -> Hello<'static> {
 }
 
 /// What a connection over datagrams says, each with its header.
+#[cfg(feature = "datagram")]
 fn said(hub: &mut Hub<'_>, now: Instant, id: ConnId) -> Vec<(Header, std::string::String)> {
     let (mut said, mut out) = (Vec::new(), [0; 256]);
     while let Transmit::Message(len) = hub.poll_transmit(now, id, &mut out) {
@@ -49,6 +52,7 @@ fn said(hub: &mut Hub<'_>, now: Instant, id: ConnId) -> Vec<(Header, std::string
     said
 }
 
+#[cfg(feature = "datagram")]
 fn header(number: u32, seen: u32) -> Header {
     Header {
         session: 0,
@@ -301,6 +305,7 @@ fn a_large_room_that_empties_is_another_room_while_its_presence_is_still_to_be_t
     assert!(told.iter().any(|m| m.contains("members: 40")), "{told:?}");
 }
 
+#[cfg(feature = "datagram")]
 #[test]
 fn what_a_welcome_over_datagrams_grants_is_what_datagrams_carry() {
     // [F-DGRAM-2] [F-DGRAM-3] [F-POST-1] [F-HELLO-4] [F-HELLO-6]
@@ -337,6 +342,7 @@ fn what_a_welcome_over_datagrams_grants_is_what_datagrams_carry() {
     });
 }
 
+#[cfg(feature = "datagram")]
 #[test]
 fn over_datagrams_an_ack_waits_for_the_commit_of_all_that_came() {
     // [F-POST-2]
