@@ -68,20 +68,20 @@
 //!
 //! # Memory
 //!
-//! All of it is in the types; nothing is allocated. On a 64-bit host (a Cortex-M3 needs less):
+//! All of it is in the types; nothing is allocated. On a 64-bit host (a Cortex-M3 needs less), with the feature `datagram`:
 //!
 //! | what | bytes |
 //! | --- | --- |
-//! | `Client`: 2 rooms, 4 posts of 64 bytes | 824 |
-//! | `Client`: 2 rooms, 4 posts of 128 bytes | 1,080 |
+//! | `Client`: 2 rooms, 4 posts of 64 bytes | 920 |
+//! | `Client`: 2 rooms, 4 posts of 128 bytes | 1,176 |
 //! | `Link`: frames of 256 bytes, posts of 64 | 544 |
-//! | `Hub`, beside what it is lent | 344 |
-//! | each connection, each member, each room lent to a `Hub` | 176, 176, 160 |
+//! | `Hub`, beside what it is lent | 400 |
+//! | each connection, each member, each room lent to a `Hub` | 248, 208, 168 |
 //!
 //! # Features
 //!
 //! `defmt` and `log` (logs of the machines; `defmt` also formats every public type), `async` (the
-//! link over `embedded-io-async`), `json` (the flat JSON encoding). None is on by default; all add.
+//! link over `embedded-io-async`), `json` (the flat JSON encoding), `datagram` (chat over datagrams). None is on by default; all add.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

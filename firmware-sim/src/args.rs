@@ -32,7 +32,7 @@ pub(crate) struct Args {
     /// Posts per second of each sensor and talker; 0 leaves all connections idle
     #[arg(long, value_name = "R", default_value_t = 10.0)]
     rate: f64,
-    /// Somebody else's hub, such as chat+tcp://127.0.0.1:7007 or chat+unix:/run/halloo.sock
+    /// Somebody else's hub, such as chat+tcp://127.0.0.1:7007, chat+udp://… or chat+unix:PATH
     #[arg(long, value_name = "URL")]
     hub: Option<String>,
     /// Somebody else's echo, such as echo+udp://127.0.0.1:65433; a --hub without it has no probes

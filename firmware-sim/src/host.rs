@@ -48,6 +48,7 @@ impl Host {
         let urls = [
             "chat+tcp://127.0.0.1:0".to_string(),
             format!("chat+unix:{}", socket.display()),
+            "chat+udp://127.0.0.1:0".to_string(),
             "echo+tcp://127.0.0.1:0".to_string(),
             "echo+udp://127.0.0.1:0".to_string(),
         ];
@@ -72,7 +73,7 @@ impl Host {
         })
     }
 
-    /// Chat over TCP, chat over a Unix socket, echo over TCP, echo over UDP.
+    /// Chat over TCP, over a Unix socket and over UDP, echo over TCP and over UDP.
     pub(crate) fn endpoints(&self) -> &[Endpoint] {
         &self.endpoints
     }

@@ -59,7 +59,7 @@ pub fn run_watched(config: &Config, watch: &Watch) -> Result<Report, SimError> {
     };
     let targets = match &host {
         Some(host) => {
-            let (chat, echo) = host.endpoints().split_at(2);
+            let (chat, echo) = host.endpoints().split_at(3);
             Targets::resolve(chat, echo)?
         }
         None => Targets::resolve(config.hub.as_slice(), config.echo.as_slice())?,

@@ -48,6 +48,7 @@ fn join(hub: &mut Hub<'_>, device: u32) -> ConnId {
         credit: u16::MAX,
         keepalive: 0,
         proof: &[],
+        cookie: None,
     };
     let join = Join {
         slot: 0,

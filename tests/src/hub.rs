@@ -268,6 +268,7 @@ pub fn hello(device: u8) -> Vec<u8> {
         credit: u16::MAX,
         keepalive: 0,
         proof: &[],
+        cookie: None,
     }))
 }
 

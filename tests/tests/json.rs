@@ -97,6 +97,7 @@ impl Draw {
                 credit: h as u16,
                 keepalive: i as u16,
                 proof: &self.short,
+                cookie: None,
             }),
             1 => Message::Retry { cookie: id },
             2 => Message::Welcome(Welcome {

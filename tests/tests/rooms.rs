@@ -56,6 +56,7 @@ fn hello(number: u8, keepalive: u16) -> Message<'static> {
         credit: 8,
         keepalive,
         proof: &[],
+        cookie: None,
     })
 }
 

@@ -84,6 +84,7 @@ fn with_message(which: usize, fill: &Fill, check: impl FnOnce(&Message<'_>)) {
             credit: s1,
             keepalive: s2,
             proof: part(0..MAX_PROOF),
+            cookie: None,
         }),
         kind::RETRY => Message::Retry { cookie: sixteen },
         kind::WELCOME => Message::Welcome(Welcome {

@@ -15,7 +15,7 @@ use halloo_core::time;
 
 use super::pipe::Pipe;
 use super::{ClientError, Device, Ended, Happening, Last, ROOMS, Told, translate};
-use crate::socket::{Interest, Options, SocketError, TcpConnect, UnixStream};
+use crate::socket::{Interest, Options, SocketError, TcpConnect, UdpSocket, UnixStream};
 use crate::url::Transport;
 
 /// A Unix listener takes a connection at once unless too many wait.
@@ -220,7 +220,7 @@ impl Device {
         };
         // To close with bytes unread would reset the connection, and take the bye along.
         let mut sink = [0; 4096];
-        let mut is_open = pipe.finish_writing().is_ok();
+        let mut is_open = pipe.finish_writing();
         while is_open {
             let left = deadline.map_or(UNIX_PATIENCE, |at| {
                 at.saturating_duration_since(Instant::now())
@@ -262,9 +262,10 @@ impl Device {
                     Err(error) => error,
                 }
             }
-            Transport::Udp { .. } => {
-                return Err(ClientError::NotChat(self.endpoint.to_string()));
-            }
+            Transport::Udp { host, port } => match UdpSocket::connect((&**host, *port), &options) {
+                Ok(socket) => return self.connected(Pipe::udp(socket)).map(|()| None),
+                Err(error) => error,
+            },
         };
         self.ended(socket(failed)).map(Some)
     }

@@ -16,9 +16,9 @@ pub enum ClientError {
     /// Caller: the text is no URL.
     #[error(transparent)]
     Url(#[from] UrlError),
-    /// Caller: the URL leads to something else than chat over TCP or a Unix socket.
+    /// Caller: the URL leads to something else than chat.
     #[error(
-        "a device speaks chat over TCP or a Unix socket, and `{0}` is neither: a good URL is `chat+tcp://127.0.0.1:7007`"
+        "a device speaks chat, and `{0}` is not chat: a good URL is `chat+tcp://127.0.0.1:7007`"
     )]
     NotChat(String),
     /// Caller: the name is not one that a member can have.

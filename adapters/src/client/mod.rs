@@ -2,8 +2,9 @@
 //! hands on what happens.
 //!
 //! Knows sockets, the clock and randomness, which the core's machines are told of. Does not know
-//! messages: the same [`Client`] and [`Link`] run on a microcontroller. No thread, and no wait
-//! without an end: every call that waits takes a time-out, and the rest return at once.
+//! messages: the same [`Client`] and [`Link`](halloo_core::link::Link) run on a microcontroller. No
+//! thread, and no wait without an end: every call that waits takes a time-out, and the rest return at
+//! once.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -29,6 +30,7 @@
 mod drive;
 mod error;
 mod happening;
+mod link;
 mod pipe;
 mod settings;
 mod translate;
@@ -40,8 +42,7 @@ use std::time::{Duration, Instant};
 use halloo_core::chat::Client;
 use halloo_core::chat::client::{Config, SlotId};
 pub use halloo_core::chat::client::{From, JoinError, PostError, Store};
-use halloo_core::frame::Length32;
-use halloo_core::link::{Link, rx_bytes, tx_bytes};
+use halloo_core::chat::datagram;
 use halloo_core::name::{self, MAX_NAME};
 use halloo_core::wire::ENTRY_OVERHEAD;
 
@@ -51,6 +52,7 @@ use drive::Line;
 use error::Last;
 pub use error::{ClientError, Ended};
 pub use happening::{Happening, PostId};
+use link::HostLink;
 pub use settings::{Reconnect, Settings};
 use translate::{Rooms, Told, Track};
 
@@ -63,17 +65,14 @@ pub const OUTBOX: usize = 16 * 1024;
 /// The largest payload of a frame.
 pub const MAX_FRAME: usize = 8 * 1024;
 
-/// The longest body of a post; another device takes it whole, whatever the poster's name.
+/// The longest body of a post, over UDP 1,200 bytes; another device takes it whole, whatever the poster's name.
 pub const MAX_BODY: usize = MAX_FRAME - ENTRY_OVERHEAD - MAX_NAME;
 
 /// The most happenings that calls which wait for something else put by for
 /// [`next`](Device::next).
 pub const QUEUE: usize = 1024;
 
-type HostLink =
-    Link<Length32, { rx_bytes::<Length32>(MAX_FRAME) }, { tx_bytes::<Length32>(MAX_BODY) }>;
-
-/// A device that chats over TCP or a Unix socket, in up to [`ROOMS`] rooms.
+/// A device that chats over TCP, UDP or a Unix socket, in up to [`ROOMS`] rooms.
 ///
 /// It takes about 40 KiB, and up to [`QUEUE`] happenings while a call waits for something else.
 /// Bytes move during calls only: an application calls [`next`](Self::next) often enough that the
@@ -84,7 +83,7 @@ pub struct Device {
     endpoint: Endpoint,
     settings: Settings,
     client: Box<Client<ROOMS, OUTBOX>>,
-    link: Box<HostLink>,
+    link: HostLink,
     line: Line,
     rooms: Rooms,
     /// Posts whose verdict the application was not told, oldest first.
@@ -118,8 +117,8 @@ impl Device {
 
     /// A device that connects during the calls that follow, as often as the settings say.
     pub fn offline(endpoint: Endpoint, settings: Settings) -> Result<Self, ClientError> {
-        let is_stream = !matches!(endpoint.transport, Transport::Udp { .. });
-        if endpoint.protocol != Protocol::Chat || !is_stream {
+        let is_datagram = matches!(endpoint.transport, Transport::Udp { .. });
+        if endpoint.protocol != Protocol::Chat {
             return Err(ClientError::NotChat(endpoint.to_string()));
         }
         let device = match settings.device {
@@ -140,13 +139,16 @@ impl Device {
             name: name::store(checked),
             max_frame: MAX_FRAME as u32,
             credit: settings.credit,
-            keepalive: u16::try_from(settings.keepalive.as_secs()).unwrap_or(u16::MAX),
+            keepalive: match u16::try_from(settings.keepalive.as_secs()).unwrap_or(u16::MAX) {
+                keepalive if is_datagram => keepalive.min(datagram::KEEPALIVE),
+                keepalive => keepalive,
+            },
             is_ephemeral: settings.is_ephemeral,
         };
         Ok(Self {
             endpoint,
             client: Box::new(Client::new(config)),
-            link: Box::new(Link::new(Length32::new(MAX_FRAME))),
+            link: HostLink::new(is_datagram),
             line: Line::new(),
             settings,
             rooms: Rooms::default(),
@@ -243,7 +245,7 @@ impl Device {
     /// Works offline too, once the room was joined. [`Happening::Acked`],
     /// [`Happening::Rejected`] or [`Happening::Unknown`] tells the verdict, exactly once. Errors: [`PostError::OutboxFull`]
     /// with [`OUTBOX`] bytes or 32 posts of the room under way; [`PostError::NotJoined`];
-    /// [`PostError::TooLarge`] above what the hub takes, or [`MAX_BODY`].
+    /// [`PostError::TooLarge`] above what the hub takes, or [`MAX_BODY`], or 1,200 bytes over UDP.
     pub fn post(&mut self, room: &str, body: &[u8]) -> Result<PostId, PostError> {
         let slot = self.slot(room).ok_or(PostError::NotJoined)?;
         if body.len() > MAX_BODY {

@@ -1,4 +1,4 @@
-//! The byte pipe under a device: TCP or a Unix stream.
+//! The pipe under a device: TCP, a Unix stream, or the datagrams of a UDP socket.
 //!
 //! A connection that the other end has closed for good still holds what came before. So a write
 //! that finds it closed is not told of until all of that is read: else a device whose connections
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use embedded_io::{ErrorType, Read, ReadReady, Write, WriteReady};
 
-use crate::socket::{Interest, Readiness, Shutdown, SocketError, TcpStream, UnixStream};
+use crate::socket::{Interest, Readiness, Shutdown, SocketError, TcpStream, UdpSocket, UnixStream};
 
 #[derive(Debug)]
 pub(super) struct Pipe {
@@ -23,6 +23,7 @@ pub(super) struct Pipe {
 enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Udp(UdpSocket),
 }
 
 impl Pipe {
@@ -32,6 +33,10 @@ impl Pipe {
 
     pub(super) const fn unix(stream: UnixStream) -> Self {
         Self::new(Stream::Unix(stream))
+    }
+
+    pub(super) const fn udp(socket: UdpSocket) -> Self {
+        Self::new(Stream::Udp(socket))
     }
 
     const fn new(stream: Stream) -> Self {
@@ -45,14 +50,17 @@ impl Pipe {
         match &self.stream {
             Stream::Tcp(socket) => socket.wait(interest, Some(timeout)),
             Stream::Unix(socket) => socket.wait(interest, Some(timeout)),
+            Stream::Udp(socket) => socket.wait(interest, Some(timeout)),
         }
     }
 
-    /// Tells the other end that nothing more comes, so that it reads all that was sent.
-    pub(super) fn finish_writing(&self) -> Result<(), SocketError> {
+    /// Tells the other end that nothing more comes, so that it reads all that was sent; whether
+    /// it will close.
+    pub(super) fn finish_writing(&self) -> bool {
         match &self.stream {
-            Stream::Tcp(socket) => socket.shutdown(Shutdown::Write),
-            Stream::Unix(socket) => socket.shutdown(Shutdown::Write),
+            Stream::Tcp(socket) => socket.shutdown(Shutdown::Write).is_ok(),
+            Stream::Unix(socket) => socket.shutdown(Shutdown::Write).is_ok(),
+            Stream::Udp(_) => false,
         }
     }
 
@@ -73,6 +81,7 @@ impl AsFd for Pipe {
         match &self.stream {
             Stream::Tcp(socket) => socket.as_fd(),
             Stream::Unix(socket) => socket.as_fd(),
+            Stream::Udp(socket) => socket.as_fd(),
         }
     }
 }
@@ -86,6 +95,11 @@ impl Read for Pipe {
         let n = match &mut self.stream {
             Stream::Tcp(socket) => Read::read(socket, buf),
             Stream::Unix(socket) => Read::read(socket, buf),
+            Stream::Udp(socket) => match Read::read(socket, buf) {
+                // As good as lost.
+                Err(SocketError::DatagramTooLong { .. }) => Ok(0),
+                n => n,
+            },
         };
         match self.broken.take_if(|_| matches!(n, Ok(0))) {
             Some(why) => Err(why),
@@ -99,6 +113,7 @@ impl ReadReady for Pipe {
         match &mut self.stream {
             Stream::Tcp(socket) => socket.read_ready(),
             Stream::Unix(socket) => socket.read_ready(),
+            Stream::Udp(socket) => socket.read_ready(),
         }
     }
 }
@@ -108,6 +123,7 @@ impl Write for Pipe {
         let written = match &mut self.stream {
             Stream::Tcp(socket) => Write::write(socket, buf),
             Stream::Unix(socket) => Write::write(socket, buf),
+            Stream::Udp(socket) => Write::write(socket, buf),
         };
         match written {
             Ok(n) => Ok(n),
@@ -120,6 +136,7 @@ impl Write for Pipe {
         match &mut self.stream {
             Stream::Tcp(socket) => Write::flush(socket),
             Stream::Unix(socket) => Write::flush(socket),
+            Stream::Udp(socket) => Write::flush(socket),
         }
     }
 }
@@ -132,6 +149,7 @@ impl WriteReady for Pipe {
         let ready = match &mut self.stream {
             Stream::Tcp(socket) => socket.write_ready(),
             Stream::Unix(socket) => socket.write_ready(),
+            Stream::Udp(socket) => socket.write_ready(),
         };
         match ready {
             Ok(ready) => Ok(ready),

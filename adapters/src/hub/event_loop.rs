@@ -18,8 +18,9 @@ use super::accept::Acceptor;
 use super::connection::{Connection, Flow, Reading, Role, Stage};
 use super::desk::{Desk, fugit};
 use super::durable::{self, Kept};
-use super::listeners::{Bound, Datagrams};
+use super::listeners::{Bound, Datagrams, Service};
 use super::memory::PER_CONNECTION;
+use super::sessions::Sessions;
 use super::{HubConfig, HubError, HubStats, Memory, Shutdown, Stats, Summary, WAKE, chat, echo};
 use crate::journal::JournalError;
 
@@ -37,6 +38,7 @@ pub(super) struct EventLoop<'s> {
     pub(super) desk: Desk<'s>,
     pub(super) acceptor: Acceptor,
     datagrams: Vec<Datagrams>,
+    pub(super) sessions: Sessions,
     pub(super) conns: Slab<Connection>,
     /// The connection at each of the chat machine's places.
     pub(super) by_place: Vec<usize>,
@@ -78,12 +80,15 @@ impl<'s> EventLoop<'s> {
         acceptor.register(poll.registry()).map_err(refused())?;
         let mut datagrams = bound.datagrams;
         for (token, datagrams) in (first_datagrams..).zip(&mut datagrams) {
-            let interest = mio::Interest::READABLE;
+            let interest = mio::Interest::READABLE | mio::Interest::WRITABLE;
             let registry = poll.registry();
             registry
                 .register(&mut datagrams.socket, Token(token), interest)
                 .map_err(refused())?;
         }
+        let mut key = [0; 16];
+        getrandom::fill(&mut key).map_err(|e| HubError::system("draw a secret")(e.into()))?;
+        let sessions = Sessions::new(key);
         let desk = Desk::new(hub, journal, config);
         let shortest = config.frame_timeout.min(config.write_timeout);
         let shortest = shortest.min(config.drain_timeout).min(config.echo_idle);
@@ -102,6 +107,7 @@ impl<'s> EventLoop<'s> {
             desk,
             acceptor,
             datagrams,
+            sessions,
             conns: Slab::new(),
             by_place: vec![0; most],
             inputs: VecDeque::new(),
@@ -156,9 +162,7 @@ impl<'s> EventLoop<'s> {
                 self.serve_input(key);
             }
         }
-        for datagrams in self.datagrams.iter_mut().filter(|d| d.ready) {
-            echo::serve_datagrams(&mut self.desk, datagrams);
-        }
+        self.serve_datagrams();
         self.accept();
         self.commit();
         if self
@@ -173,6 +177,9 @@ impl<'s> EventLoop<'s> {
             self.sweep();
         }
         while let Some(id) = self.desk.hub.poll_ready() {
+            if self.sessions.queue(id) {
+                continue;
+            }
             let key = self.by_place.get(id.index()).copied();
             self.queue_output(key.unwrap_or(NOBODY));
         }
@@ -181,11 +188,33 @@ impl<'s> EventLoop<'s> {
                 self.serve_output(key);
             }
         }
+        self.sessions.write(&mut self.desk, &mut self.datagrams);
         self.stats.turns += 1;
         self.is_published = false;
         if since(self.desk.now, self.published) >= PUBLISH {
             self.publish();
         }
+    }
+
+    fn serve_datagrams(&mut self) {
+        for number in 0..self.datagrams.len() {
+            let socket = &mut self.datagrams[number];
+            match (socket.ready, &socket.service) {
+                (false, _) => {}
+                (true, Service::Chat) => {
+                    self.sessions
+                        .read(&mut self.desk, &mut self.datagrams, number);
+                }
+                (true, _) => echo::serve_datagrams(&mut self.desk, socket),
+            }
+        }
+        self.stats.accepted += std::mem::take(&mut self.sessions.opened);
+        self.stats.connections_most = self.stats.connections_most.max(self.connections());
+    }
+
+    /// How many take a place among the most connections.
+    pub(super) fn connections(&self) -> usize {
+        self.conns.len() + self.sessions.len()
     }
 
     /// Makes what was posted durable, and shows it. Where that fails, nothing is acknowledged any
@@ -215,7 +244,10 @@ impl<'s> EventLoop<'s> {
         }
         if token.0 < self.first_conn {
             if let Some(datagrams) = self.datagrams.get_mut(token.0 - self.first_datagrams) {
-                datagrams.ready = true;
+                datagrams.ready |= event.is_readable() || event.is_error();
+                if event.is_writable() {
+                    datagrams.unblock();
+                }
             }
             return;
         }
@@ -345,10 +377,11 @@ impl<'s> EventLoop<'s> {
     /// How long the system may let the loop sleep.
     fn timeout(&self) -> Option<time::Duration> {
         let now = self.desk.now;
-        let is_full = self.acceptor.is_full(self.conns.len());
+        let is_full = self.acceptor.is_full(self.connections());
         let at_once = !self.inputs.is_empty()
             || !self.outputs.is_empty()
-            || self.datagrams.iter().any(|d| d.ready);
+            || self.datagrams.iter().any(|d| d.ready)
+            || self.sessions.has_work(&self.datagrams);
         if at_once {
             return Some(time::Duration::ZERO);
         }
@@ -373,7 +406,7 @@ impl<'s> EventLoop<'s> {
         self.published = self.desk.now;
         self.is_published = true;
         self.stats.chat = self.desk.hub.counters();
-        self.stats.connections = self.conns.len();
+        self.stats.connections = self.connections();
         self.stats.accept_pauses = self.acceptor.pauses;
         self.stats.echoed = self.desk.echoed;
         self.stats.datagrams_dropped = self.desk.datagrams_dropped;

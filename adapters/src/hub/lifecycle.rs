@@ -16,7 +16,8 @@ impl EventLoop<'_> {
             return;
         }
         self.acceptor.start_turn();
-        while let Some((listener, stream)) = self.acceptor.accept(self.desk.now, self.conns.len()) {
+        while let Some((listener, stream)) = self.acceptor.accept(self.desk.now, self.connections())
+        {
             self.stats.accepted += 1;
             if let Err(error) = self.open(listener, stream) {
                 tracing::warn!(%error, "a connection was accepted and could not be served");
@@ -48,7 +49,7 @@ impl EventLoop<'_> {
         slot.insert(conn);
         self.make_room_in_queues();
         tracing::debug!(key, listener = %self.acceptor.endpoint(listener), "connection opened");
-        self.stats.connections_most = self.stats.connections_most.max(self.conns.len());
+        self.stats.connections_most = self.stats.connections_most.max(self.connections());
         Ok(())
     }
 
@@ -109,8 +110,9 @@ impl EventLoop<'_> {
                     self.cut(key, "the hub stops");
                 }
             }
+            self.cut_off += self.sessions.clear(&mut self.desk);
         }
-        self.conns.is_empty()
+        self.conns.is_empty() && self.sessions.is_empty()
     }
 
     /// Closes a connection that was told everything, without a wait for its peer.

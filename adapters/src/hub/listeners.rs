@@ -11,6 +11,7 @@ use socket2::SockRef;
 
 use super::HubError;
 use super::connection::Stream;
+use super::sessions::Waiting;
 use crate::socket::{self, Address, Options, SocketError, SocketFile};
 use crate::url::{Endpoint, Protocol, Transport};
 
@@ -66,6 +67,9 @@ pub(super) struct Datagrams {
     pub(super) endpoint: Endpoint,
     pub(super) service: Service,
     pub(super) ready: bool,
+    /// Of chat: one that the machine could not take yet, and one that the system could not.
+    pub(super) busy: Option<Waiting>,
+    pub(super) blocked: Option<Waiting>,
 }
 
 /// Everything that a hub listens on.
@@ -81,11 +85,7 @@ impl Bound {
     pub(super) fn bind(endpoints: &[Endpoint], base: &Options) -> Result<Self, HubError> {
         let mut bound = Self::default();
         for endpoint in endpoints {
-            let served = match (endpoint.protocol, &endpoint.transport) {
-                (Protocol::Json, _) | (Protocol::Chat, Transport::Udp { .. }) => false,
-                (Protocol::Chat | Protocol::Echo | Protocol::Greet, _) => true,
-            };
-            if !served {
+            if endpoint.protocol == Protocol::Json {
                 return Err(HubError::NotServed {
                     url: endpoint.to_string(),
                 });
@@ -119,6 +119,8 @@ impl Bound {
                     service: service(&endpoint),
                     endpoint,
                     ready: true,
+                    busy: None,
+                    blocked: None,
                 });
                 Ok(real.port())
             }),

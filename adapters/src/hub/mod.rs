@@ -23,6 +23,7 @@
 mod accept;
 mod chat;
 mod connection;
+mod cookie;
 mod desk;
 mod durable;
 mod echo;
@@ -30,6 +31,7 @@ mod event_loop;
 mod lifecycle;
 mod listeners;
 mod memory;
+mod sessions;
 mod shutdown;
 mod stats;
 
@@ -159,9 +161,7 @@ pub enum HubError {
     #[error("there is no listener: name at least one URL, such as chat+tcp://127.0.0.1:7007")]
     NoListener,
     /// A URL whose protocol the hub does not speak there.
-    #[error(
-        "{url} is not served yet: chat goes over tcp and unix; echo and greet over tcp, udp and unix"
-    )]
+    #[error("{url} is not served yet: chat, echo and greet go over tcp, udp and unix")]
     NotServed {
         /// The URL.
         url: String,

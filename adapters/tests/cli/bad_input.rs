@@ -82,14 +82,14 @@ fn a_url_that_cannot_be_is_one_line_with_a_good_one_and_exit_2() {
         }
     }
     check(
-        &["serve", "--listen", "chat+udp://127.0.0.1:0"],
+        &["serve", "--listen", "json+udp://127.0.0.1:0"],
         2,
         "is not served yet",
     );
     check(
         &["chat", "echo+tcp://127.0.0.1:7", "-r", "lab", "-n", "ann"],
         2,
-        "is neither",
+        "is not chat",
     );
     check(&["echo", "chat+tcp://127.0.0.1:7"], 2, "is not echo");
 }

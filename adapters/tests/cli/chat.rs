@@ -33,6 +33,24 @@ fn every_piped_line_is_acknowledged_and_seen_once_in_order() {
 }
 
 #[test]
+fn over_udp_every_piped_line_is_acknowledged_and_seen_once_in_order() {
+    let hub = Hub::start(&["chat+udp://127.0.0.1:0"]);
+    let reader = chat(hub.url(), "bob", &["--follow"]);
+    reader.err("you are in lab, 1 here");
+    let mut writer = chat(hub.url(), "ann", &[]);
+    for number in 0..50 {
+        writer.say(&format!("line {number}"));
+    }
+    let ended = writer.wait();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let expected: Vec<_> = (0..50).map(|n| format!("[lab] ann: line {n}")).collect();
+    assert_eq!(ended.out, expected);
+    for line in expected {
+        assert_eq!(reader.out(""), line);
+    }
+}
+
+#[test]
 fn a_pipe_is_posted_to_its_end_though_nobody_reads_the_output() {
     let hub = Hub::tcp();
     let reader = chat(hub.url(), "bob", &["--follow"]);

@@ -6,6 +6,7 @@
 
 mod backoff;
 pub mod client;
+pub mod datagram;
 pub mod hub;
 pub mod log;
 mod seq;

@@ -11,7 +11,7 @@ use core::fmt;
 use embedded_io::{Read, ReadReady, Write, WriteReady};
 
 use crate::chat::client::{Delivery, Event};
-use crate::chat::{Client, HANDSHAKE};
+use crate::chat::{Client, HANDSHAKE, datagram};
 use crate::frame::{Decoder, FrameError, FrameToken, Framing};
 use crate::time::{Duration, Instant, after, earliest, secs};
 use crate::wire::{self, Code, Message};
@@ -28,7 +28,9 @@ const POST: usize = 1 + 1 + 4 + 2;
 /// The receive buffer that takes frames with payloads of `max_frame` bytes.
 #[must_use]
 pub const fn rx_bytes<F: Framing>(max_frame: usize) -> usize {
-    F::OVERHEAD.saturating_add(max_frame)
+    F::OVERHEAD
+        .saturating_add(in_front::<F>())
+        .saturating_add(max_frame)
 }
 
 /// The send buffer that takes posts of `body` bytes and every message without a body.
@@ -40,7 +42,14 @@ pub const fn tx_bytes<F: Framing>(body: usize) -> usize {
     } else {
         wire::MAX_CONTROL
     };
-    F::OVERHEAD.saturating_add(most)
+    F::OVERHEAD
+        .saturating_add(in_front::<F>())
+        .saturating_add(most)
+}
+
+/// The bytes in front of each message: where frames are datagrams, what makes a session of them.
+const fn in_front<F: Framing>() -> usize {
+    if F::WHOLE { datagram::HEADER } else { 0 }
 }
 
 /// What a link has for the application.
@@ -88,6 +97,9 @@ impl<E: fmt::Debug> fmt::Display for LinkError<E> {
 impl<E: fmt::Debug> core::error::Error for LinkError<E> {}
 
 /// A connection of a device: framing and the two buffers.
+///
+/// Over [`Datagram`](crate::frame::Datagram) the session is one of datagrams: one read is one
+/// datagram then, and so is one write.
 ///
 /// `RX` is sized by [`rx_bytes`], `TX` by [`tx_bytes`]; the client asks for no larger frame and
 /// takes no larger post than fits, whatever its own `Config` says. One frame at a time is read and written; a
@@ -143,8 +155,19 @@ impl<F: Framing + Clone, const RX: usize, const TX: usize> Link<F, RX, TX> {
     /// A link without a connection.
     #[must_use]
     pub fn new(framing: F) -> Self {
-        const { assert!(RX >= F::OVERHEAD + wire::MAX_CONTROL, "size RX by rx_bytes") };
-        const { assert!(TX >= F::OVERHEAD + wire::MAX_CONTROL, "size TX by tx_bytes") };
+        const {
+            assert!(
+                !F::WHOLE || cfg!(feature = "datagram"),
+                "datagrams want the feature `datagram`"
+            );
+        };
+        const {
+            assert!(
+                RX >= rx_bytes::<F>(wire::MAX_CONTROL),
+                "size RX by rx_bytes"
+            )
+        };
+        const { assert!(TX >= tx_bytes::<F>(0), "size TX by tx_bytes") };
         Self {
             rx: Decoder::new(framing.clone()),
             tx: [0; TX],
@@ -162,14 +185,16 @@ impl<F: Framing + Clone, const RX: usize, const TX: usize> Link<F, RX, TX> {
     /// The largest payload that this link takes.
     #[must_use]
     pub fn max_frame(&self) -> usize {
-        self.rx.limit()
+        self.rx.limit().saturating_sub(in_front::<F>())
     }
 
     /// The largest body of a post that this link carries.
     #[must_use]
     pub fn max_body(&self) -> usize {
         let room = TX.saturating_sub(F::OVERHEAD);
-        room.min(self.framing.limit()).saturating_sub(POST)
+        room.min(self.framing.limit())
+            .saturating_sub(in_front::<F>())
+            .saturating_sub(POST)
     }
 
     /// A connection stands: forgets what was left of the last one, tells the client what this link
@@ -188,6 +213,8 @@ impl<F: Framing + Clone, const RX: usize, const TX: usize> Link<F, RX, TX> {
         self.is_cut_short = false;
         (self.reading, self.writing) = (Wait::None, Wait::None);
         client.set_link_limits(self.max_frame(), self.max_body());
+        #[cfg(feature = "datagram")]
+        client.set_datagrams(F::WHOLE);
         client.handle_connected(now, nonce);
     }
 
@@ -368,7 +395,7 @@ impl<F: Framing + Clone, const RX: usize, const TX: usize> Link<F, RX, TX> {
     }
 
     fn received<E>(&mut self, n: usize) -> Result<(), LinkError<E>> {
-        if n == 0 {
+        if n == 0 && !F::WHOLE {
             return Err(match self.rx.end() {
                 Ok(()) => LinkError::Closed,
                 Err(_) => LinkError::Truncated,
@@ -390,6 +417,8 @@ impl<F: Framing + Clone, const RX: usize, const TX: usize> Link<F, RX, TX> {
         let frame = match found {
             Ok(Some(frame)) => frame,
             Ok(None) => return Next::Nothing,
+            // A datagram that is no message is as good as lost.
+            Err(_) if F::WHOLE => return Next::Absorbed,
             Err(error) => {
                 let code = match error {
                     FrameError::Oversize { .. } => Code::Oversize,
@@ -399,6 +428,13 @@ impl<F: Framing + Clone, const RX: usize, const TX: usize> Link<F, RX, TX> {
                 return Next::Absorbed;
             }
         };
+        #[cfg(feature = "datagram")]
+        if F::WHOLE {
+            return match client.handle_datagram(now, self.rx.bytes(frame)) {
+                Some(delivery) => Next::Delivery(frame, strip(&delivery)),
+                None => Next::Absorbed,
+            };
+        }
         match wire::binary::decode(self.rx.bytes(frame)) {
             Ok(decoded) => match client.handle_message(now, &decoded.message) {
                 Some(delivery) => Next::Delivery(frame, strip(&delivery)),
@@ -413,7 +449,8 @@ impl<F: Framing + Clone, const RX: usize, const TX: usize> Link<F, RX, TX> {
 
     /// The delivery again, now borrowed from the buffer: a borrow could not leave the loop.
     fn deliver(&self, frame: FrameToken, delivery: Delivery<'static>) -> Output<'_> {
-        let whole = match wire::binary::decode(self.rx.bytes(frame)) {
+        let message = self.rx.bytes(frame).get(in_front::<F>()..);
+        let whole = match wire::binary::decode(message.unwrap_or_default()) {
             Ok(decoded) => restore(delivery, &decoded.message),
             Err(_) => delivery,
         };

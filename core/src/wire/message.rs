@@ -141,6 +141,8 @@ pub struct Hello<'a> {
     pub keepalive: u16,
     /// Proves the key; empty without one.
     pub proof: &'a [u8],
+    /// What a [`Message::Retry`] asked for; over datagrams only, and not in JSON.
+    pub cookie: Option<&'a [u8; 16]>,
 }
 
 impl Hello<'_> {

@@ -4,10 +4,11 @@
 //! pipe below and the application above are the simulator's.
 
 use halloo_core::chat::client::{Config as ClientConfig, Event, From};
-use halloo_core::chat::{Backoff, HANDSHAKE};
-use halloo_core::frame::Length32;
-use halloo_core::link::{Link, Output, rx_bytes, tx_bytes};
+use halloo_core::chat::{Backoff, HANDSHAKE, datagram};
+use halloo_core::frame::{Datagram, Length32};
+use halloo_core::link::{Link, LinkError, Output, rx_bytes, tx_bytes};
 use halloo_core::time::{Instant, after, earliest};
+use halloo_std::socket::SocketError;
 use mio::event::Event as Readiness;
 use mio::{Registry, Token};
 
@@ -24,8 +25,52 @@ const MAX_FRAME: usize = 256;
 /// What a device works off before others have their turn.
 const TURN: usize = 256;
 
-type DeviceLink =
+type OnStream =
     Link<Length32, { rx_bytes::<Length32>(MAX_FRAME) }, { tx_bytes::<Length32>(body::MOST) }>;
+type OnDatagrams =
+    Link<Datagram, { rx_bytes::<Datagram>(MAX_FRAME) }, { tx_bytes::<Datagram>(body::MOST) }>;
+
+/// An image has one of them.
+#[derive(Debug)]
+enum DeviceLink {
+    Stream(OnStream),
+    Datagrams(OnDatagrams),
+}
+
+impl DeviceLink {
+    fn new(target: &Target) -> Self {
+        match target {
+            Target::Tcp(_) | Target::Unix(_) => Self::Stream(Link::new(Length32::new(MAX_FRAME))),
+            Target::Udp(_) => Self::Datagrams(Link::new(Datagram::new(usize::MAX))),
+        }
+    }
+
+    fn connect(&mut self, client: &mut Client, now: Instant, nonce: u64) {
+        match self {
+            Self::Stream(link) => link.connect(client, now, nonce),
+            Self::Datagrams(link) => link.connect(client, now, nonce),
+        }
+    }
+
+    fn poll_timeout(&self, client: &Client) -> Option<Instant> {
+        match self {
+            Self::Stream(link) => link.poll_timeout(client),
+            Self::Datagrams(link) => link.poll_timeout(client),
+        }
+    }
+
+    fn poll(
+        &mut self,
+        pipe: &mut Pipe,
+        client: &mut Client,
+        now: Instant,
+    ) -> nb::Result<Output<'_>, LinkError<SocketError>> {
+        match self {
+            Self::Stream(link) => link.poll(pipe, client, now),
+            Self::Datagrams(link) => link.poll(pipe, client, now),
+        }
+    }
+}
 
 /// What a device needs of its thread.
 #[derive(Debug)]
@@ -73,15 +118,18 @@ impl Device {
         let mut config =
             ClientConfig::new(plan.device_id(number), &format!("{name}-{number}")).ok()?;
         config.max_frame = u32::try_from(MAX_FRAME).ok()?;
+        if matches!(target, Target::Udp(_)) {
+            config.keepalive = datagram::KEEPALIVE;
+        }
         let mut client = Client::new(config);
         for &room in &role.rooms {
             client.join(&plan.room_name(room), From::Latest).ok()?;
         }
         Some(Self {
             token,
+            link: DeviceLink::new(&target),
             target,
             client,
-            link: Link::new(Length32::new(MAX_FRAME)),
             pipe: None,
             is_linked: false,
             backoff: Backoff::new(),

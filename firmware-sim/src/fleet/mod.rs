@@ -98,7 +98,16 @@ fn reach(endpoint: &Endpoint) -> Result<Target, SimError> {
             UnixStream::connect(path, &options).map_err(SimError::Unreachable)?;
             Ok(Target::Unix(path.clone()))
         }
-        Transport::Tcp { host, port } | Transport::Udp { host, port } => {
+        Transport::Udp { host, port } => {
+            let found = Address::Host(host, *port).resolve();
+            let found = found.map_err(SimError::Unreachable)?;
+            // Nobody has to answer yet; whether anybody does, joining tells.
+            let first = found.first().copied();
+            first.map(Target::Udp).ok_or(SimError::Panicked {
+                what: "the resolver",
+            })
+        }
+        Transport::Tcp { host, port } => {
             let stream = TcpStream::connect(Address::Host(host, *port), &options);
             let peer = stream.and_then(|stream| stream.peer_addr());
             Ok(Target::Tcp(peer.map_err(SimError::Unreachable)?))
@@ -129,8 +138,12 @@ impl Fleet {
                     prober.ok().map(|prober| Unit::Echo(Box::new(prober)))
                 }
                 Kind::Sensor | Kind::Actuator | Kind::Talker => {
-                    // Seven of ten over TCP and three over a Unix socket, where there are both.
-                    let at = u32::from(number % 10 >= 7);
+                    // Five of ten over TCP, two over a Unix socket, three over UDP, where there are all.
+                    let at = match number % 10 {
+                        0..5 => 0,
+                        5 | 6 => 1,
+                        _ => 2,
+                    };
                     let target = pick(&targets.chat, at);
                     let app = App::new(number, plan, period);
                     app.zip(target)

@@ -28,12 +28,14 @@ const OUTPUT: usize = 512;
 pub(crate) enum Target {
     Tcp(SocketAddr),
     Unix(PathBuf),
+    Udp(SocketAddr),
 }
 
 #[derive(Debug)]
 enum Stream {
     Tcp(mio::net::TcpStream),
     Unix(mio::net::UnixStream),
+    Udp(mio::net::UdpSocket),
 }
 
 /// How a connection is cut.
@@ -73,6 +75,15 @@ impl Pipe {
                 Stream::Tcp(stream)
             }
             Target::Unix(path) => Stream::Unix(mio::net::UnixStream::connect(path)?),
+            Target::Udp(address) => {
+                let any = match address {
+                    SocketAddr::V4(_) => SocketAddr::from(([0; 4], 0)),
+                    SocketAddr::V6(_) => SocketAddr::from(([0; 16], 0)),
+                };
+                let socket = mio::net::UdpSocket::bind(any)?;
+                socket.connect(*address)?;
+                Stream::Udp(socket)
+            }
         };
         let both = Interest::READABLE | Interest::WRITABLE;
         stream.source().register(registry, token, both)?;
@@ -112,6 +123,7 @@ impl Pipe {
         let (error, peer) = match &self.stream {
             Stream::Tcp(stream) => (stream.take_error()?, stream.peer_addr().map(drop)),
             Stream::Unix(stream) => (stream.take_error()?, stream.peer_addr().map(drop)),
+            Stream::Udp(socket) => (socket.take_error()?, socket.peer_addr().map(drop)),
         };
         if let Some(error) = error {
             return Err(error);
@@ -157,6 +169,7 @@ impl Pipe {
     fn fill(&mut self) -> io::Result<()> {
         while self.readable && !self.ended && self.taken == self.filled {
             match self.stream.read(&mut self.input) {
+                Ok(n) if self.is_datagram() => (self.taken, self.filled) = (0, n),
                 Ok(0) => self.ended = true,
                 Ok(n) => {
                     (self.taken, self.filled) = (0, n);
@@ -169,6 +182,16 @@ impl Pipe {
             }
         }
         Ok(())
+    }
+
+    /// Then a read is one datagram, and so is a write.
+    const fn is_datagram(&self) -> bool {
+        matches!(self.stream, Stream::Udp(_))
+    }
+
+    /// Whether what is written next finds room.
+    const fn has_room(&self) -> bool {
+        self.held == 0 || (self.held < OUTPUT && !self.is_datagram())
     }
 
     /// What `embedded-io` asks of a call that came before readiness did.
@@ -205,10 +228,10 @@ impl Read for Pipe {
 
 impl WriteReady for Pipe {
     fn write_ready(&mut self) -> Result<bool, SocketError> {
-        if self.held == OUTPUT {
+        if !self.has_room() {
             self.flush_ready().map_err(broken)?;
         }
-        Ok(self.held < OUTPUT)
+        Ok(self.has_room())
     }
 }
 
@@ -237,6 +260,7 @@ impl Stream {
         match self {
             Self::Tcp(stream) => stream,
             Self::Unix(stream) => stream,
+            Self::Udp(socket) => socket,
         }
     }
 
@@ -244,6 +268,7 @@ impl Stream {
         match self {
             Self::Tcp(stream) => stream.read(buf),
             Self::Unix(stream) => stream.read(buf),
+            Self::Udp(socket) => socket.recv(buf),
         }
     }
 
@@ -251,6 +276,7 @@ impl Stream {
         match self {
             Self::Tcp(stream) => stream.write(buf),
             Self::Unix(stream) => stream.write(buf),
+            Self::Udp(socket) => socket.send(buf),
         }
     }
 }
@@ -260,6 +286,7 @@ impl AsFd for Stream {
         match self {
             Self::Tcp(stream) => stream.as_fd(),
             Self::Unix(stream) => stream.as_fd(),
+            Self::Udp(socket) => socket.as_fd(),
         }
     }
 }

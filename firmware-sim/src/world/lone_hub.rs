@@ -37,6 +37,7 @@ pub fn hello(number: usize) -> Hello<'static> {
         credit: 8,
         keepalive: 0,
         proof: &[],
+        cookie: None,
     }
 }
 

@@ -169,7 +169,7 @@ fn a_flush_ends_in_time_though_the_hub_acknowledges_nothing() {
 #[test]
 fn an_address_or_a_name_that_cannot_be_is_an_error_before_anything_is_sent() {
     let connect = |url: &str, name: &str| Device::connect(url, Settings::new(name)).unwrap_err();
-    for url in ["json+tcp://127.0.0.1:1", "chat+udp://127.0.0.1:1"] {
+    for url in ["json+tcp://127.0.0.1:1", "echo+udp://127.0.0.1:1"] {
         let error = connect(url, "ann");
         assert!(matches!(error, ClientError::NotChat(_)), "{error:?}");
     }

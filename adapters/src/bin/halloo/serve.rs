@@ -28,7 +28,7 @@ const PER_MEMBER: usize = 512;
 /// again after a restart or a crash; a post is acknowledged once it is synced.
 ///
 /// Examples:
-///   halloo serve --listen chat+tcp://0.0.0.0:7007 --listen echo+udp://127.0.0.1:7
+///   halloo serve --listen chat+tcp://0.0.0.0:7007 --listen chat+udp://0.0.0.0:7007
 ///   halloo serve --listen 'chat+unix:/run/halloo.sock?mode=660' --max-rooms 64
 ///   halloo serve --data /var/lib/halloo --keep-for 30d
 #[derive(Debug, clap::Args)]

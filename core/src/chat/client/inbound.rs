@@ -3,9 +3,10 @@
 use super::outbox::{Fate, Post};
 use super::slot::{Owed, Slot, Standing};
 use super::{Cause, Delivery, Echo, Parts, Session, SlotId, State, Store};
+use crate::chat::datagram::ACK_DELAY;
 use crate::chat::seq;
 use crate::mutant;
-use crate::time::{Duration, Instant, millis, secs};
+use crate::time::{Duration, Instant, after, millis, secs};
 use crate::trace::{debug, warning};
 use crate::wire::{Code, Entry, Gap, Join, Joined, Message, VERSION, Welcome};
 
@@ -67,7 +68,13 @@ impl Parts<'_> {
             spoke: now,
             ping: false,
             pong: None,
+            credit_at: None,
+            credit_due: false,
         });
+        if let Some(path) = &mut self.base.path {
+            path.stop();
+            self.base.tag = welcome.session;
+        }
     }
 
     fn handle_in_session<'m>(
@@ -76,8 +83,8 @@ impl Parts<'_> {
         message: &Message<'m>,
     ) -> Option<Delivery<'m>> {
         match *message {
-            Message::Entry(entry) => return self.entry(&entry),
-            Message::Gap(gap) => return self.gap(&gap),
+            Message::Entry(entry) => return self.entry(now, &entry),
+            Message::Gap(gap) => return self.gap(now, &gap),
             Message::Ack {
                 slot,
                 up_seq,
@@ -89,7 +96,7 @@ impl Parts<'_> {
                 self.joined(now, &joined);
             }
             Message::Reject { slot, seq, code } => {
-                self.reject(slot, seq, code);
+                self.reject(now, slot, seq, code);
             }
             // Until the room is joined they are of the one that the slot had before.
             Message::Notice(notice) if self.is_joined(notice.slot) => {
@@ -196,10 +203,13 @@ impl Parts<'_> {
             None => last_used,
         };
         slot.sent_seq = slot.up_seq;
+        slot.round_seq = slot.up_seq;
+        (slot.is_again, slot.owes_credit) = (false, false);
         slot.ahead = slot.up_seq.wrapping_sub(joined.up_seq);
         if !is_renumbered {
             self.settle(now, joined.slot, joined.up_seq, joined.rejects);
         }
+        self.answered(now);
     }
 
     fn is_joined(&self, at: SlotId) -> bool {
@@ -229,9 +239,18 @@ impl Parts<'_> {
             self.violation(Code::Unexpected);
             return;
         }
-        if seq::is_after(up_seq, slot.up_seq) {
+        let is_news = seq::is_after(up_seq, slot.up_seq);
+        if is_news {
             slot.up_seq = up_seq;
             slot.since = now;
+        }
+        // The hub has seen the newest of the posts and does not have those before it.
+        let has_lost = self
+            .base
+            .path
+            .is_some_and(|path| path.echoed() >= slot.mark);
+        if seq::is_after(up_seq, slot.round_seq) || has_lost {
+            slot.round_seq = slot.up_seq;
         }
         self.base.outbox.settle(self.arena, at, |post, code| {
             if seq::is_after(post.seq, up_seq) {
@@ -242,16 +261,26 @@ impl Parts<'_> {
                 Some(Fate::Kept)
             }
         });
+        if is_news {
+            self.answered(now);
+        }
     }
 
     /// A join (with number 0) was refused, or a post: the `Ack` that follows makes that final.
-    fn reject(&mut self, at: SlotId, seq: u32, code: Code) {
+    fn reject(&mut self, now: Instant, at: SlotId, seq: u32, code: Code) {
         let Some(slot) = self.slots.get_mut(usize::from(at)) else {
             self.skip();
             return;
         };
         let (standing, number) = (slot.standing, seq.wrapping_add(slot.ahead));
+        // What answers an older copy may not be the hub's last word.
+        let is_final = self.base.path.is_none_or(|path| path.echoed() >= slot.mark);
         match standing {
+            Standing::Asked | Standing::Leaving if !is_final => self.skip(),
+            Standing::Leaving if seq == 0 => {
+                *slot = Slot::left();
+                self.answered(now);
+            }
             Standing::Asked if seq == 0 => {
                 let last_sent = slot.sent_seq;
                 *slot = Slot {
@@ -268,30 +297,47 @@ impl Parts<'_> {
                         false => Fate::Unknown(code),
                     })
                 });
+                self.answered(now);
             }
             Standing::Joined { .. } => {
                 self.base.outbox.settle(self.arena, at, |post, _| {
                     (post.seq == number).then_some(Fate::Waiting(code))
                 });
             }
-            Standing::Free | Standing::Wanted | Standing::Asked => self.skip(),
+            Standing::Free | Standing::Wanted | Standing::Asked | Standing::Leaving => self.skip(),
+        }
+    }
+
+    /// Over datagrams: what came of a room's log, new or not, is acknowledged in a while.
+    fn owe_credit(&mut self, now: Instant, at: SlotId) {
+        if let (Some(slot), State::Serving(session), true) = (
+            self.slots.get_mut(usize::from(at)),
+            &mut self.base.state,
+            self.base.path.is_some(),
+        ) {
+            slot.owes_credit = true;
+            if !session.credit_due {
+                session.credit_at.get_or_insert(after(now, ACK_DELAY));
+            }
         }
     }
 
     /// The next entry of a room (rule D-6): only the one after the cursor is handed on.
-    fn entry<'m>(&mut self, entry: &Entry<'m>) -> Option<Delivery<'m>> {
+    fn entry<'m>(&mut self, now: Instant, entry: &Entry<'m>) -> Option<Delivery<'m>> {
         let joined = Standing::Joined { room: entry.room };
-        let mut slots = self.slots.iter_mut().zip(0_u8..);
-        let Some((slot, at)) = slots.find(|(slot, _)| slot.standing == joined) else {
+        let mut slots = self.slots.iter().zip(0_u8..);
+        let Some((_, at)) = slots.find(|(slot, _)| slot.standing == joined) else {
             self.skip();
             return None;
         };
+        self.owe_credit(now, at);
+        let slot = self.slots.get_mut(usize::from(at))?;
         if entry.offset <= slot.cursor {
             self.skip();
             return None;
         }
         if entry.offset != slot.cursor.saturating_add(1) {
-            self.violation(Code::Unexpected);
+            self.missed();
             return None;
         }
         slot.cursor = entry.offset;
@@ -308,19 +354,33 @@ impl Parts<'_> {
         })
     }
 
-    fn gap<'m>(&mut self, gap: &Gap) -> Option<Delivery<'m>> {
+    /// Something between the cursor and what came did not come: over datagrams the hub goes back.
+    fn missed(&mut self) {
+        match self.base.path {
+            Some(_) => self.skip(),
+            None => self.violation(Code::Unexpected),
+        }
+    }
+
+    fn gap<'m>(&mut self, now: Instant, gap: &Gap) -> Option<Delivery<'m>> {
         let Some(slot) = self.slots.get_mut(usize::from(gap.slot)) else {
             self.skip();
             return None;
         };
         let is_joined = matches!(slot.standing, Standing::Joined { .. });
-        if !is_joined || gap.to <= slot.cursor {
+        if !is_joined {
+            self.skip();
+            return None;
+        }
+        self.owe_credit(now, gap.slot);
+        let slot = self.slots.get_mut(usize::from(gap.slot))?;
+        if gap.to <= slot.cursor {
             self.skip();
             return None;
         }
         let from = slot.cursor.saturating_add(1);
         if gap.from > from {
-            self.violation(Code::Unexpected);
+            self.missed();
             return None;
         }
         slot.cursor = gap.to;
@@ -336,7 +396,7 @@ impl Parts<'_> {
         self.base.outbox.posts(self.arena).find(is_it)
     }
 
-    fn skip(&mut self) {
+    pub(super) fn skip(&mut self) {
         self.base.skipped = self.base.skipped.saturating_add(1);
     }
 }

@@ -5,6 +5,8 @@
 //! connection: the last offset that the application was handed (`cursor`), and the sequence number
 //! of its next post. Invariant: a post is in the outbox until the application was told its verdict.
 
+#[cfg(feature = "datagram")]
+mod datagrams;
 mod event;
 mod inbound;
 mod outbox;
@@ -35,9 +37,10 @@ pub struct Config {
     /// The largest payload of a frame that it takes; at least [`MAX_CONTROL`](crate::wire::MAX_CONTROL).
     /// Where the link takes less, the hub is told that.
     pub max_frame: u32,
-    /// How many entries beyond its cursor it takes in each room.
+    /// How many entries beyond its cursor it takes in each room; over datagrams at most 8.
     pub credit: u16,
-    /// The keepalive interval that it wants, in seconds; 0 is none.
+    /// The keepalive interval that it wants, in seconds; 0 is none, and over datagrams the longest of
+    /// the hub. 25 keeps the way open through most address translators.
     pub keepalive: u16,
     /// It never comes back under this identity: the hub may forget it.
     pub is_ephemeral: bool,
@@ -112,6 +115,9 @@ impl<const ROOMS: usize, const OUTBOX: usize> Client<ROOMS, OUTBOX> {
                 config,
                 state: State::Offline,
                 now: Instant::from_ticks(0),
+                is_datagram: false,
+                path: None,
+                tag: 0,
                 store: Store {
                     id: 0,
                     generation: 0,
@@ -245,6 +251,16 @@ impl<const ROOMS: usize, const OUTBOX: usize> Client<ROOMS, OUTBOX> {
         self.base.link_body = u16::try_from(body).unwrap_or(u16::MAX);
     }
 
+    /// Whether the next connection is one of datagrams; at first it is a stream.
+    ///
+    /// Then whole datagrams go to [`handle_datagram`](Self::handle_datagram), and `poll_transmit`
+    /// gives whole datagrams and wants 16 bytes more for each. [`Link`](crate::link::Link) says it
+    /// at each connect.
+    #[cfg(feature = "datagram")]
+    pub const fn set_datagrams(&mut self, is_datagram: bool) {
+        self.base.is_datagram = is_datagram;
+    }
+
     /// A connection to a hub stands. `nonce` is random and new for every attempt, also after a
     /// reset. The clock may start over here, and only here.
     pub fn handle_connected(&mut self, now: Instant, nonce: u64) {
@@ -265,6 +281,19 @@ impl<const ROOMS: usize, const OUTBOX: usize> Client<ROOMS, OUTBOX> {
         message: &crate::wire::Message<'m>,
     ) -> Option<Delivery<'m>> {
         self.parts().handle_message(now, message)
+    }
+
+    /// A datagram came in; what it has for the application comes back.
+    ///
+    /// What is no message, late, doubled or of another session is passed over. Work: as
+    /// `handle_message`.
+    #[cfg(feature = "datagram")]
+    pub fn handle_datagram<'m>(
+        &mut self,
+        now: Instant,
+        datagram: &'m [u8],
+    ) -> Option<Delivery<'m>> {
+        self.parts().handle_datagram(now, datagram)
     }
 
     /// The bytes are no frame or no message: the hub is told `code`, and the session ends.
@@ -288,7 +317,7 @@ impl<const ROOMS: usize, const OUTBOX: usize> Client<ROOMS, OUTBOX> {
     /// The next message to send: the first so many bytes of `out`, not framed yet.
     ///
     /// It counts as sent. `out` takes the largest post and at least
-    /// [`MAX_CONTROL`](crate::wire::MAX_CONTROL) bytes; a message that does not fit stays.
+    /// [`MAX_CONTROL`](crate::wire::MAX_CONTROL) bytes, and over datagrams 16 more; a message that does not fit stays.
     /// Work: linear in the rooms and in the posts of the outbox, and as much again for each room
     /// that is being left.
     pub fn poll_transmit(&mut self, now: Instant, out: &mut [u8]) -> Option<usize> {

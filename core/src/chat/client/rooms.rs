@@ -162,10 +162,7 @@ impl Parts<'_> {
             return;
         };
         if slot.leaving && slot.standing == Standing::Wanted && !waiting {
-            *slot = Slot {
-                owed: Owed::Left,
-                ..Slot::FREE
-            };
+            *slot = Slot::left();
         }
     }
 

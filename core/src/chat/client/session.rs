@@ -4,6 +4,7 @@ use super::outbox::Outbox;
 use super::slot::Slot;
 use super::{Cause, Config, Parts, Store};
 use crate::chat::HANDSHAKE;
+use crate::chat::datagram::{MAX_ENTRIES, MAX_TRIES, Path};
 use crate::time::{Duration, Instant, after, earliest, secs};
 use crate::trace::debug;
 use crate::wire::{Code, MAX_ECHO};
@@ -18,6 +19,8 @@ pub(super) enum State {
         nonce: u64,
         said: bool,
         deadline: Instant,
+        /// What a `Retry` asked for.
+        cookie: Option<[u8; 16]>,
     },
     Serving(Session),
     /// Something is to be said, then it is over; at the deadline it is over anyway. There is none
@@ -38,6 +41,10 @@ pub(super) struct Session {
     pub(super) spoke: Instant,
     pub(super) ping: bool,
     pub(super) pong: Option<u32>,
+    /// Over datagrams: when entries are acknowledged at the latest.
+    pub(super) credit_at: Option<Instant>,
+    /// That time has come.
+    pub(super) credit_due: bool,
 }
 
 /// The part of a client that does not depend on its sizes.
@@ -47,6 +54,11 @@ pub(super) struct Base {
     pub(super) config: Config,
     pub(super) state: State,
     pub(super) now: Instant,
+    /// Over datagrams, what the next connection has, and what this one has; `None` on streams.
+    pub(super) is_datagram: bool,
+    pub(super) path: Option<Path>,
+    /// What stands in front of each datagram: the session, before that the nonce.
+    pub(super) tag: u64,
     /// The store of this session's hub.
     pub(super) store: Store,
     pub(super) max_body: u16,
@@ -75,10 +87,17 @@ pub(super) struct Echo {
 
 impl Base {
     pub(super) fn poll_timeout(&self, slots: &[Slot]) -> Option<Instant> {
+        let again = self.path.as_ref().and_then(Path::due);
         match self.state {
-            State::Greeting { deadline, .. } => Some(deadline),
+            State::Greeting { deadline, .. } => earliest(Some(deadline), again),
             State::Parting { deadline, .. } => Some(deadline.unwrap_or(self.now)),
-            State::Serving(session) => earliest(session.keepalive_deadline(), answer_due(slots)),
+            State::Serving(session) => {
+                let answer = match self.path {
+                    Some(_) => earliest(again, session.credit_at),
+                    None => answer_due(slots),
+                };
+                earliest(session.keepalive_deadline(), answer)
+            }
             State::Offline | State::Closed => None,
         }
     }
@@ -86,6 +105,14 @@ impl Base {
     /// The largest body that the hub takes and the link carries, as far as they have told.
     pub(super) fn most_body(&self) -> usize {
         usize::from(self.max_body.min(self.link_body))
+    }
+
+    /// How many entries of a room may be on their way.
+    pub(super) fn credit(&self) -> u16 {
+        match self.is_datagram {
+            true => self.config.credit.min(MAX_ENTRIES),
+            false => self.config.credit,
+        }
     }
 
     /// The session is over but for a last word.
@@ -135,10 +162,13 @@ impl Parts<'_> {
         // After a reset the clock starts over. No deadline is older than its connection.
         self.base.now = now;
         self.base.closed = None;
+        self.base.path = self.base.is_datagram.then(|| Path::open(0)).flatten();
+        self.base.tag = nonce;
         self.base.state = State::Greeting {
             nonce,
             said: false,
             deadline: after(now, HANDSHAKE),
+            cookie: None,
         };
     }
 
@@ -170,8 +200,42 @@ impl Parts<'_> {
         self.base.part(Cause::Violation(code));
     }
 
+    /// Over datagrams: what waits too long for its answer is sent again; whether that was tried
+    /// often enough.
+    fn send_again(&mut self, now: Instant) -> bool {
+        let Some(path) = self.base.path.as_mut() else {
+            return false;
+        };
+        if path.due().is_none_or(|due| due > now) {
+            return false;
+        }
+        match &mut self.base.state {
+            State::Greeting { said, .. } => *said = false,
+            State::Serving(_) => {
+                if path.expire(now, self.base.tag) > MAX_TRIES {
+                    return true;
+                }
+                self.slots.iter_mut().for_each(Slot::go_back);
+                return false;
+            }
+            State::Offline | State::Parting { .. } | State::Closed => path.stop(),
+        }
+        path.expire(now, self.base.tag);
+        false
+    }
+
+    /// Over datagrams: the hub has answered something.
+    pub(super) fn answered(&mut self, now: Instant) {
+        let waits = self.slots.iter().any(Slot::awaits);
+        if let Some(path) = self.base.path.as_mut() {
+            path.answered(now, waits, self.base.tag);
+        }
+    }
+
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         let now = self.tick(now);
+        let gave_up = self.send_again(now);
+        let has_path = self.base.path.is_some();
         match &mut self.base.state {
             State::Greeting { deadline, said, .. } => match (*deadline <= now, *said) {
                 (true, true) => self.base.part(Cause::Timeout),
@@ -181,10 +245,16 @@ impl Parts<'_> {
             },
             State::Serving(session) => {
                 let is_dead = session.keepalive != secs(0) && session.dead_at() <= now;
-                if is_dead || answer_due(self.slots).is_some_and(|due| due <= now) {
+                let is_late = !has_path && answer_due(self.slots).is_some_and(|due| due <= now);
+                if is_dead || is_late || gave_up {
                     self.close(Cause::Timeout);
-                } else if session.keepalive_deadline().is_some_and(|due| due <= now) {
+                    return;
+                }
+                if session.keepalive_deadline().is_some_and(|due| due <= now) {
                     session.ping = true;
+                }
+                if has_path && session.credit_at.is_some_and(|due| due <= now) {
+                    (session.credit_at, session.credit_due) = (None, true);
                 }
             }
             State::Parting { cause, deadline } => {

@@ -15,6 +15,8 @@ pub(super) enum Standing {
     Wanted,
     /// `Join` was sent on this connection.
     Asked,
+    /// Over datagrams: `Leave` was sent, and the hub has not said that it came.
+    Leaving,
     /// The hub's number for the room.
     Joined {
         room: u32,
@@ -62,6 +64,14 @@ pub(super) struct Slot {
     pub(super) next_seq: u32,
     pub(super) sent_seq: u32,
     pub(super) up_seq: u32,
+    /// The last one sent since the device last went back to `up_seq`; on streams `sent_seq`.
+    pub(super) round_seq: u32,
+    /// Over datagrams, the one that the newest `Join`, `Leave` or `Post` went in.
+    pub(super) mark: u32,
+    /// Over datagrams: `Join` or `Leave` is to be sent again.
+    pub(super) is_again: bool,
+    /// Over datagrams: entries came that no `Credit` has acknowledged.
+    pub(super) owes_credit: bool,
     /// How far the numbers of posts are ahead of those that the hub counts by: a hub that lost its
     /// store counts anew, and the application's numbers stay.
     pub(super) ahead: u32,
@@ -85,26 +95,50 @@ impl Slot {
         next_seq: 1,
         sent_seq: 0,
         up_seq: 0,
+        round_seq: 0,
+        mark: 0,
+        is_again: false,
+        owes_credit: false,
         ahead: 0,
         since: Instant::from_ticks(0),
         who: None,
     };
 
+    /// Free, with that still to be told.
+    pub(super) fn left() -> Self {
+        Self {
+            owed: Owed::Left,
+            ..Self::FREE
+        }
+    }
+
     /// When the hub has taken too long to answer; `None` when nothing waits.
     pub(super) fn answer_due(&self) -> Option<Instant> {
-        let is_open = match self.standing {
-            Standing::Asked => true,
+        self.awaits().then(|| after(self.since, ANSWER))
+    }
+
+    /// Whether something was sent to which the hub owes an answer.
+    pub(super) fn awaits(&self) -> bool {
+        match self.standing {
+            Standing::Asked | Standing::Leaving => true,
             Standing::Joined { .. } => self.sent_seq != self.up_seq,
             Standing::Free | Standing::Wanted => false,
-        };
-        is_open.then(|| after(self.since, ANSWER))
+        }
+    }
+
+    /// What has no answer is sent again.
+    pub(super) fn go_back(&mut self) {
+        self.is_again = matches!(self.standing, Standing::Asked | Standing::Leaving);
+        self.round_seq = self.up_seq;
     }
 
     pub(super) fn handle_disconnected(&mut self) {
         match self.standing {
             Standing::Asked | Standing::Joined { .. } => self.standing = Standing::Wanted,
+            Standing::Leaving => *self = Self::left(),
             Standing::Free | Standing::Wanted => {}
         }
+        (self.is_again, self.owes_credit) = (false, false);
         self.who = None;
     }
 

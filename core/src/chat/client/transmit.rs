@@ -1,20 +1,44 @@
 //! What the device says to the hub: read from where it stands, most urgent first.
 
 use super::outbox::{Fate, Post};
-use super::slot::{Owed, Slot, Standing};
+use super::slot::{Slot, Standing};
 use super::{Cause, Parts, SlotId, State};
+use crate::bytes;
+use crate::chat::datagram::{HEADER, MIN_HELLO, Path};
 use crate::chat::seq;
 use crate::time::Instant;
-use crate::wire::{self, Bye, ByeReason, Code, DeviceId, Hello, Join, Message, PeerError, VERSION};
+use crate::wire::{
+    self, Bye, ByeReason, Code, DeviceId, Hello, Join, Message, PeerError, VERSION, kind,
+};
 
 impl Parts<'_> {
     pub(super) fn poll_transmit(&mut self, now: Instant, out: &mut [u8]) -> Option<usize> {
+        let Some(path) = &self.base.path else {
+            return self.transmit(now, out);
+        };
+        if path.next().is_none() && matches!(self.base.state, State::Serving(_)) {
+            // A number that came twice would be taken for late.
+            self.close(Cause::Timeout);
+            return None;
+        }
+        let (head, message) = out.split_at_mut_checked(HEADER)?;
+        let tag = self.base.tag;
+        let len = self.transmit(now, message)?;
+        let path = self.base.path.as_mut()?;
+        if message.first().is_some_and(|&kind| wants_answer(kind)) {
+            path.expect(self.base.now, tag);
+        }
+        bytes::copy(head, &path.seal(tag).encode());
+        Some(len.saturating_add(HEADER))
+    }
+
+    fn transmit(&mut self, now: Instant, out: &mut [u8]) -> Option<usize> {
         let now = self.tick(now);
         match &mut self.base.state {
             State::Greeting { said: true, .. } | State::Offline | State::Closed => None,
-            State::Greeting { nonce, .. } => {
-                let nonce = *nonce;
-                self.say_hello(nonce, out)
+            State::Greeting { nonce, cookie, .. } => {
+                let (nonce, cookie) = (*nonce, *cookie);
+                self.say_hello(nonce, cookie.as_ref(), out)
             }
             State::Parting { cause, .. } => {
                 let cause = *cause;
@@ -31,7 +55,12 @@ impl Parts<'_> {
         }
     }
 
-    fn say_hello(&mut self, nonce: u64, out: &mut [u8]) -> Option<usize> {
+    fn say_hello(
+        &mut self,
+        nonce: u64,
+        cookie: Option<&[u8; 16]>,
+        out: &mut [u8],
+    ) -> Option<usize> {
         let config = &self.base.config;
         let flags = if config.is_ephemeral {
             Hello::EPHEMERAL
@@ -48,11 +77,15 @@ impl Parts<'_> {
             nonce,
             device,
             max_frame: config.max_frame.min(self.base.link_frame),
-            credit: config.credit,
+            credit: self.base.credit(),
             keepalive: config.keepalive,
             proof: &[],
+            cookie,
         });
-        let len = wire::binary::encode(&hello, out).ok()?;
+        let mut len = wire::binary::encode(&hello, out).ok()?;
+        if self.base.path.is_some() {
+            len = pad(out, len);
+        }
         if let State::Greeting { said, .. } = &mut self.base.state {
             *said = true;
         }
@@ -122,12 +155,23 @@ impl Parts<'_> {
     /// A join, a leave, a credit or a question that a slot owes.
     fn next_of_slot(&mut self, now: Instant, at: SlotId, out: &mut [u8]) -> Option<usize> {
         let is_leaving = self.slots.get(usize::from(at))?.leaving && !self.has_waiting(at);
-        let credit = self.base.config.credit;
+        let credit = self.base.credit();
+        let is_ack_due = match (&self.base.path, &self.base.state) {
+            (Some(_), State::Serving(session)) => session.credit_due,
+            _ => false,
+        };
         let store = self.base.store;
         let slot = self.slots.get_mut(usize::from(at))?;
+        let number = self.base.path.as_ref().and_then(Path::next).unwrap_or(0);
         match slot.standing {
-            Standing::Free | Standing::Asked => None,
-            Standing::Wanted => {
+            Standing::Free => None,
+            Standing::Asked | Standing::Leaving if number == 0 || !slot.is_again => None,
+            Standing::Leaving => {
+                let len = wire::binary::encode(&Message::Leave { slot: at }, out).ok()?;
+                (slot.is_again, slot.mark) = (false, number);
+                Some(len)
+            }
+            Standing::Wanted | Standing::Asked => {
                 // Nothing was seen of another log yet, so nothing of it is passed over; and a limit
                 // on history is for the first reading only.
                 let (cursor, history) = match (slot.store.is_some_and(|s| s != store), slot.cursor)
@@ -146,15 +190,18 @@ impl Parts<'_> {
                 });
                 let len = wire::binary::encode(&join, out).ok()?;
                 slot.standing = Standing::Asked;
+                (slot.is_again, slot.mark) = (false, number);
                 slot.since = now;
                 Some(len)
             }
             Standing::Joined { .. } if is_leaving => {
                 let len = wire::binary::encode(&Message::Leave { slot: at }, out).ok()?;
-                *slot = Slot {
-                    owed: Owed::Left,
-                    ..Slot::FREE
-                };
+                if number == 0 {
+                    *slot = Slot::left();
+                } else {
+                    slot.standing = Standing::Leaving;
+                    slot.mark = number;
+                }
                 Some(len)
             }
             Standing::Joined { .. } => {
@@ -164,7 +211,8 @@ impl Parts<'_> {
                     return Some(len);
                 }
                 let used = slot.cursor.saturating_sub(slot.credited);
-                if used == 0 || used < u64::from(credit >> 1) {
+                let is_due = is_ack_due && slot.owes_credit;
+                if (used == 0 || used < u64::from(credit >> 1)) && !is_due {
                     return None;
                 }
                 let grant = Message::Credit {
@@ -174,6 +222,12 @@ impl Parts<'_> {
                 };
                 let len = wire::binary::encode(&grant, out).ok()?;
                 slot.credited = slot.cursor;
+                slot.owes_credit = false;
+                if let (Some(_), State::Serving(session)) = (&self.base.path, &mut self.base.state)
+                    && !self.slots.iter().any(|slot| slot.owes_credit)
+                {
+                    (session.credit_at, session.credit_due) = (None, false);
+                }
                 Some(len)
             }
         }
@@ -198,6 +252,7 @@ impl Parts<'_> {
                 let is_next = post.seq == seq::next(slot.sent_seq);
                 (is_next && is_meant(*post)).then(|| {
                     (slot.sent_seq, slot.up_seq) = (post.seq, post.seq);
+                    slot.round_seq = post.seq;
                     slot.ahead = slot.ahead.wrapping_add(1);
                     Fate::Rejected(Code::TooLarge)
                 })
@@ -217,7 +272,7 @@ impl Parts<'_> {
             post.is_waiting()
                 && post.len() <= most
                 && matches!(slot.standing, Standing::Joined { .. })
-                && post.seq == seq::next(slot.sent_seq)
+                && post.seq == seq::next(slot.round_seq)
                 && post.seq.wrapping_sub(slot.up_seq) <= window
         };
         let post = self.base.outbox.posts(self.arena).find(is_next)?;
@@ -232,8 +287,32 @@ impl Parts<'_> {
             if slot.sent_seq == slot.up_seq {
                 slot.since = now;
             }
-            slot.sent_seq = post.seq;
+            slot.round_seq = post.seq;
+            slot.mark = self.base.path.as_ref().and_then(Path::next).unwrap_or(0);
+            if seq::is_after(post.seq, slot.sent_seq) {
+                slot.sent_seq = post.seq;
+            }
         }
         Some(len)
     }
+}
+
+/// Whether the hub answers a message of this kind at once.
+const fn wants_answer(kind: u8) -> bool {
+    matches!(kind, kind::HELLO | kind::JOIN | kind::LEAVE | kind::POST)
+}
+
+/// Fills a `Hello` up to the size that a datagram asks for.
+fn pad(out: &mut [u8], len: usize) -> usize {
+    let missing = MIN_HELLO.saturating_sub(len);
+    let Some(room) = out.get_mut(len..MIN_HELLO) else {
+        return len;
+    };
+    let [tag, size, rest @ ..] = room else {
+        return len;
+    };
+    *tag = wire::binary::TAG_PADDING;
+    *size = u8::try_from(missing.saturating_sub(2)).unwrap_or(0);
+    rest.fill(0);
+    MIN_HELLO
 }

@@ -56,7 +56,12 @@ impl Hub<'_> {
     }
 
     /// Opens a session and fences every older one of the same device.
-    fn open_session(&mut self, now: Instant, at: u32, hello: &Hello<'_>) -> Result<(), Code> {
+    pub(super) fn open_session(
+        &mut self,
+        now: Instant,
+        at: u32,
+        hello: &Hello<'_>,
+    ) -> Result<(), Code> {
         if !(hello.version_min..=hello.version_max).contains(&VERSION) || hello.suite != 0 {
             return Err(Code::Version);
         }
@@ -88,6 +93,7 @@ impl Hub<'_> {
         conn.max_frame = hello.max_frame;
         conn.device = hello.device;
         conn.nonce = hello.nonce;
+        conn.born = now;
         conn.session = super::session::number(&self.config.session_secret, self.sessions);
         debug!("hub: connection {} has session {}", at, conn.session);
         conn.heard = now;
@@ -134,7 +140,16 @@ impl Hub<'_> {
                     Err(NotJoined::Busy) => return Err(Busy),
                 }
             }
-            Message::Leave { slot } => self.leave(at, slot, now),
+            Message::Leave { slot } => {
+                let is_answered = conn.path.is_some();
+                if is_answered && conn.owed.has(Owed::REFUSAL) {
+                    return Err(Busy);
+                }
+                self.leave(at, slot, now);
+                if is_answered {
+                    self.refuse(at, slot, Code::BadSlot);
+                }
+            }
             Message::Who { slot, skip } => {
                 if conn.owed.has(Owed::ROSTER) {
                     return Err(Busy);
@@ -194,7 +209,9 @@ impl Hub<'_> {
             self.violation(at, now, Code::BadSlot);
             return;
         };
-        if let Some(member) = self.storage.members.get_mut(at_member as usize) {
+        if self.is_datagram(at) {
+            self.acknowledged(now, at, at_member, cursor, window);
+        } else if let Some(member) = self.storage.members.get_mut(at_member as usize) {
             let limit = cursor.min(member.cursor).saturating_add(u64::from(window));
             member.limit = member.limit.max(limit);
             self.queue(at);
@@ -217,7 +234,7 @@ impl Hub<'_> {
         }
     }
 
-    fn refuse(&mut self, at: u32, slot: u8, code: Code) {
+    pub(super) fn refuse(&mut self, at: u32, slot: u8, code: Code) {
         debug!("hub: connection {} is refused a join: {:?}", at, code);
         if let Some(conn) = self.storage.conns.get_mut(at as usize) {
             conn.refusal = (slot, code);

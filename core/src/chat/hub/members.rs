@@ -48,6 +48,11 @@ impl Hub<'_> {
             }
         }
         let known = room.and_then(|room| self.find_member(&device, room));
+        if let Some(known) = known
+            && self.is_joined_again(at, known, join.slot)
+        {
+            return Ok(());
+        }
         let at_member = match known {
             Some(known) => known,
             None => self.remember(device, room_name, now)?,
@@ -94,6 +99,7 @@ impl Hub<'_> {
         member.cursor = start;
         member.limit = start.saturating_add(u64::from(conn.credit));
         member.history_from = recent;
+        member.acked = start;
         member.found = Found::Entries;
         conn.members.push(members, at_member, Member::in_conn);
         room.members.push(members, at_member, Member::in_room);

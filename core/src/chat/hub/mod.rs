@@ -8,9 +8,12 @@
 //! `core/PROTOCOL.md`).
 
 mod commit;
+mod datagrams;
 mod inbound;
 mod links;
 mod members;
+#[cfg(feature = "datagram")]
+mod opening;
 mod presence;
 mod session;
 mod slots;
@@ -19,6 +22,8 @@ mod timers;
 mod transmit;
 
 pub use commit::Append;
+#[cfg(feature = "datagram")]
+pub use opening::NotOpened;
 pub use slots::{Conn, Member, Pending, Room, Storage, Verdict};
 pub use store::{Found, Wanted};
 pub use transmit::{Entries, Sent, Transmit};
@@ -145,6 +150,10 @@ pub struct Counters {
     pub gaps: u64,
     /// Unknown messages that were skipped.
     pub skipped: u64,
+    /// Datagrams that were late or doubled.
+    pub late: u64,
+    /// Times that datagrams were sent again since no acknowledgement came.
+    pub resent: u64,
     /// Connections closed because the peer broke the protocol.
     pub violations: u64,
 }

@@ -2,6 +2,7 @@
 
 use super::links::{Chain, Keyed, Links, List, NONE};
 use super::store::Found;
+use crate::chat::datagram::Path;
 use crate::chat::log::{IndexSlot, RoomLog};
 use crate::name::Name;
 use crate::time::Instant;
@@ -149,6 +150,10 @@ pub struct Conn {
     pub(super) heap: u32,
     pub(super) heap_place: u32,
     pub(super) due: Instant,
+    /// Since when the session is the device's newest.
+    pub(super) born: Instant,
+    /// Over datagrams alone.
+    pub(super) path: Option<Path>,
 }
 
 impl Conn {
@@ -179,6 +184,8 @@ impl Conn {
         heap: NONE,
         heap_place: NONE,
         due: Instant::from_ticks(0),
+        born: Instant::from_ticks(0),
+        path: None,
     };
 
     pub(super) const fn ready(&mut self) -> &mut Links {
@@ -242,6 +249,10 @@ pub struct Member {
     pub(super) cursor: u64,
     pub(super) limit: u64,
     pub(super) history_from: u64,
+    /// Over datagrams: the last offset that the device has told to have, and the datagram that the
+    /// newest of those behind it went in. Those up to `cursor` are on their way.
+    pub(super) acked: u64,
+    pub(super) mark: u32,
     /// What the store has after the cursor, if that is no entry to be sent whole.
     pub(super) found: Found,
     pub(super) presence_seen: u32,
@@ -272,6 +283,8 @@ impl Member {
         cursor: 0,
         limit: 0,
         history_from: 0,
+        acked: 0,
+        mark: 0,
         found: Found::Entries,
         presence_seen: 0,
         in_room: Links::OUT,
@@ -279,6 +292,16 @@ impl Member {
         waiting: Links::OUT,
         chain: Chain::OUT,
     };
+
+    /// Goes back to what the device has told to have; whether there was anything behind that.
+    pub(super) fn go_back(&mut self) -> bool {
+        let is_back = self.cursor > self.acked;
+        if is_back {
+            self.cursor = self.acked;
+            self.found = Found::Entries;
+        }
+        is_back
+    }
 
     pub(super) const fn waiting(&mut self) -> &mut Links {
         &mut self.waiting

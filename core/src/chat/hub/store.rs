@@ -17,7 +17,7 @@ use crate::wire::{DeviceId, Join};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Wanted {
-    member: u32,
+    pub(super) member: u32,
     /// The hub's number for the room.
     pub room: u32,
     /// The first offset.
@@ -87,7 +87,7 @@ impl Hub<'_> {
     }
 
     /// The member that a piece of the store was wanted for, if it still stands there.
-    fn reader(&mut self, id: ConnId, wanted: Wanted) -> Option<(u32, &mut Member)> {
+    pub(super) fn reader(&mut self, id: ConnId, wanted: Wanted) -> Option<(u32, &mut Member)> {
         let at = self.conn_at(id)?;
         let member = self.storage.members.get_mut(wanted.member as usize)?;
         let is_current = member.presence == Presence::Here { conn: at }

@@ -1,4 +1,6 @@
 use super::*;
+#[cfg(feature = "datagram")]
+use crate::chat::datagram::Header;
 use crate::time::secs;
 use crate::wire::{self, Hello, Join, Message};
 use std::vec::Vec;
@@ -18,6 +20,45 @@ fn with_hub(test: impl FnOnce(&mut Hub<'_>)) {
         pending: &mut pending,
     };
     test(&mut Hub::new(Config::new(7, [8; 4], 9), storage));
+}
+
+#[cfg(feature = "datagram")]
+fn greeting(nonce: u64, keepalive: u16) -> Hello<'static> {
+    Hello {
+        version_min: 1,
+        version_max: 1,
+        suite: 0,
+        key_id: 0,
+        flags: 0,
+        nonce,
+        device: [1; 16],
+        max_frame: 512,
+        credit: 8,
+        keepalive,
+        proof: &[],
+        cookie: None,
+    }
+}
+
+/// What a connection over datagrams says, each with its header.
+#[cfg(feature = "datagram")]
+fn said(hub: &mut Hub<'_>, now: Instant, id: ConnId) -> Vec<(Header, std::string::String)> {
+    let (mut said, mut out) = (Vec::new(), [0; 256]);
+    while let Transmit::Message(len) = hub.poll_transmit(now, id, &mut out) {
+        let (header, message) = Header::decode(&out[..len]).unwrap();
+        let message = wire::binary::decode(message).unwrap().message;
+        said.push((header, std::format!("{message:?}")));
+    }
+    said
+}
+
+#[cfg(feature = "datagram")]
+fn header(number: u32, seen: u32) -> Header {
+    Header {
+        session: 0,
+        number,
+        seen,
+    }
 }
 
 fn at(seconds: u64) -> Instant {
@@ -43,6 +84,7 @@ fn member_of(hub: &mut Hub<'_>, now: Instant, number: u8, room: &[u8], cursor: u
         credit: 8,
         keepalive: 0,
         proof: &[],
+        cookie: None,
     };
     hub.handle_message(now, id, &Message::Hello(hello)).unwrap();
     let join = Join {
@@ -261,4 +303,80 @@ fn a_large_room_that_empties_is_another_room_while_its_presence_is_still_to_be_t
     let first = ids.first().copied().unwrap();
     let told = drain(hub, at(1), first);
     assert!(told.iter().any(|m| m.contains("members: 40")), "{told:?}");
+}
+
+#[cfg(feature = "datagram")]
+#[test]
+fn what_a_welcome_over_datagrams_grants_is_what_datagrams_carry() {
+    // [F-DGRAM-2] [F-DGRAM-3] [F-POST-1] [F-HELLO-4] [F-HELLO-6]
+    with_hub(|hub| {
+        hub.config.max_body = 5000;
+        let hello = greeting(7, 0);
+        let id = hub.open_datagram(at(1), at(0), &header(2, 0), &hello);
+        let id = id.unwrap();
+        let session = hub.session(id).unwrap();
+        let all = said(hub, at(1), id);
+        let [(front, welcome)] = &all[..] else {
+            panic!("{all:?}")
+        };
+        assert_eq!((front.session, front.number, front.seen), (7, 1, 2));
+        for granted in ["max_body: 1200,", "window: 4,", "keepalive: 300,"] {
+            assert!(welcome.contains(granted), "{welcome}");
+        }
+        assert_eq!(
+            hub.open_datagram(at(2), at(0), &header(3, 0), &hello),
+            Ok(id)
+        );
+        let again = said(hub, at(2), id);
+        assert_eq!((again[0].0.number, &again[0].1), (2, welcome));
+        assert_eq!(hub.session(id), Some(session));
+        // A stream's session is fenced like any other, and fences a Hello that is older.
+        let stream = hub.connect(at(3)).unwrap();
+        let newer = Message::Hello(greeting(8, 0));
+        hub.handle_message(at(3), stream, &newer).unwrap();
+        let late = hub.open_datagram(at(4), at(2), &header(4, 0), &greeting(9, 0));
+        assert_eq!(late, Err(NotOpened::Stale));
+        let fresh = hub.open_datagram(at(4), at(4), &header(4, 0), &greeting(9, 0));
+        assert!(fresh.is_ok());
+        assert_eq!(hub.counters().fenced, 2);
+    });
+}
+
+#[cfg(feature = "datagram")]
+#[test]
+fn over_datagrams_an_ack_waits_for_the_commit_of_all_that_came() {
+    // [F-POST-2]
+    with_hub(|hub| {
+        let id = hub.open_datagram(at(0), at(0), &header(1, 0), &greeting(7, 25));
+        let id = id.unwrap();
+        let join = Join {
+            slot: 0,
+            flags: 0,
+            cursor: 0,
+            history: u32::MAX,
+            room: b"lab",
+            name: b"someone",
+        };
+        let mut number = 1;
+        let mut hand = |hub: &mut Hub<'_>, message: &Message<'_>| {
+            number += 1;
+            hub.handle_datagram(at(0), id, &header(number, 0), message)
+        };
+        let post = |seq| Message::Post {
+            slot: 0,
+            seq,
+            body: b"a body",
+        };
+        assert_eq!(hand(hub, &Message::Join(join)), Ok(true));
+        said(hub, at(0), id);
+        assert_eq!(hand(hub, &post(1)), Ok(true));
+        hub.commit_in_memory();
+        said(hub, at(0), id);
+        assert_eq!(hand(hub, &post(2)), Ok(true));
+        assert_eq!(hand(hub, &post(1)), Ok(true));
+        assert_eq!(said(hub, at(0), id), []);
+        hub.commit_in_memory();
+        let all = said(hub, at(0), id);
+        assert!(all[0].1.contains("up_seq: 2"), "{all:?}");
+    });
 }

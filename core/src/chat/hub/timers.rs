@@ -6,6 +6,7 @@
 use super::links::{List, NONE};
 use super::slots::{Conn, LastWord, Member, Owed, Phase, Presence, Room};
 use super::{Hub, Parting};
+use crate::chat::datagram::Path;
 use crate::chat::{ANSWER, PRESENCE_GRACE};
 use crate::time::{Instant, after, earliest, millis};
 use crate::wire::{ByeReason, Code};
@@ -73,9 +74,11 @@ impl Hub<'_> {
 
     /// A connection's check is due: act on the deadlines that have passed, and set the next one.
     fn check(&mut self, at: u32, now: Instant) {
+        self.go_back(at, now);
         let Some(conn) = self.storage.conns.get_mut(at as usize) else {
             return;
         };
+        let again = conn.path.as_ref().and_then(Path::due);
         let next = match conn.phase {
             Phase::Free | Phase::Closed => None,
             Phase::Greeting { deadline } if deadline <= now => {
@@ -93,7 +96,7 @@ impl Hub<'_> {
                 let interval = u64::from(conn.keepalive).saturating_mul(1000);
                 let dead = after(conn.heard, millis(interval.saturating_mul(3) >> 1));
                 let quiet = after(conn.spoke, millis(interval.saturating_mul(5) >> 2));
-                if conn.keepalive == 0 {
+                let keepalive = if conn.keepalive == 0 {
                     None
                 } else if dead <= now {
                     let last = LastWord::Bye(ByeReason::Silent);
@@ -106,7 +109,8 @@ impl Hub<'_> {
                     Some(dead)
                 } else {
                     Some(dead.min(quiet))
-                }
+                };
+                earliest(keepalive, again)
             }
         };
         schedule(self.storage.conns, at, next);

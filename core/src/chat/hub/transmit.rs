@@ -4,6 +4,7 @@ use super::links::NONE;
 use super::slots::{LastWord, Owed, Phase, Presence};
 use super::store::{Found, Wanted};
 use super::{ConnId, Hub, Parting};
+use crate::chat::datagram;
 use crate::chat::log::{FRAME_HEADER, Run};
 use crate::mutant;
 use crate::time::Instant;
@@ -44,15 +45,15 @@ pub struct Entries<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Sent {
-    member: u32,
-    room: u32,
-    first: u64,
+    pub(super) member: u32,
+    pub(super) room: u32,
+    pub(super) first: u64,
     last: u64,
     len: usize,
 }
 
 /// The entries that a connection gets next.
-enum Next {
+pub(super) enum Next {
     Run(Sent),
     Stored(Wanted),
 }
@@ -60,7 +61,9 @@ enum Next {
 impl Hub<'_> {
     /// What to send to this connection next; ask until it is idle.
     ///
-    /// `out` takes one message: [`MAX_CONTROL`](wire::MAX_CONTROL) bytes are enough for all, and
+    /// `out` takes one message: [`MAX_CONTROL`](wire::MAX_CONTROL) bytes are enough for all on a
+    /// stream, whose messages are not framed yet. Over datagrams `Message` is a whole datagram, of
+    /// an entry too: there `out` takes the largest entry and 16 bytes in front of it. On both,
     /// more let a `Roster` carry more names. Work: linear in the rooms of the device; for a device
     /// that gets markers for its own posts, in the entries of one run; for a `Roster`, in its bytes
     /// and in at most 1,024 members.
@@ -69,6 +72,9 @@ impl Hub<'_> {
             return Transmit::Close;
         };
         let now = self.tick(now);
+        if self.is_datagram(at) {
+            return self.poll_datagram(now, at, out);
+        }
         let phase = self.storage.conns.get(at as usize).map(|conn| conn.phase);
         let next = match phase {
             Some(Phase::Serving) => match self.next_message(at, out) {
@@ -166,7 +172,7 @@ impl Hub<'_> {
         }
     }
 
-    fn say_last(&mut self, at: u32, last: LastWord, out: &mut [u8]) -> Transmit<'_> {
+    pub(super) fn say_last(&mut self, at: u32, last: LastWord, out: &mut [u8]) -> Transmit<'_> {
         let message = match last {
             LastWord::Error(code) => Message::Error(PeerError {
                 code,
@@ -189,7 +195,7 @@ impl Hub<'_> {
     }
 
     /// Encodes the next message that is owed.
-    fn next_message(&mut self, at: u32, out: &mut [u8]) -> Option<usize> {
+    pub(super) fn next_message(&mut self, at: u32, out: &mut [u8]) -> Option<usize> {
         if let Some(len) = self.next_of_conn(at, out) {
             return Some(len);
         }
@@ -217,8 +223,14 @@ impl Hub<'_> {
                 store: config.store,
                 generation: config.generation,
                 keepalive: conn.keepalive,
-                max_body: config.max_body,
-                window: config.window,
+                max_body: match conn.path {
+                    Some(_) => config.max_body.min(datagram::MAX_BODY),
+                    None => config.max_body,
+                },
+                window: match conn.path {
+                    Some(_) => config.window.min(datagram::WINDOW),
+                    None => config.window,
+                },
                 proof: &[],
             };
             (Owed::WELCOME, Message::Welcome(welcome))
@@ -276,7 +288,8 @@ impl Hub<'_> {
             member.owed.clear(Owed::REJECT);
             return Some(len);
         }
-        if owed.has(Owed::ACK) {
+        if owed.has(Owed::ACK) && !self.holds_ack(at) {
+            let member = self.storage.members.get_mut(at as usize)?;
             let (up_seq, rejects) = (member.up_committed, member.committed_rejects());
             let ack = Message::Ack {
                 slot,
@@ -290,10 +303,13 @@ impl Hub<'_> {
         if let Some(gap) = self.gap(at) {
             let len = wire::binary::encode(&Message::Gap(gap), out).ok()?;
             self.counters.gaps = self.counters.gaps.saturating_add(1);
+            let is_tracked = self.track(at);
             let member = self.storage.members.get_mut(at as usize)?;
-            // A gap takes no credit (rule D-GAP-2).
-            let length = gap.to.saturating_sub(member.cursor);
-            member.limit = member.limit.saturating_add(length);
+            if !is_tracked {
+                // A gap takes no credit (rule D-GAP-2).
+                let length = gap.to.saturating_sub(member.cursor);
+                member.limit = member.limit.saturating_add(length);
+            }
             member.cursor = gap.to;
             member.found = Found::Entries;
             return Some(len);
@@ -400,6 +416,7 @@ impl Hub<'_> {
             body: &[],
         });
         let len = wire::binary::encode(&marker, out).ok()?;
+        self.track(at);
         let member = self.storage.members.get_mut(at as usize)?;
         member.cursor = offset;
         member.found = Found::Entries;
@@ -408,7 +425,7 @@ impl Hub<'_> {
     }
 
     /// The next run of entries for a connection; its rooms take turns.
-    fn next_run(&mut self, at: u32) -> Option<Next> {
+    pub(super) fn next_run(&mut self, at: u32) -> Option<Next> {
         let conn = self.storage.conns.get(at as usize)?;
         let first = conn.members.first();
         let turn = Some(conn.turn).filter(|&turn| turn != NONE).or(first);

@@ -1,6 +1,6 @@
 //! Bytes to messages.
 
-use super::{SKIPPABLE, TAG_PROOF};
+use super::{SKIPPABLE, TAG_COOKIE, TAG_PROOF};
 use crate::wire::kind::{self, MAX_FIXED, fixed_width};
 use crate::wire::{
     Bye, ByeReason, Code, Decoded, Entry, Gap, GapReason, Hello, Join, Joined, MAGIC, MAX_ECHO,
@@ -29,7 +29,7 @@ pub fn decode(frame: &[u8]) -> Result<Decoded<'_>, WireError> {
     let kind = from.u8();
     let message = read(kind, &mut from);
     // After Hello and Welcome nothing is left for this.
-    from.extensions(false);
+    from.extensions(0);
     match from.fault {
         None => Ok(Decoded {
             message,
@@ -55,8 +55,10 @@ fn read<'a>(kind: u8, from: &mut Reader<'a>) -> Message<'a> {
             if fields.array() != MAGIC {
                 from.fail(WireError::Malformed);
             }
+            let Extensions { proof, cookie } = from.extensions(kind);
             Message::Hello(Hello {
-                proof: from.extensions(true),
+                proof,
+                cookie,
                 version_min: fields.u8(),
                 version_max: fields.u8(),
                 suite: fields.u8(),
@@ -73,7 +75,7 @@ fn read<'a>(kind: u8, from: &mut Reader<'a>) -> Message<'a> {
             cookie: fields.array(),
         },
         kind::WELCOME => Message::Welcome(Welcome {
-            proof: from.extensions(true),
+            proof: from.extensions(kind).proof,
             version: fields.u8(),
             suite: fields.u8(),
             flags: fields.u16(),
@@ -264,11 +266,14 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Reads the extensions, which run to the end of the frame; returns the proof if it is
-    /// `with_proof` and there is one.
+    /// Reads the extensions, which run to the end of the frame; returns those that a message of
+    /// this kind may have.
     #[inline(never)]
-    fn extensions(&mut self, with_proof: bool) -> &'a [u8] {
-        let mut proof: &[u8] = &[];
+    fn extensions(&mut self, kind: u8) -> Extensions<'a> {
+        let mut found = Extensions {
+            proof: &[],
+            cookie: None,
+        };
         let mut count: usize = 0;
         if self.rest.len() > MAX_EXTENSION_BYTES {
             self.fail(WireError::TooLong);
@@ -285,18 +290,30 @@ impl<'a> Reader<'a> {
                 self.short(u8::MAX.into());
                 continue;
             }
-            if tag != TAG_PROOF || !with_proof {
+            let is_known = match tag {
+                TAG_PROOF => matches!(kind, kind::HELLO | kind::WELCOME),
+                TAG_COOKIE => kind == kind::HELLO,
+                _ => false,
+            };
+            if !is_known {
                 self.fail(WireError::UnknownExtension(tag));
             }
-            if !proof.is_empty() {
+            // Each once, and in the order of their tags.
+            if found.cookie.is_some() || (tag == TAG_PROOF && !found.proof.is_empty()) {
                 self.fail(WireError::Malformed);
             }
-            proof = self.short(MAX_PROOF);
-            if proof.is_empty() {
+            let is_whole = if tag == TAG_COOKIE {
+                found.cookie = self.short(u8::MAX.into()).try_into().ok();
+                found.cookie.is_some()
+            } else {
+                found.proof = self.short(MAX_PROOF);
+                !found.proof.is_empty()
+            };
+            if !is_whole {
                 self.fail(WireError::Malformed);
             }
         }
-        proof
+        found
     }
 
     /// Keeps the first fault and reads nothing more.
@@ -305,6 +322,12 @@ impl<'a> Reader<'a> {
         self.rest = &[];
         self.fault.get_or_insert(fault);
     }
+}
+
+/// What extensions say.
+struct Extensions<'a> {
+    proof: &'a [u8],
+    cookie: Option<&'a [u8; 16]>,
 }
 
 /// Fields of fixed width; a read beyond them gives zeros.

@@ -1,6 +1,6 @@
 //! Messages to bytes.
 
-use super::TAG_PROOF;
+use super::{TAG_COOKIE, TAG_PROOF};
 use crate::name::MAX_NAME;
 use crate::wire::kind::{MAX_FIXED, fixed_width};
 use crate::wire::{MAGIC, MAX_BODY, MAX_ECHO, MAX_PROOF, MAX_TEXT, Message, WireError};
@@ -57,6 +57,10 @@ fn write(message: &Message<'_>, head: &mut [u8; MAX_FIXED], to: &mut Writer<'_>)
             fields.u16(hello.credit);
             fields.u16(hello.keepalive);
             to.proof(hello.proof);
+            if let Some(cookie) = hello.cookie {
+                to.put(&[TAG_COOKIE]);
+                to.short(cookie, cookie.len());
+            }
         }
         Message::Retry { cookie } => {
             fields.put(*cookie);

@@ -18,7 +18,7 @@ pub const TAG_PROOF: u8 = 2;
 /// The extension that fills a `Hello` up to the size that a datagram asks for.
 pub const TAG_PADDING: u8 = 1;
 
-/// The extension that carries a cookie in a `Hello` over datagrams. Not in use yet.
+/// The extension that carries a cookie in a `Hello` over datagrams.
 pub const TAG_COOKIE: u8 = 4;
 
 /// The bit of a tag whose extension may be passed over.

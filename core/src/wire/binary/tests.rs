@@ -30,6 +30,7 @@ fn messages() -> Vec<Message<'static>> {
             credit: 16,
             keepalive: 60,
             proof: b"",
+            cookie: None,
         }),
         Message::Retry {
             cookie: *b"0123456789abcdef",
@@ -299,6 +300,9 @@ fn unknown_extensions_that_must_not_be_skipped_are_refused() {
             if tag == TAG_PROOF && matches!(message, Message::Hello(_) | Message::Welcome(_)) {
                 continue;
             }
+            if tag == TAG_COOKIE && matches!(message, Message::Hello(_)) {
+                continue;
+            }
             frame.extend([tag, 1, 0]);
             check_error(&frame, WireError::UnknownExtension(tag));
         }
@@ -324,6 +328,36 @@ fn extensions_keep_to_their_limits() {
     );
     check_error(&with(&[1]), WireError::Truncated);
     check_error(&with(&[1, 2, 0]), WireError::Truncated);
+}
+
+#[test]
+fn a_cookie_is_an_extension_of_hello_behind_the_proof() {
+    // [W-COOKIE-1] [W-COOKIE-2]
+    let Message::Hello(hello) = messages()[0] else {
+        panic!("the first is a Hello")
+    };
+    let bare = bytes(&Message::Hello(Hello {
+        proof: &[],
+        ..hello
+    }));
+    let value: [u8; 16] = core::array::from_fn(|n| n as u8);
+    let cookie = [&[4, 16][..], &value].concat();
+    let proof = [2, 1, 7];
+    let both = [&bare[..], &proof, &cookie].concat();
+    let decoded = decode(&both).expect("decodes").message;
+    let Message::Hello(got) = decoded else {
+        panic!("it is a Hello")
+    };
+    assert_eq!((got.proof, got.cookie), (&[7][..], Some(&value)));
+    assert_eq!(bytes(&decoded), both);
+    for wrong in [
+        [&bare[..], &cookie, &proof].concat(),
+        [&bare[..], &cookie, &cookie].concat(),
+        [&bare[..], &[4, 15], &value[1..]].concat(),
+        [&bare[..], &[4, 17, 0], &value].concat(),
+    ] {
+        check_error(&wrong, WireError::Malformed);
+    }
 }
 
 #[test]
@@ -353,6 +387,7 @@ fn a_proof_is_an_extension_of_hello_and_welcome() {
     );
     let long = Message::Hello(Hello {
         proof: &[7; MAX_PROOF + 1],
+        cookie: None,
         ..hello
     });
     assert_eq!(encode(&long, &mut [0; 200]), Err(WireError::TooLong));
@@ -582,6 +617,7 @@ fn the_published_sizes_hold() {
         })),
         Message::Hello(hello) => Some(Message::Hello(Hello {
             proof: &[],
+            cookie: None,
             ..hello
         })),
         Message::Welcome(welcome) => Some(Message::Welcome(Welcome {

@@ -99,6 +99,7 @@ fn hello<'a>(m: &mut Members<'a>) -> Result<Hello<'a>, WireError> {
         credit: m.or("credit", u16::MAX)?,
         keepalive: m.or("keepalive", 0)?,
         proof: proof(m)?,
+        cookie: None,
     })
 }
 

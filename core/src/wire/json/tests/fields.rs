@@ -28,6 +28,7 @@ fn a_peer_may_leave_out_what_has_a_default() {
             credit: u16::MAX,
             keepalive: 0,
             proof: b"",
+            cookie: None,
         }),
         0,
     );

@@ -28,6 +28,7 @@ pub(super) fn messages() -> Vec<(Message<'static>, &'static str)> {
                 credit: 32,
                 keepalive: 60,
                 proof: b"\x00\xfe",
+                cookie: None,
             }),
             r#"{"type":"hello","version_min":1,"version_max":2,"suite":3,"key_id":4294967295,"flags":1,"nonce":9007199254740992,"device":"00112233445566778899aabbccddeeff","max_frame":65536,"credit":32,"keepalive":60,"proof":"00fe"}"#,
         ),

@@ -115,6 +115,7 @@ fn control_messages_fit_into_the_constant() {
             credit: u16::MAX,
             keepalive: u16::MAX,
             proof: &[255; 32],
+            cookie: None,
         }),
         Message::Welcome(Welcome {
             version: 255,

@@ -1,0 +1,43 @@
+//! What comes in datagrams: of this session, newer than all before it, and a message.
+
+use super::{Delivery, Parts, State};
+use crate::chat::datagram::Header;
+use crate::time::Instant;
+use crate::wire::{self, Message};
+
+impl Parts<'_> {
+    pub(super) fn handle_datagram<'m>(
+        &mut self,
+        now: Instant,
+        datagram: &'m [u8],
+    ) -> Option<Delivery<'m>> {
+        let decoded = Header::decode(datagram)
+            .filter(|(header, _)| header.session == self.base.tag)
+            .and_then(|(header, message)| Some((header, wire::binary::decode(message).ok()?)));
+        let (Some(path), Some((header, decoded))) = (self.base.path.as_mut(), decoded) else {
+            self.skip();
+            return None;
+        };
+        match (&mut self.base.state, &decoded.message) {
+            (State::Greeting { said, cookie, .. }, Message::Retry { cookie: wanted }) => {
+                // A second copy of what is answered already says nothing new.
+                if cookie.replace(*wanted) != Some(*wanted) {
+                    *said = false;
+                    path.stop();
+                }
+                return None;
+            }
+            (_, Message::Retry { .. }) => {
+                self.skip();
+                return None;
+            }
+            _ => {}
+        }
+        let now = self.base.now.max(now);
+        if !path.take(now, &header) {
+            self.skip();
+            return None;
+        }
+        self.handle_message(now, &decoded.message)
+    }
+}

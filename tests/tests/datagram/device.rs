@@ -1,0 +1,212 @@
+//! The device alone, with a hub that is played by hand.
+
+use halloo_core::chat::client::{Cause, Event, From};
+use halloo_core::chat::datagram::{HEADER, Header, MIN_HELLO};
+use halloo_core::time::{Instant, after, secs};
+use halloo_core::wire::{self, Code, Hello, Message, PeerError, Welcome, kind};
+
+use crate::world::{Device, config};
+
+const NONCE: u64 = 77;
+const SESSION: u64 = 99;
+
+struct Alone {
+    device: Device,
+    now: Instant,
+    number: u32,
+}
+
+impl Alone {
+    fn new() -> Self {
+        let mut device = Device::new(config(0));
+        device.set_datagrams(true);
+        device.set_link_limits(256, 32);
+        let now = Instant::from_ticks(0);
+        device.handle_connected(now, NONCE);
+        Self {
+            device,
+            now,
+            number: 0,
+        }
+    }
+
+    /// One in a session.
+    fn welcomed() -> Self {
+        let mut alone = Self::new();
+        let (hello, _) = alone.sent().expect("it says Hello");
+        alone.say(NONCE, hello.number, &welcome(NONCE));
+        assert_eq!(alone.device.poll_event(), Some(Event::Welcomed));
+        alone
+    }
+
+    /// The next datagram of the device: its header and its message.
+    fn sent(&mut self) -> Option<(Header, Vec<u8>)> {
+        let mut out = [0; 256];
+        let len = self.device.poll_transmit(self.now, &mut out)?;
+        let (header, message) = Header::decode(&out[..len]).expect("a header");
+        Some((header, message.to_vec()))
+    }
+
+    fn say(&mut self, session: u64, seen: u32, message: &Message<'_>) {
+        self.number += 1;
+        let header = Header {
+            session,
+            number: self.number,
+            seen,
+        };
+        let mut out = [0; 128];
+        let len = wire::binary::encode(message, &mut out[HEADER..]).expect("it fits");
+        out[..HEADER].copy_from_slice(&header.encode());
+        let _ = self.device.handle_datagram(self.now, &out[..HEADER + len]);
+    }
+
+    /// Until its next deadline.
+    fn wait(&mut self) {
+        self.now = self.device.poll_timeout().expect("it waits for something");
+        self.device.handle_timeout(self.now);
+    }
+}
+
+fn welcome(nonce: u64) -> Message<'static> {
+    Message::Welcome(Welcome {
+        version: 1,
+        suite: 0,
+        flags: 0,
+        nonce,
+        session: SESSION,
+        store: 1,
+        generation: 1,
+        keepalive: 0,
+        max_body: 100,
+        window: 4,
+        proof: &[],
+    })
+}
+
+#[track_caller]
+fn hello(message: &[u8]) -> Hello<'_> {
+    match wire::binary::decode(message).expect("a message").message {
+        Message::Hello(hello) => hello,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_hello_is_padded_and_said_again_with_the_cookie() {
+    // [F-HELLO-1] [F-HELLO-3] [F-DGRAM-3]
+    let mut alone = Alone::new();
+    let (header, message) = alone.sent().expect("it says Hello");
+    assert_eq!((header.session, header.number, header.seen), (NONCE, 1, 0));
+    assert_eq!((message.len(), hello(&message).cookie), (MIN_HELLO, None));
+    assert!(alone.sent().is_none());
+    let cookie = [5; 16];
+    // Of another attempt.
+    alone.say(NONCE + 1, 1, &Message::Retry { cookie });
+    assert!(alone.sent().is_none());
+    alone.say(NONCE, 1, &Message::Retry { cookie });
+    let (header, message) = alone.sent().expect("it says Hello again");
+    assert_eq!((header.session, header.number), (NONCE, 2));
+    let again = hello(&message);
+    assert_eq!(message.len(), MIN_HELLO);
+    assert_eq!((again.cookie, again.nonce), (Some(&cookie), NONCE));
+    // A second copy of the Retry makes no third Hello; the timer does.
+    alone.say(NONCE, 1, &Message::Retry { cookie });
+    assert!(alone.sent().is_none());
+    alone.wait();
+    assert_eq!(hello(&alone.sent().expect("again").1).cookie, Some(&cookie));
+    alone.say(NONCE, 3, &welcome(NONCE));
+    assert!(alone.device.is_serving());
+}
+
+#[test]
+fn what_is_of_no_session_of_another_or_no_message_changes_nothing() {
+    // [F-DGRAM-3] [F-DGRAM-4] [F-DGRAM-7]
+    let mut alone = Alone::welcomed();
+    let bye = Message::Bye(wire::Bye {
+        reason: wire::ByeReason::Shutdown,
+        retry_after: 0,
+    });
+    alone.say(SESSION + 1, 1, &bye);
+    alone.say(NONCE, 1, &bye);
+    alone.say(SESSION, 2, &bye); // has seen what was never sent
+    alone.number -= 4;
+    alone.say(SESSION, 1, &bye); // late
+    for junk in [&[][..], &[0; HEADER], &[0xff; 40]] {
+        assert!(alone.device.handle_datagram(alone.now, junk).is_none());
+    }
+    let header = Header {
+        session: SESSION,
+        number: 100,
+        seen: 1,
+    };
+    let junk = [&header.encode()[..], &[0xff, 1, 2]].concat();
+    assert!(alone.device.handle_datagram(alone.now, &junk).is_none());
+    assert!(alone.device.is_serving());
+    assert!(alone.sent().is_none());
+    alone.number = 50;
+    alone.say(SESSION, 1, &bye);
+    assert!(!alone.device.is_serving());
+}
+
+#[test]
+fn a_refusal_of_an_older_copy_is_not_the_last_word() {
+    // [F-JOIN-3]
+    let mut alone = Alone::welcomed();
+    let lab = alone.device.join("lab", From::Latest).expect("a slot");
+    let (first, _) = alone.sent().expect("it joins");
+    alone.wait();
+    let (second, message) = alone.sent().expect("it joins again");
+    assert_eq!(message[0], kind::JOIN);
+    let refusal = Message::Reject {
+        slot: lab,
+        seq: 0,
+        code: Code::Full,
+    };
+    alone.say(SESSION, first.number, &refusal);
+    assert_eq!(alone.device.poll_event(), None);
+    alone.say(SESSION, second.number, &refusal);
+    let refused = Event::Refused {
+        slot: lab,
+        code: Code::Full,
+    };
+    assert_eq!(alone.device.poll_event(), Some(refused));
+}
+
+#[test]
+fn after_six_times_without_an_answer_it_goes_back_to_hello() {
+    // [F-TIMER-4]
+    let mut alone = Alone::welcomed();
+    let _ = alone.device.join("lab", From::Latest);
+    let start = alone.now;
+    for _ in 0..7 {
+        let (_, message) = alone.sent().expect("it joins");
+        assert_eq!(message[0], kind::JOIN);
+        alone.wait();
+    }
+    assert!(alone.sent().is_none());
+    let closed = Event::Closed {
+        cause: Cause::Timeout,
+    };
+    assert_eq!(alone.device.poll_event(), Some(closed));
+    // The Hello measured no time at all: 250 ms, doubled six times, and a quarter more or less.
+    let took = alone.now.as_ticks() - start.as_ticks();
+    assert!((23_800_000..39_700_000).contains(&took), "{took} µs");
+}
+
+#[test]
+fn an_error_in_the_name_of_its_session_ends_it_at_once() {
+    // [F-DGRAM-6]
+    let mut alone = Alone::welcomed();
+    let error = PeerError {
+        code: Code::NoSession,
+        retry_after: 0,
+        text: "",
+    };
+    alone.number = 1; // one above what it has seen
+    alone.say(SESSION, 0, &Message::Error(error));
+    let closed = Event::Closed {
+        cause: Cause::Refused(Code::NoSession),
+    };
+    assert_eq!(alone.device.poll_event(), Some(closed));
+    alone.device.handle_disconnected(after(alone.now, secs(1)));
+}
