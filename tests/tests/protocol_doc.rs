@@ -438,18 +438,6 @@ fn the_example_is_annotated_with_what_its_bytes_mean() {
     assert_eq!(example(), written);
 }
 
-#[test]
-#[ignore = "prints the example for the document"]
-fn print_the_example() {
-    for (way, message) in SESSION {
-        let (name, _) = kind::ALL
-            .iter()
-            .find(|(_, number)| *number == message.kind())
-            .expect("a kind");
-        print!("{}", annotate(way, name, &message));
-    }
-}
-
 /// Whether `text` is like `W-HELLO-3`.
 fn is_id(text: &str) -> bool {
     let mut parts = text.split('-');

@@ -1,0 +1,156 @@
+//! How rooms are joined and left, and what of a log with another name.
+
+use super::*;
+
+#[test]
+fn until_the_join_is_answered_all_else_for_the_slot_is_passed_over() {
+    // [D-JOIN-1]
+    let mut device = LoneDevice::default();
+    device.client.join("lab", From::Earliest).unwrap();
+    assert_eq!(device.open().len(), 1);
+    let reject = Message::Reject {
+        slot: 0,
+        seq: 3,
+        code: Code::TooLarge,
+    };
+    let others = [
+        ack(3, 0),
+        reject,
+        entry(5, 1),
+        gap(0, 1, 3),
+        notice(0),
+        roster(0),
+    ];
+    for message in &others {
+        assert_eq!(device.hears(message), None, "{message:?}");
+    }
+    assert_eq!(device.client.skipped() as usize, others.len());
+    // It leaves, but says so only after the answer.
+    device.client.leave(0);
+    assert!(device.says().is_empty() && device.events().is_empty());
+    device.hears(&Message::Joined(joined(0)));
+    assert_eq!(device.says(), [Message::Leave { slot: 0 }]);
+}
+
+#[test]
+fn what_was_on_the_way_for_a_room_that_it_left_is_passed_over() {
+    // [D-JOIN-8]
+    let mut device = LoneDevice::member();
+    device.client.who(0, 0);
+    device.says();
+    device.client.leave(0);
+    assert_eq!(device.says(), [Message::Leave { slot: 0 }]);
+    assert_eq!(device.events(), [Event::Left { slot: 0 }]);
+    // The slot may have another room by then.
+    for is_taken in [false, true] {
+        if is_taken {
+            assert_eq!(device.client.join("den", From::Latest), Ok(0));
+            device.says();
+        }
+        let skipped = device.client.skipped();
+        let late = [entry(5, 1), gap(0, 1, 3), ack(0, 0), notice(0), roster(0)];
+        for message in &late {
+            assert_eq!(device.hears(message), None, "{message:?}");
+        }
+        assert_eq!(
+            device.client.skipped() as usize,
+            skipped as usize + late.len()
+        );
+        assert_eq!(device.events(), []);
+    }
+}
+
+#[test]
+fn notices_and_rosters_of_a_joined_room_are_handed_on() {
+    let mut device = LoneDevice::member();
+    assert!(matches!(
+        device.hears(&notice(0)),
+        Some(Delivery::Notice(_))
+    ));
+    assert!(matches!(
+        device.hears(&roster(0)),
+        Some(Delivery::Roster(_))
+    ));
+    assert_eq!(device.hears(&notice(1)), None);
+    assert_eq!(device.hears(&roster(2)), None, "it has no such slot");
+}
+
+#[test]
+fn a_refused_join_frees_the_slot_and_its_posts_are_rejected() {
+    // [D-JOIN-3]
+    let mut device = LoneDevice::member();
+    device.client.post(0, b"a body").unwrap();
+    device.lose();
+    device.open();
+    let (slot, code) = (0, Code::NotAllowed);
+    device.hears(&Message::Reject { slot, seq: 0, code });
+    let expected = [
+        Event::Rejected { slot, seq: 1, code },
+        Event::Refused { slot, code },
+    ];
+    assert_eq!(device.events(), expected);
+    assert_eq!(device.client.join("den", From::Latest), Ok(0));
+}
+
+#[test]
+fn a_log_with_another_name_is_told_and_read_anew() {
+    // [D-STORE-2]
+    let names = [(8, 1), (9, 2)];
+    for (store, generation) in names {
+        let mut device = LoneDevice::member();
+        (1..=3).for_each(|offset| assert!(device.hears(&entry(5, offset)).is_some()));
+        for _ in 0..3 {
+            device.client.post(0, b"a body").unwrap();
+        }
+        device.says();
+        device.hears(&ack(1, 0));
+        device.lose();
+        device.connect();
+        let welcome = Welcome {
+            store,
+            generation,
+            ..device.welcome()
+        };
+        let said = device.open_with(&welcome);
+        assert_eq!(first_join(&said), (0, 0, u32::MAX));
+        // The new log knows nothing of the device; the old one of its first post.
+        device.hears(&Message::Joined(joined(0)));
+        let (slot, head, members) = (0, 0, 1);
+        let told = [
+            Event::StoreChanged { slot },
+            Event::Joined {
+                slot,
+                head,
+                members,
+            },
+        ];
+        assert_eq!(device.events(), told);
+        assert_eq!(seqs(&device.says()), [1, 2], "numbered anew");
+        device.hears(&ack(2, 0));
+        let told = [2, 3].map(|seq| Event::Acked { slot, seq });
+        assert_eq!(
+            device.events(),
+            told,
+            "under the numbers that the application knows"
+        );
+    }
+}
+
+#[test]
+fn a_hub_that_stands_behind_what_it_acknowledged_has_lost_its_store() {
+    // [D-STORE-2] [D-STORE-4]
+    let mut device = LoneDevice::member();
+    for _ in 0..3 {
+        device.client.post(0, b"a body").unwrap();
+    }
+    device.says();
+    device.hears(&ack(2, 0));
+    device.lose();
+    device.open();
+    device.hears(&Message::Joined(Joined {
+        up_seq: 1,
+        ..joined(0)
+    }));
+    assert_eq!(device.events()[0], Event::StoreChanged { slot: 0 });
+    assert_eq!(seqs(&device.says()), [2], "the third is the second there");
+}
