@@ -7,15 +7,18 @@ const README: &str = include_str!("../../../README.md");
 /// What follows the package in each command that runs `halloo`.
 fn commands() -> Vec<Vec<String>> {
     let start = "cargo run --release -p halloo-std -- ";
-    let lines = README.lines().filter_map(|line| line.strip_prefix(start));
+    let one_line_each = README.replace("\\\n", "");
+    let lines = one_line_each
+        .lines()
+        .filter_map(|line| line.strip_prefix(start));
     lines
-        .map(|args| args.split(' ').map(str::to_owned).collect())
+        .map(|args| args.split_whitespace().map(str::to_owned).collect())
         .collect()
 }
 
 #[test]
 fn the_commands_of_the_readme_work_together() {
-    let [serve, chat, echo] = &commands()[..] else {
+    let [serve, chat, datagrams, echo] = &commands()[..] else {
         panic!("the README has other commands: test them too");
     };
     assert_eq!((&*serve[0], &*serve[1]), ("serve", "--listen"));
@@ -41,9 +44,10 @@ fn the_commands_of_the_readme_work_together() {
         assert_ne!(args, command, "it names no listener of the hub");
         Running::start(&args.iter().map(String::as_str).collect::<Vec<_>>())
     };
-    let ann = run(chat);
-    ann.err("you are in lab");
-    drop(ann);
+    for chat in [chat, datagrams] {
+        let member = run(chat);
+        member.err("you are in lab");
+    }
     let echo = run(echo);
     echo.out("bytes back");
 }
