@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
-use firmware_sim::world::{self, Failure, FaultSet, Progress, Setup, shrink};
+use firmware_sim::world::{self, Failure, Fault, FaultSet, Progress, Report, Setup, shrink};
 
 /// How many runs finding the least that fails may take.
 const SHRINK: u32 = 200;
@@ -83,6 +83,9 @@ pub(crate) struct SoakArgs {
     /// For how long, such as 30s, 10m or 8h
     #[arg(long = "for", value_name = "TIME", default_value = "10m", value_parser = time)]
     span: Duration,
+    /// How many seeds, however long that takes
+    #[arg(long, value_name = "N", conflicts_with = "span", value_parser = clap::value_parser!(u64).range(1..))]
+    seeds: Option<u64>,
     /// The first seed [default: random, and printed]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -139,27 +142,77 @@ impl SoakArgs {
         let first = self.seed.unwrap_or_else(random_seed);
         let _ = writeln!(io::stderr(), "seeds from {first} on");
         let mut told = start;
-        let mut entries = 0;
-        let mut count = 0;
-        while start.elapsed() < self.span {
+        let mut sum = Sum::default();
+        loop {
+            let is_done = match self.seeds {
+                Some(seeds) => sum.seeds == seeds,
+                None => start.elapsed() >= self.span,
+            };
+            if is_done {
+                break;
+            }
             let kinds = [world::Kind::Drawn, world::Kind::Tiny];
-            let kind = kinds[usize::from(count % 4 == 3)];
-            let setup = Setup::new(kind, first.wrapping_add(count));
+            let kind = kinds[usize::from(sum.seeds % 4 == 3)];
+            let setup = Setup::new(kind, first.wrapping_add(sum.seeds));
             match setup.run() {
-                Ok(report) => entries += report.entries,
+                Ok(report) => sum.add(&report),
                 Err(failure) => return fail(&setup, &failure),
             }
-            count += 1;
             if told.elapsed() >= TELL {
                 told = Instant::now();
-                let _ = writeln!(io::stderr(), "{count} seeds, {entries} entries");
+                let _ = writeln!(io::stderr(), "{} seeds", sum.seeds);
             }
         }
-        writeln!(
-            io::stdout(),
-            "{count} seeds from {first} on: every rule held"
-        )?;
+        let took = start.elapsed().as_secs_f64();
+        let mut out = io::stdout();
+        writeln!(out, "{} seeds from {first} on: every rule held", sum.seeds)?;
+        sum.write(&mut out, took)?;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// What all seeds of a soak came to.
+#[derive(Debug, Default)]
+struct Sum {
+    seeds: u64,
+    virtual_seconds: u64,
+    turns: u64,
+    entries: u64,
+    handed_on: u64,
+    /// In the order of [`Fault::ALL`].
+    fired: Vec<u64>,
+}
+
+impl Sum {
+    fn add(&mut self, report: &Report) {
+        self.seeds += 1;
+        self.virtual_seconds += report.seconds;
+        self.turns += report.turns;
+        self.entries += report.entries;
+        self.handed_on += report.handed_on;
+        self.fired.resize(report.fired.len(), 0);
+        for (sum, fired) in self.fired.iter_mut().zip(&report.fired) {
+            *sum += fired;
+        }
+    }
+
+    fn write(&self, out: &mut impl Write, took: f64) -> io::Result<()> {
+        let hours = self.virtual_seconds / 3600;
+        let pace = self.turns as f64 / took;
+        writeln!(
+            out,
+            "{took:.1} s, {hours} virtual hours, {} turns, {pace:.0} turns per second",
+            self.turns
+        )?;
+        writeln!(
+            out,
+            "{} entries committed, {} handed on",
+            self.entries, self.handed_on
+        )?;
+        for (fault, fired) in Fault::ALL.iter().zip(&self.fired) {
+            writeln!(out, "fault {:<22} {fired:>12}", fault.name())?;
+        }
+        Ok(())
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::process::{Command, Output, Stdio};
 
+use firmware_sim::world::Fault;
+
 fn run(args: &str) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_firmware-sim"));
     let command = command.args(args.split(' ')).stdin(Stdio::null());
@@ -72,7 +74,20 @@ fn a_soak_walks_seeds_for_its_time() {
     assert!(progress.starts_with("seeds from 100 on\n"), "{progress}");
     let count = report.split(' ').next().unwrap().parse::<u64>();
     assert!(count.is_ok_and(|count| count > 0), "{report}");
-    assert!(report.ends_with("seeds from 100 on: every rule held\n"));
+    let (first, _) = report.split_once('\n').unwrap();
+    assert!(first.ends_with("seeds from 100 on: every rule held"));
+}
+
+#[test]
+fn a_soak_over_a_number_of_seeds_sums_up_what_they_showed() {
+    let (report, _) = check("soak --seeds 3 --seed 100", 0);
+    assert!(report.starts_with("3 seeds from 100 on: every rule held\n"));
+    for fault in Fault::ALL {
+        assert!(report.contains(&format!("\nfault {} ", fault.name())));
+    }
+    let (turns, _) = report.split_once(" turns, ").unwrap();
+    let turns = turns.rsplit(' ').next().unwrap().parse::<u64>();
+    assert!(turns.is_ok_and(|turns| turns > 0), "{report}");
 }
 
 #[test]
