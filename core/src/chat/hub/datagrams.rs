@@ -163,6 +163,9 @@ impl Hub<'_> {
         };
         let cursor = cursor.min(head);
         let is_news = cursor > member.acked;
+        if is_news {
+            member.went_back = false;
+        }
         member.acked = member.acked.max(cursor);
         if member.cursor < member.acked {
             member.cursor = member.acked;
@@ -170,12 +173,13 @@ impl Hub<'_> {
         }
         let limit = member.acked.saturating_add(window.min(MAX_ENTRIES).into());
         member.limit = member.limit.max(limit);
-        // It has got the newest and stands before it: what is between was lost.
-        if echoed >= member.mark {
-            member.go_back();
+        // It has got the newest and stands before it: what is between was lost. What is lost again
+        // waits for the timer, which gives the way time.
+        if echoed >= member.mark && !member.went_back {
+            member.went_back = member.go_back();
         }
         if is_news {
-            let waits = self.any_on_the_way(at);
+            let waits = self.first_on_the_way(at);
             if let Some(conn) = self.storage.conns.get_mut(at as usize)
                 && let Some(path) = conn.path.as_mut()
             {
@@ -216,7 +220,9 @@ impl Hub<'_> {
         }
     }
 
-    fn any_on_the_way(&self, at: u32) -> bool {
+    /// The lowest of the numbers that the newest entries on the way of each room went in.
+    fn first_on_the_way(&self, at: u32) -> Option<u32> {
+        let mut first = None;
         let mut next = self
             .storage
             .conns
@@ -224,11 +230,11 @@ impl Hub<'_> {
             .and_then(|c| c.members.first());
         while let Some(member) = next.and_then(|at| self.storage.members.get(at as usize)) {
             if member.cursor > member.acked {
-                return true;
+                first = Some(first.map_or(member.mark, |mark: u32| mark.min(member.mark)));
             }
             next = member.in_conn.next();
         }
-        false
+        first
     }
 
     pub(super) fn path_mut(&mut self, at: u32) -> Option<&mut Path> {
