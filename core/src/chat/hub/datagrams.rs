@@ -10,7 +10,7 @@ use super::store::Found;
 use super::timers::schedule;
 use super::transmit::{Next, Sent, Transmit};
 use crate::bytes;
-use crate::chat::datagram::{HEADER, MAX_ENTRIES, Path};
+use crate::chat::datagram::{HEADER, MAX_BODY, MAX_ENTRIES, Path};
 use crate::chat::log::FRAME_HEADER;
 use crate::time::{Instant, earliest};
 use crate::wire::kind;
@@ -19,6 +19,14 @@ impl Hub<'_> {
     pub(super) fn is_datagram(&self, at: u32) -> bool {
         let conn = self.storage.conns.get(at as usize);
         conn.is_some_and(|conn| conn.path.is_some())
+    }
+
+    /// The largest body of a post that a connection's `Welcome` allows.
+    pub(super) fn most_body(&self, at: u32) -> u16 {
+        match self.is_datagram(at) {
+            true => self.config.max_body.min(MAX_BODY),
+            false => self.config.max_body,
+        }
     }
 
     pub(super) fn poll_datagram(&mut self, now: Instant, at: u32, out: &mut [u8]) -> Transmit<'_> {
