@@ -2,6 +2,7 @@
 //!
 //! Invariant: a turn never waits, and a wait never lasts longer than the caller's deadline.
 
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::thread;
@@ -15,7 +16,7 @@ use halloo_core::time;
 
 use super::pipe::Pipe;
 use super::{ClientError, Device, Ended, Happening, Last, ROOMS, Told, translate};
-use crate::socket::{Interest, Options, SocketError, TcpConnect, UdpSocket, UnixStream};
+use crate::socket::{self, Interest, Options, SocketError, TcpConnect, UdpSocket, UnixStream};
 use crate::url::Transport;
 
 /// A Unix listener takes a connection at once unless too many wait.
@@ -30,6 +31,8 @@ pub(super) struct Line {
     backoff: Backoff,
     /// Attempts in a row that ended without a session.
     failures: u32,
+    /// Attempts that ended without a session: where a name has several addresses, which is the next.
+    failed: usize,
     /// A session was open once.
     has_served: bool,
     is_serving: bool,
@@ -62,6 +65,7 @@ impl Line {
             state: State::Down { retry_at: now },
             backoff: Backoff::new(),
             failures: 0,
+            failed: 0,
             has_served: false,
             is_serving: false,
             last: Last::Nothing,
@@ -127,7 +131,7 @@ impl Device {
                         self.connected(Pipe::tcp(stream))?;
                         continue;
                     }
-                    Err(error) => return self.ended(socket(error)).map(Some),
+                    Err(error) => return self.ended(ended_by(error)).map(Some),
                 },
                 State::Up { .. } => match self.exchange()? {
                     Some(told) => told,
@@ -186,7 +190,7 @@ impl Device {
             Ok(_) => Ok(()),
             Err(source) => {
                 let error = SocketError::from_io(&self.endpoint.transport.to_string(), source);
-                Err(ClientError::Ended(socket(error)))
+                Err(ClientError::Ended(ended_by(error)))
             }
         }
     }
@@ -262,12 +266,18 @@ impl Device {
                     Err(error) => error,
                 }
             }
-            Transport::Udp { host, port } => match UdpSocket::connect((&**host, *port), &options) {
-                Ok(socket) => return self.connected(Pipe::udp(socket)).map(|()| None),
-                Err(error) => error,
-            },
+            Transport::Udp { host, port } => {
+                let socket = socket::resolve(host, *port).and_then(|mut addresses| {
+                    turn_to(&mut addresses, self.line.failed);
+                    UdpSocket::connect(&addresses[..], &options)
+                });
+                match socket {
+                    Ok(socket) => return self.connected(Pipe::udp(socket)).map(|()| None),
+                    Err(error) => error,
+                }
+            }
         };
-        self.ended(socket(failed)).map(Some)
+        self.ended(ended_by(failed)).map(Some)
     }
 
     fn connected(&mut self, pipe: Pipe) -> Result<(), ClientError> {
@@ -296,7 +306,7 @@ impl Device {
             Err(nb::Error::WouldBlock) => return Ok(None),
             Err(nb::Error::Other(error)) => {
                 let ended = match error {
-                    LinkError::Io(error) => socket(error),
+                    LinkError::Io(error) => ended_by(error),
                     _ => Ended::Closed,
                 };
                 self.lose(ended);
@@ -345,6 +355,7 @@ impl Device {
         let was_serving = std::mem::replace(&mut line.is_serving, false);
         if !was_serving {
             line.failures = line.failures.saturating_add(1);
+            line.failed = line.failed.wrapping_add(1);
         }
         let retry_in = if !cause.is_final() && self.settings.reconnect.allows(line.failures) {
             let jittered = line.backoff.next_wait(getrandom::u32()?, time::secs(0));
@@ -389,6 +400,30 @@ const fn interest(is_writing: bool) -> Interest {
     }
 }
 
-fn socket(error: SocketError) -> Ended {
+fn ended_by(error: SocketError) -> Ended {
     Ended::Socket(Arc::new(error))
+}
+
+/// Where nothing tells whether a peer is there before it answers, each attempt begins with the
+/// address after the one that failed.
+fn turn_to(addresses: &mut [SocketAddr], failed: usize) {
+    if let Some(next) = failed.checked_rem(addresses.len()) {
+        addresses.rotate_left(next);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn over_udp_each_attempt_begins_with_the_next_address() {
+        let all: Vec<SocketAddr> = (1..4).map(|port| ([127, 0, 0, 1], port).into()).collect();
+        for (failed, first) in [(0, 1), (1, 2), (2, 3), (3, 1), (7, 2)] {
+            let mut turned = all.clone();
+            turn_to(&mut turned, failed);
+            assert_eq!((turned.len(), turned[0].port()), (3, first));
+        }
+        turn_to(&mut [], 5);
+    }
 }

@@ -63,9 +63,15 @@ impl Sessions {
         self.peers.is_empty()
     }
 
-    /// Whether something is to be sent and the system takes it.
+    /// Whether something is to be sent and the system takes it. One socket that takes nothing, beside
+    /// another that would, is waited for and not asked again and again.
     pub(super) fn has_work(&self, sockets: &[Datagrams]) -> bool {
-        !self.ready.is_empty() && sockets.iter().any(|socket| socket.blocked.is_none())
+        let takes = |place: &usize| {
+            let number = self.peers.get(place).map(|peer| peer.socket);
+            let socket = number.and_then(|number| sockets.get(number));
+            socket.is_none_or(|socket| socket.blocked.is_none())
+        };
+        self.ready.iter().any(takes)
     }
 
     /// The machine has something for a connection; `false` if it is not one of these.

@@ -119,6 +119,27 @@ fn a_hello_is_padded_and_said_again_with_the_cookie() {
 }
 
 #[test]
+fn a_hub_that_wants_ever_other_cookies_makes_no_storm() {
+    // [F-HELLO-3] [F-TIMER-1]
+    let mut alone = Alone::new();
+    let mut hellos = 0;
+    for n in 0..100 {
+        while alone.sent().is_some() {
+            hellos += 1;
+        }
+        let cookie = [n; 16];
+        alone.say(NONCE, 1, &Message::Retry { cookie });
+    }
+    assert_eq!(hellos, 2, "one without a cookie, one with the first");
+    // The newest cookie goes with the next.
+    alone.wait();
+    assert_eq!(
+        hello(&alone.sent().expect("again").1).cookie,
+        Some(&[99; 16])
+    );
+}
+
+#[test]
 fn what_is_of_no_session_of_another_or_no_message_changes_nothing() {
     // [F-DGRAM-3] [F-DGRAM-4] [F-DGRAM-7]
     let mut alone = Alone::welcomed();

@@ -228,3 +228,88 @@ fn a_late_hello_of_an_older_session_fences_nothing() {
         assert!(world.is_settled());
     });
 }
+
+#[test]
+fn a_lost_join_is_sent_again_while_another_room_is_busy() {
+    // [F-TIMER-5]
+    with_two(64, |world| {
+        world.lose = vec![(TO_HUB, kind::JOIN)];
+        world.join(1, "yard", From::Earliest);
+        for _ in 0..50 {
+            world.post(1, 0);
+            world.run_for(millis(100));
+        }
+        assert_eq!(world.sent[&(TO_HUB, kind::JOIN)], 2 + 2);
+    });
+}
+
+#[test]
+fn a_lost_last_entry_is_sent_again_while_another_room_is_busy() {
+    // [F-TIMER-5] [F-CURSOR-3]
+    with_two(64, |world| {
+        (0..2).for_each(|at| world.join(at, "yard", From::Earliest));
+        world.run_for(secs(1));
+        world.lose = vec![(TO_DEVICE, kind::ENTRY); 2];
+        world.post(0, 1);
+        for _ in 0..50 {
+            world.post(0, 0);
+            world.run_for(millis(100));
+        }
+        let read = (0..2).map(|at| world.sides[at].client.cursor(1));
+        assert!(read.eq([Some(1); 2]));
+    });
+}
+
+#[test]
+fn what_never_arrives_is_not_sent_ever_faster() {
+    // [F-POST-2] [F-CURSOR-3]
+    with_two(64, |world| {
+        const FAT: &[u8] = b"too large for the way";
+        let before = world.datagrams;
+        world.swallow = Some(FAT);
+        world.post_body(0, 0, FAT);
+        (0..3).for_each(|_| world.post(0, 0));
+        world.run_for(secs(10));
+        let up = world.datagrams - before;
+        assert!(up < 120, "{up} datagrams for a post that gets lost");
+        // The post comes through; to the other, its entry does not.
+        world.swallow = None;
+        let _ = settle(world);
+        world.swallow = Some(FAT);
+        world.cut(1);
+        world.leave(1, 0);
+        world.join(1, "lab", From::Earliest);
+        let before = world.datagrams;
+        world.run_for(secs(13));
+        let down = world.datagrams - before;
+        assert!(down < 120, "{down} datagrams for an entry that gets lost");
+        world.swallow = None;
+        let _ = settle(world);
+    });
+}
+
+#[test]
+fn a_pong_that_is_lost_ends_no_session() {
+    // [F-KEEP-1]
+    with_two(16, |world| {
+        for _ in 0..10 {
+            world.lose = vec![(TO_DEVICE, kind::PONG); 2];
+            world.run_for(secs(60));
+            world.lose = vec![(TO_HUB, kind::PING); 2];
+            world.run_for(secs(60));
+        }
+        assert_eq!(world.hub.counters().sessions, 2);
+    });
+}
+
+#[test]
+fn a_hello_that_comes_twice_is_answered_once() {
+    // [F-HELLO-4] [F-DGRAM-4]
+    let mut slots = Slots::new(16);
+    let mut world = World::new(&mut slots, 1, 1);
+    world.run_for(secs(1));
+    assert_eq!(world.sent[&(TO_DEVICE, kind::WELCOME)], 1);
+    world.replay(0, world.last_hello.clone());
+    world.run_for(secs(1));
+    assert_eq!(world.sent[&(TO_DEVICE, kind::WELCOME)], 1);
+}

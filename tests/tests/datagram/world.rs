@@ -132,6 +132,8 @@ pub(crate) struct World<'s> {
     pub(crate) datagrams: u64,
     /// The next datagram to the hub (or not) with a message of this kind is lost, one for each.
     pub(crate) lose: Vec<(bool, u8)>,
+    /// No datagram with these bytes in it arrives.
+    pub(crate) swallow: Option<&'static [u8]>,
     /// Nothing that this device sends arrives.
     pub(crate) mute: Option<usize>,
     /// How often each kind was sent to the hub, or to a device.
@@ -186,6 +188,7 @@ impl<'s> World<'s> {
             gaps: 0,
             datagrams: 0,
             lose: Vec::new(),
+            swallow: None,
             mute: None,
             sent: BTreeMap::new(),
             last_hello: Vec::new(),
@@ -205,9 +208,13 @@ impl<'s> World<'s> {
     /// Sends a datagram through the network.
     fn carry(&mut self, thing: impl Fn() -> Thing) {
         self.datagrams += 1;
-        let (key, from) = match thing() {
-            Thing::ToHub(from, datagram) => ((true, datagram[HEADER]), Some(from)),
-            Thing::ToDevice(_, datagram) => ((false, datagram[HEADER]), None),
+        let holds = |datagram: &[u8]| {
+            let bytes = self.swallow.unwrap_or_default();
+            !bytes.is_empty() && datagram.windows(bytes.len()).any(|part| part == bytes)
+        };
+        let (key, from, is_swallowed) = match thing() {
+            Thing::ToHub(from, sent) => ((true, sent[HEADER]), Some(from), holds(&sent)),
+            Thing::ToDevice(_, sent) => ((false, sent[HEADER]), None, holds(&sent)),
             Thing::Connect(_) | Thing::Commit => unreachable!("only datagrams are carried"),
         };
         *self.sent.entry(key).or_default() += 1;
@@ -215,7 +222,7 @@ impl<'s> World<'s> {
             self.lose.remove(at);
             return;
         }
-        if from.is_some() && from == self.mute {
+        if is_swallowed || from.is_some() && from == self.mute {
             return;
         }
         let faults = self.faults;
@@ -506,12 +513,15 @@ impl<'s> World<'s> {
     }
 
     pub(crate) fn post(&mut self, at: usize, slot: u8) {
-        let side = &mut self.sides[at];
         self.next_body += 1;
-        let body = self.next_body.to_string().into_bytes();
-        if let Ok(seq) = side.client.post(slot, &body) {
+        self.post_body(at, slot, self.next_body.to_string().as_bytes());
+    }
+
+    pub(crate) fn post_body(&mut self, at: usize, slot: u8, body: &[u8]) {
+        let side = &mut self.sides[at];
+        if let Ok(seq) = side.client.post(slot, body) {
             let room = side.readings[usize::from(slot)].room;
-            side.waiting.insert((slot, seq), (room, body));
+            side.waiting.insert((slot, seq), (room, body.to_vec()));
         }
         self.serve_device(at);
     }

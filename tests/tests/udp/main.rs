@@ -1,6 +1,8 @@
 //! Chat over real UDP: the device for hosts and the hub, near and over a bad network.
 
+mod moving;
 mod proxy;
+mod raw;
 mod strangers;
 
 use std::net::SocketAddr;

@@ -20,8 +20,9 @@ impl Parts<'_> {
         };
         match (&mut self.base.state, &decoded.message) {
             (State::Greeting { said, cookie, .. }, Message::Retry { cookie: wanted }) => {
-                // A second copy of what is answered already says nothing new.
-                if cookie.replace(*wanted) != Some(*wanted) {
+                // The first is answered at once. What another one wants goes with the next `Hello`,
+                // when that is due: a hub that is never content is not asked ever faster.
+                if cookie.replace(*wanted).is_none() {
                     *said = false;
                     path.stop();
                 }

@@ -204,7 +204,7 @@ impl Parts<'_> {
         };
         slot.sent_seq = slot.up_seq;
         slot.round_seq = slot.up_seq;
-        (slot.is_again, slot.owes_credit) = (false, false);
+        (slot.is_again, slot.went_back, slot.owes_credit) = (false, false, false);
         slot.ahead = slot.up_seq.wrapping_sub(joined.up_seq);
         if !is_renumbered {
             self.settle(now, joined.slot, joined.up_seq, joined.rejects);
@@ -243,13 +243,14 @@ impl Parts<'_> {
         if is_news {
             slot.up_seq = up_seq;
             slot.since = now;
+            slot.went_back = false;
         }
-        // The hub has seen the newest of the posts and does not have those before it.
-        let has_lost = self
-            .base
-            .path
-            .is_some_and(|path| path.echoed() >= slot.mark);
+        // The hub has seen the newest of the posts and does not have those before it. What is lost
+        // again waits for the timer, which gives the way time.
+        let path = self.base.path.as_ref();
+        let has_lost = path.is_some_and(|path| path.echoed() >= slot.mark) && !slot.went_back;
         if seq::is_after(up_seq, slot.round_seq) || has_lost {
+            slot.went_back |= has_lost && seq::is_after(slot.round_seq, slot.up_seq);
             slot.round_seq = slot.up_seq;
         }
         self.base.outbox.settle(self.arena, at, |post, code| {

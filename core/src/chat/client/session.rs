@@ -96,7 +96,7 @@ impl Base {
                     Some(_) => earliest(again, session.credit_at),
                     None => answer_due(slots),
                 };
-                earliest(session.keepalive_deadline(), answer)
+                earliest(session.keepalive_deadline(self.path.is_some()), answer)
             }
             State::Offline | State::Closed => None,
         }
@@ -136,12 +136,19 @@ impl Session {
         after(after(self.heard, self.keepalive), half)
     }
 
-    pub(super) fn keepalive_deadline(&self) -> Option<Instant> {
+    pub(super) fn keepalive_deadline(&self, is_datagram: bool) -> Option<Instant> {
         if self.keepalive == secs(0) {
             return None;
         }
+        // A single datagram that is lost, of a ping or its answer, ends no session.
+        let half = Duration::from_ticks(self.keepalive.as_ticks() >> 1);
+        let is_asked = is_datagram && self.spoke >= after(self.heard, half);
+        let wait = match is_asked {
+            true => Duration::from_ticks(self.keepalive.as_ticks() >> 3),
+            false => self.keepalive,
+        };
         // A ping that is owed waits for the link, not for the clock.
-        let quiet = (!self.ping).then(|| after(self.spoke, self.keepalive));
+        let quiet = (!self.ping).then(|| after(self.spoke, wait));
         earliest(Some(self.dead_at()), quiet)
     }
 }
@@ -218,7 +225,10 @@ impl Parts<'_> {
                 self.slots.iter_mut().for_each(Slot::go_back);
                 return false;
             }
-            State::Offline | State::Parting { .. } | State::Closed => path.stop(),
+            State::Offline | State::Parting { .. } | State::Closed => {
+                path.stop();
+                return false;
+            }
         }
         path.expire(now, self.base.tag);
         false
@@ -226,7 +236,8 @@ impl Parts<'_> {
 
     /// Over datagrams: the hub has answered something.
     pub(super) fn answered(&mut self, now: Instant) {
-        let waits = self.slots.iter().any(Slot::awaits);
+        let waiting = self.slots.iter().filter(|slot| slot.awaits());
+        let waits = waiting.map(|slot| slot.mark).min();
         if let Some(path) = self.base.path.as_mut() {
             path.answered(now, waits, self.base.tag);
         }
@@ -250,7 +261,10 @@ impl Parts<'_> {
                     self.close(Cause::Timeout);
                     return;
                 }
-                if session.keepalive_deadline().is_some_and(|due| due <= now) {
+                if session
+                    .keepalive_deadline(has_path)
+                    .is_some_and(|due| due <= now)
+                {
                     session.ping = true;
                 }
                 if has_path && session.credit_at.is_some_and(|due| due <= now) {

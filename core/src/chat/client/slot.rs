@@ -70,6 +70,9 @@ pub(super) struct Slot {
     pub(super) mark: u32,
     /// Over datagrams: `Join` or `Leave` is to be sent again.
     pub(super) is_again: bool,
+    /// Over datagrams: an ack showed that posts were lost, they went again at once, and no more of
+    /// them have a verdict since.
+    pub(super) went_back: bool,
     /// Over datagrams: entries came that no `Credit` has acknowledged.
     pub(super) owes_credit: bool,
     /// How far the numbers of posts are ahead of those that the hub counts by: a hub that lost its
@@ -98,6 +101,7 @@ impl Slot {
         round_seq: 0,
         mark: 0,
         is_again: false,
+        went_back: false,
         owes_credit: false,
         ahead: 0,
         since: Instant::from_ticks(0),

@@ -33,7 +33,7 @@ impl Path {
         match *self {}
     }
 
-    pub(in crate::chat) fn answered(&mut self, _now: Instant, _waits: bool, _salt: u64) {
+    pub(in crate::chat) fn answered(&mut self, _now: Instant, _waits: Option<u32>, _salt: u64) {
         match *self {}
     }
 

@@ -1,7 +1,7 @@
 //! One side of a session over datagrams: its numbers, its round trips, its timer.
 
 use super::Header;
-use crate::time::{Duration, Instant, after, millis, secs, since};
+use crate::time::{Duration, Instant, after, earliest, millis, secs, since};
 
 /// Before the first measured round trip; the least; the most.
 const FIRST: Duration = secs(1);
@@ -50,9 +50,11 @@ impl Path {
         self.echoed
     }
 
-    /// A `Hello` with this number came again.
-    pub(in crate::chat) fn hear_again(&mut self, number: u32) {
+    /// A `Hello` with this number came again; whether that is newer than all before it.
+    pub(in crate::chat) fn hear_again(&mut self, number: u32) -> bool {
+        let is_new = number > self.seen;
         self.seen = self.seen.max(number);
+        is_new
     }
 
     pub(in crate::chat) const fn due(&self) -> Option<Instant> {
@@ -100,10 +102,21 @@ impl Path {
         }
     }
 
-    /// An answer came; `waits`: others do not yet.
-    pub(in crate::chat) fn answered(&mut self, now: Instant, waits: bool, salt: u64) {
+    /// An answer came. `waits` is the lowest of the numbers whose answers are still to come, if any
+    /// are.
+    ///
+    /// One that the other side must have seen by now, or never will, waits no longer for the answers
+    /// to others: else a room that is busy would hold up another for ever.
+    pub(in crate::chat) fn answered(&mut self, now: Instant, waits: Option<u32>, salt: u64) {
+        let Some(number) = waits else {
+            return self.stop();
+        };
         self.tries = 0;
-        self.due = waits.then(|| after(now, self.patience(salt)));
+        let again = Some(after(now, self.patience(salt)));
+        self.due = match number <= self.echoed {
+            true => earliest(self.due, again),
+            false => again,
+        };
     }
 
     /// The timer has fired: waits twice as long for the next time. How often that was in a row.
@@ -115,9 +128,12 @@ impl Path {
         self.tries
     }
 
+    /// Nothing waits for an answer. A copy that was sent too much may be lost, and seen to be much
+    /// later: no round trip is measured by it.
     pub(in crate::chat) const fn stop(&mut self) {
         self.due = None;
         self.tries = 0;
+        self.timed = 0;
     }
 
     fn measure(&mut self, trip: Duration) {
@@ -222,7 +238,7 @@ mod tests {
         }
         path.expire(at(2000), 0);
         check_patience(&path, secs(60));
-        path.answered(at(3000), false, 0);
+        path.answered(at(3000), None, 0);
         assert_eq!(path.due(), None);
         for n in 3..100 {
             path.expect(at(n * 1000), 0);
@@ -241,6 +257,22 @@ mod tests {
         path.seal(0);
         path.expire(at(1000), 0);
         assert!(path.take(at(1001), &echo(1, 1)));
+        assert_eq!(path.srtt, 0);
+    }
+
+    #[test]
+    fn what_was_lost_and_is_wanted_no_more_measures_no_round_trip() {
+        // [F-TIMER-2]
+        let mut path = Path::open(0).unwrap();
+        path.expect(at(0), 0);
+        path.seal(0);
+        path.expire(at(1000), 0);
+        path.expect(at(1000), 0);
+        path.seal(0);
+        // The first copy is answered; the second is lost, and seen to be much later.
+        assert!(path.take(at(1001), &echo(1, 1)));
+        path.answered(at(1001), None, 0);
+        assert!(path.take(at(50_000), &echo(2, 2)));
         assert_eq!(path.srtt, 0);
     }
 

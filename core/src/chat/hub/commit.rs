@@ -183,14 +183,18 @@ impl Hub<'_> {
     }
 
     fn keep(&mut self, at: u32, number: u32, body: &[u8]) -> Result<u64, AppendError> {
-        if body.len() > usize::from(self.config.max_body) {
-            return Err(AppendError::TooLarge);
-        }
         let member = self
             .storage
             .members
             .get(at as usize)
             .ok_or(AppendError::TooLarge)?;
+        let most = match member.presence {
+            Presence::Here { conn } => self.most_body(conn),
+            _ => self.config.max_body,
+        };
+        if body.len() > usize::from(most) {
+            return Err(AppendError::TooLarge);
+        }
         let room = member.room as usize;
         let rooms = self.storage.rooms.len();
         let mut memory = Memory {

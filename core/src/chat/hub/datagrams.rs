@@ -10,7 +10,7 @@ use super::store::Found;
 use super::timers::schedule;
 use super::transmit::{Next, Sent, Transmit};
 use crate::bytes;
-use crate::chat::datagram::{HEADER, MAX_ENTRIES, Path};
+use crate::chat::datagram::{HEADER, MAX_BODY, MAX_ENTRIES, Path};
 use crate::chat::log::FRAME_HEADER;
 use crate::time::{Instant, earliest};
 use crate::wire::kind;
@@ -19,6 +19,14 @@ impl Hub<'_> {
     pub(super) fn is_datagram(&self, at: u32) -> bool {
         let conn = self.storage.conns.get(at as usize);
         conn.is_some_and(|conn| conn.path.is_some())
+    }
+
+    /// The largest body of a post that a connection's `Welcome` allows.
+    pub(super) fn most_body(&self, at: u32) -> u16 {
+        match self.is_datagram(at) {
+            true => self.config.max_body.min(MAX_BODY),
+            false => self.config.max_body,
+        }
     }
 
     pub(super) fn poll_datagram(&mut self, now: Instant, at: u32, out: &mut [u8]) -> Transmit<'_> {
@@ -163,6 +171,9 @@ impl Hub<'_> {
         };
         let cursor = cursor.min(head);
         let is_news = cursor > member.acked;
+        if is_news {
+            member.went_back = false;
+        }
         member.acked = member.acked.max(cursor);
         if member.cursor < member.acked {
             member.cursor = member.acked;
@@ -170,12 +181,13 @@ impl Hub<'_> {
         }
         let limit = member.acked.saturating_add(window.min(MAX_ENTRIES).into());
         member.limit = member.limit.max(limit);
-        // It has got the newest and stands before it: what is between was lost.
-        if echoed >= member.mark {
-            member.go_back();
+        // It has got the newest and stands before it: what is between was lost. What is lost again
+        // waits for the timer, which gives the way time.
+        if echoed >= member.mark && !member.went_back {
+            member.went_back = member.go_back();
         }
         if is_news {
-            let waits = self.any_on_the_way(at);
+            let waits = self.first_on_the_way(at);
             if let Some(conn) = self.storage.conns.get_mut(at as usize)
                 && let Some(path) = conn.path.as_mut()
             {
@@ -216,7 +228,9 @@ impl Hub<'_> {
         }
     }
 
-    fn any_on_the_way(&self, at: u32) -> bool {
+    /// The lowest of the numbers that the newest entries on the way of each room went in.
+    fn first_on_the_way(&self, at: u32) -> Option<u32> {
+        let mut first = None;
         let mut next = self
             .storage
             .conns
@@ -224,11 +238,11 @@ impl Hub<'_> {
             .and_then(|c| c.members.first());
         while let Some(member) = next.and_then(|at| self.storage.members.get(at as usize)) {
             if member.cursor > member.acked {
-                return true;
+                first = Some(first.map_or(member.mark, |mark: u32| mark.min(member.mark)));
             }
             next = member.in_conn.next();
         }
-        false
+        first
     }
 
     pub(super) fn path_mut(&mut self, at: u32) -> Option<&mut Path> {

@@ -100,6 +100,7 @@ impl Hub<'_> {
         member.limit = start.saturating_add(u64::from(conn.credit));
         member.history_from = recent;
         member.acked = start;
+        member.went_back = false;
         member.found = Found::Entries;
         conn.members.push(members, at_member, Member::in_conn);
         room.members.push(members, at_member, Member::in_room);

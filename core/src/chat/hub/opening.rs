@@ -22,7 +22,7 @@ const MAX_ENTRY: u32 = (ENTRY_OVERHEAD + MAX_NAME + MAX_BODY as usize) as u32;
 pub enum NotOpened {
     /// Peer or resource: it is told `Error` with this code.
     Refused(Code),
-    /// Peer: it is older than the session that its device has. It is passed over.
+    /// Peer: it is older than the session that its device has, or came before. It is passed over.
     Stale,
 }
 
@@ -40,7 +40,7 @@ impl core::error::Error for NotOpened {}
 impl Hub<'_> {
     /// A datagram with a `Hello` came, and its cookie fits. `issued` is when that cookie was made.
     ///
-    /// A `Hello` that came before is answered again, on the connection that it opened. The caller
+    /// A `Hello` that is said again is answered again, on the connection that it opened. The caller
     /// keeps the address that the connection is at.
     pub fn open_datagram(
         &mut self,
@@ -54,7 +54,9 @@ impl Hub<'_> {
             && let Some(conn) = self.storage.conns.get_mut(old as usize)
         {
             if let Some(path) = conn.path.as_mut().filter(|_| conn.nonce == hello.nonce) {
-                path.hear_again(header.number);
+                if !path.hear_again(header.number) {
+                    return Err(NotOpened::Stale);
+                }
                 conn.owed.add(Owed::WELCOME);
                 let generation = conn.generation;
                 self.queue(old);

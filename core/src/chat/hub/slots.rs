@@ -253,6 +253,9 @@ pub struct Member {
     /// newest of those behind it went in. Those up to `cursor` are on their way.
     pub(super) acked: u64,
     pub(super) mark: u32,
+    /// Over datagrams: a credit showed that entries were lost, they went again at once, and nothing
+    /// more was acknowledged since.
+    pub(super) went_back: bool,
     /// What the store has after the cursor, if that is no entry to be sent whole.
     pub(super) found: Found,
     pub(super) presence_seen: u32,
@@ -285,6 +288,7 @@ impl Member {
         history_from: 0,
         acked: 0,
         mark: 0,
+        went_back: false,
         found: Found::Entries,
         presence_seen: 0,
         in_room: Links::OUT,

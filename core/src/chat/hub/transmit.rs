@@ -210,6 +210,7 @@ impl Hub<'_> {
     }
 
     fn next_of_conn(&mut self, at: u32, out: &mut [u8]) -> Option<usize> {
+        let max_body = self.most_body(at);
         let config = &self.config;
         let conn = self.storage.conns.get_mut(at as usize)?;
         let owed = conn.owed;
@@ -223,10 +224,7 @@ impl Hub<'_> {
                 store: config.store,
                 generation: config.generation,
                 keepalive: conn.keepalive,
-                max_body: match conn.path {
-                    Some(_) => config.max_body.min(datagram::MAX_BODY),
-                    None => config.max_body,
-                },
+                max_body,
                 window: match conn.path {
                     Some(_) => config.window.min(datagram::WINDOW),
                     None => config.window,
