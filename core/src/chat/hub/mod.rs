@@ -10,6 +10,7 @@
 mod commit;
 mod datagrams;
 mod inbound;
+mod latest;
 mod links;
 mod members;
 #[cfg(feature = "datagram")]
@@ -22,6 +23,7 @@ mod timers;
 mod transmit;
 
 pub use commit::Append;
+pub use latest::RoomPattern;
 #[cfg(feature = "datagram")]
 pub use opening::NotOpened;
 pub use slots::{Conn, Member, Pending, Room, Storage, Verdict};
@@ -205,6 +207,8 @@ pub struct Hub<'s> {
     pending_len: usize,
     /// How many members' slots wait for the commit of their being forgotten.
     forgetting: u32,
+    /// The rooms whose members get the latest.
+    latest: &'s [RoomPattern<'s>],
     counters: Counters,
 }
 
@@ -239,6 +243,7 @@ impl<'s> Hub<'s> {
             pending_handed: 0,
             pending_len: 0,
             forgetting: 0,
+            latest: &[],
             counters: Counters::default(),
         }
     }

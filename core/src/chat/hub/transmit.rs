@@ -322,10 +322,11 @@ impl Hub<'_> {
         self.own_marker(at, out)
     }
 
-    /// The entries that a member misses for good: too old, or too large for it.
+    /// The entries that a member misses for good: too old, too large for it, or passed over.
     fn gap(&self, at: u32) -> Option<Gap> {
         let member = self.storage.members.get(at as usize)?;
-        let log = self.storage.rooms.get(member.room as usize)?.log;
+        let room = self.storage.rooms.get(member.room as usize)?;
+        let log = room.log;
         let from = member.cursor.saturating_add(1);
         let gap = |to, reason| Gap {
             slot: member.slot,
@@ -335,6 +336,15 @@ impl Hub<'_> {
         };
         if member.cursor < member.history_from {
             return Some(gap(member.history_from, GapReason::History));
+        }
+        if room.is_latest {
+            if let Some(to) = self.passed_over(member, room) {
+                return Some(gap(to, GapReason::Latest));
+            }
+            // What it misses, it is told once it takes the newest; else each post would be a gap.
+            if member.limit <= member.cursor {
+                return None;
+            }
         }
         let first = self.first_kept(member.room);
         if from < first {
