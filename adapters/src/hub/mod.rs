@@ -88,6 +88,9 @@ pub struct HubConfig {
     pub latest: Vec<String>,
     /// How long a device's posts are remembered after it went away. Default: 30 days.
     pub lifetime: Duration,
+    /// How long devices are told to stay away when the hub stops, is full or has lost its store.
+    /// Default: 1 s.
+    pub retry_after: Duration,
     /// What session numbers and the store's number come from. Default: the system's randomness.
     pub seed: Option<u64>,
     /// How long the rest of a frame may take. Default: 10 s.
@@ -145,6 +148,7 @@ impl Default for HubConfig {
             run_bytes: 64 * 1024,
             latest: Vec::new(),
             lifetime: Duration::from_secs(30 * 24 * 3600),
+            retry_after: Duration::from_secs(1),
             seed: None,
             frame_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(30),
@@ -405,6 +409,7 @@ impl HubConfig {
             keepalive_max: self.keepalive.1,
             run_bytes: self.run_bytes,
             lifetime: desk::fugit(self.lifetime),
+            retry_after: desk::fugit(self.retry_after),
             ..Config::new(table, [a, b, c, d], store)
         })
     }

@@ -9,7 +9,7 @@ use crate::chat::log::{FRAME_HEADER, Run};
 use crate::mutant;
 use crate::time::Instant;
 use crate::wire::{
-    self, Bye, Entry, Gap, GapReason, Join, Joined, Message, PeerError, VERSION, Welcome,
+    self, Bye, ByeReason, Entry, Gap, GapReason, Join, Joined, Message, PeerError, VERSION, Welcome,
 };
 
 /// What is to be sent to a connection.
@@ -176,12 +176,15 @@ impl Hub<'_> {
         let message = match last {
             LastWord::Error(code) => Message::Error(PeerError {
                 code,
-                retry_after: 0,
+                retry_after: self.retry_after(code),
                 text: "",
             }),
             LastWord::Bye(reason) => Message::Bye(Bye {
                 reason,
-                retry_after: 0,
+                retry_after: match reason {
+                    ByeReason::Shutdown | ByeReason::Storage => self.stay_away(),
+                    _ => 0,
+                },
             }),
         };
         if let Some(conn) = self.storage.conns.get_mut(at as usize) {
