@@ -75,6 +75,40 @@ fn a_member_that_sleeps_through_the_memory_of_its_room_misses_nothing() {
 }
 
 #[test]
+fn what_is_read_back_for_a_member_that_takes_little_at_a_time_is_about_what_it_takes() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = keeping(folder.path());
+    config.options.send_buffer = Some(4096);
+    let hub = RunningHub::chat(config);
+    // The entries of another room lie between.
+    let mut others = hub.member(3, "hall");
+    let mut ann = hub.member(1, ROOM);
+    const POSTS: u32 = 2000;
+    for n in 1..=POSTS {
+        ann.post_and_wait(&body(n));
+        if n > POSTS / 2 {
+            others.post_and_wait(&body(n));
+        }
+    }
+    let mut slow = hub.narrow_member(2, "yard");
+    slow.join(1, ROOM, "slow", 0);
+    for n in 1..=POSTS {
+        assert_eq!(slow.entry(), (n.into(), body(n)));
+    }
+    let sent = u64::from(POSTS) * (4 + 17 + 4 + 100);
+    let read = hub.stop().stats.read_back;
+    println!(
+        "{read} bytes read for {sent}: {:.2}",
+        read as f64 / sent as f64
+    );
+    assert!(
+        read > sent,
+        "most of it came from the disk: {read} of {sent}"
+    );
+    assert!(read < 6 * sent, "{read} bytes read for {sent}");
+}
+
+#[test]
 fn who_lags_behind_retention_is_told_the_gap() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = keeping(folder.path());
@@ -111,6 +145,51 @@ fn check_gap(hub: &RunningHub) {
     assert!((500..=900).contains(&to), "{to}");
     for n in to + 1..=1000 {
         assert_eq!(bob.entry(), (n, body(n as u32)));
+    }
+}
+
+#[test]
+fn in_a_room_served_as_latest_who_stops_reading_jumps_to_the_newest_and_others_get_all() {
+    // [D-LATEST-1] [D-LATEST-2]
+    let folder = tempfile::tempdir().unwrap();
+    for data in [None, keeping(folder.path()).data] {
+        let mut config = HubConfig {
+            latest: vec!["la*".into()],
+            data,
+            log_bytes: 64 * 1024,
+            log_entries: 256,
+            ..small()
+        };
+        config.options.send_buffer = Some(4096);
+        let hub = RunningHub::chat(config);
+        let mut sleeper = hub.narrow_member(2, ROOM);
+        let (mut reader, mut ann) = (hub.member(3, ROOM), hub.member(1, ROOM));
+        // More than the sockets between hold and the room is sized for.
+        const POSTS: u32 = 2000;
+        for n in 1..=POSTS {
+            ann.post_and_wait(&body(n));
+            assert_eq!(reader.entry(), (n.into(), body(n)));
+        }
+        // What it gets and what it is told to be missing is the whole log, in order.
+        let (mut next, mut passed_over) = (1, 0);
+        while next <= u64::from(POSTS) {
+            match sleeper.recv() {
+                Got::Entry {
+                    offset, body: b, ..
+                } => {
+                    assert_eq!((offset, b), (next, body(next as u32)));
+                    next += 1;
+                }
+                Got::Gap { from, to, reason } => {
+                    assert_eq!((from, reason), (next, GapReason::Latest));
+                    passed_over += to - from + 1;
+                    next = to + 1;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(passed_over > u64::from(POSTS) / 4, "{passed_over}");
+        assert_eq!(hub.stop().stats.chat.posts, u64::from(POSTS));
     }
 }
 

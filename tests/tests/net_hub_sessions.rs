@@ -30,7 +30,10 @@ fn error(code: Code) -> Message<'static> {
 fn bye(reason: ByeReason) -> Message<'static> {
     Message::Bye(Bye {
         reason,
-        retry_after: 0,
+        retry_after: match reason {
+            ByeReason::Shutdown | ByeReason::Storage => 1000,
+            _ => 0,
+        },
     })
 }
 
@@ -324,7 +327,7 @@ fn pings_and_echoes_come_back_and_their_answers_are_not_answered() {
 
 #[test]
 fn a_hub_that_stops_says_why_to_all_and_takes_nobody_more() {
-    // [S-BYE-4]
+    // [S-BYE-4] [S-BYE-5]
     for reason in [ByeReason::Shutdown, ByeReason::Storage] {
         with_hub(&usual(), |hub| {
             let (ann, greeting) = (hub.member(1, "lab"), hub.connect().unwrap());
@@ -339,6 +342,10 @@ fn a_hub_that_stops_says_why_to_all_and_takes_nobody_more() {
                 assert!(hub.has_closed(peer));
             }
             assert!(hub.connect().is_err());
+            // Where it says that itself, to who has no connection yet.
+            let told = [Code::Full, Code::Storage, Code::Malformed, Code::NoSession];
+            let told = told.map(|code| hub.hub.retry_after(code));
+            assert_eq!(told, [1000, 1000, 0, 0]);
         });
     }
 }

@@ -11,6 +11,7 @@ use halloo_core::time::{Duration, Instant, after, since};
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
 
+use super::durable::FIRST_RUN;
 use super::memory::Buffers;
 
 /// A stream of either family.
@@ -84,6 +85,8 @@ pub(super) struct Connection {
     /// What has to be written first, from `pending_at` on.
     pending: Vec<u8>,
     pending_at: usize,
+    /// About how many bytes the system takes at a time.
+    pub(super) takes: usize,
     /// When the frame in `inbox` must be whole, or an echo's peer must have said something.
     pub(super) read_due: Option<Instant>,
     /// When a write must have made progress, or the peer of a drained connection be gone.
@@ -106,6 +109,7 @@ impl Connection {
             inbox: Vec::new(),
             pending: Vec::new(),
             pending_at: 0,
+            takes: FIRST_RUN,
             read_due: None,
             write_due: None,
             heard: now,

@@ -18,8 +18,11 @@ use crate::journal::{Folder, Journal, JournalError};
 /// The journal of a hub on a real disk.
 pub(super) type Kept = Journal<Folder>;
 
-/// How many bytes of stored entries are sent in one write.
-const RUN: usize = 64 * 1024;
+/// How many bytes of stored entries are read for one write: as many as the connection is likely to
+/// take.
+pub(super) const FIRST_RUN: usize = 16 * 1024;
+const LEAST_RUN: usize = 2 * 1024;
+const MOST_RUN: usize = 64 * 1024;
 
 /// What is wrong with limits below what a journal has.
 pub(super) const MORE_ROOMS: &str = "the data folder has more rooms";
@@ -56,7 +59,7 @@ pub(super) fn send_stored(
     let Some(journal) = &mut desk.journal else {
         return Ok(0);
     };
-    let run = match kept::read_back(journal, wanted, RUN) {
+    let run = match kept::read_back(journal, wanted, conn.takes) {
         Ok(run) => run,
         Err(found) => {
             desk.hub.handle_found(desk.now, id, wanted, found);
@@ -64,6 +67,12 @@ pub(super) fn send_stored(
         }
     };
     let written = conn.write([run.bytes(), &[], &[]])?;
+    // One that takes all of it gets more the next time; what another does not take is read again.
+    conn.takes = match written == run.bytes().len() {
+        true => conn.takes.saturating_mul(2),
+        false => written,
+    };
+    conn.takes = conn.takes.clamp(LEAST_RUN, MOST_RUN);
     if written == 0 {
         return Ok(0);
     }

@@ -411,6 +411,9 @@ impl<'s> EventLoop<'s> {
         self.stats.echoed = self.desk.echoed;
         self.stats.datagrams_dropped = self.desk.datagrams_dropped;
         self.stats.cpu = thread_cpu_time();
+        let journal = self.desk.journal.as_ref();
+        self.stats.read_back = journal.map_or(0, Kept::bytes_read);
+        self.stats.commits = journal.map_or(0, Kept::commits);
         self.stats.memory.buffers = self.desk.buffers.in_use();
         self.handle.publish(self.stats);
     }

@@ -41,9 +41,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use halloo_core::chat::Hub;
-use halloo_core::chat::hub::Config;
+use halloo_core::chat::hub::{Config, RoomPattern};
 use halloo_core::chat::log::FRAME_HEADER;
-use halloo_core::name::MAX_NAME;
+use halloo_core::name::{MAX_NAME, NameError};
 use halloo_core::wire::ENTRY_OVERHEAD;
 use mio::{Poll, Token, Waker};
 
@@ -83,8 +83,14 @@ pub struct HubConfig {
     pub keepalive: (u16, u16),
     /// About how many bytes of entries one member gets at a time. Default: 64 KiB.
     pub run_bytes: usize,
+    /// Rooms whose members get the latest: names, or what names begin with and `*`. A member that
+    /// lags there jumps to the newest entry and is told the gap. Default: none.
+    pub latest: Vec<String>,
     /// How long a device's posts are remembered after it went away. Default: 30 days.
     pub lifetime: Duration,
+    /// How long devices are told to stay away when the hub stops, is full or has lost its store.
+    /// Default: 1 s.
+    pub retry_after: Duration,
     /// What session numbers and the store's number come from. Default: the system's randomness.
     pub seed: Option<u64>,
     /// How long the rest of a frame may take. Default: 10 s.
@@ -140,7 +146,9 @@ impl Default for HubConfig {
             window: halloo_core::chat::MAX_WINDOW,
             keepalive: (0, 300),
             run_bytes: 64 * 1024,
+            latest: Vec::new(),
             lifetime: Duration::from_secs(30 * 24 * 3600),
+            retry_after: Duration::from_secs(1),
             seed: None,
             frame_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(30),
@@ -175,6 +183,14 @@ pub enum HubError {
         value: usize,
         /// What it should be.
         wanted: &'static str,
+    },
+    /// What should name rooms is no name, nor the beginning of one and `*`.
+    #[error("{pattern:?} names no rooms: {source}")]
+    Rooms {
+        /// What was given.
+        pattern: String,
+        /// What is wrong with it.
+        source: NameError,
     },
     /// An address could not be listened on.
     #[error(transparent)]
@@ -264,7 +280,9 @@ impl Server {
             (machine.store, machine.generation) = journal.store();
             machine.has_store = true;
         }
+        let latest = self.config.latest()?;
         let mut hub = Hub::new(machine, slots.lend());
+        hub.set_latest(&latest);
         if let Some(journal) = &self.journal {
             durable::restore(&mut hub, journal)?;
         }
@@ -317,7 +335,20 @@ impl HubConfig {
         least("log_entries", self.log_entries, 1, one)?;
         let entry = FRAME_HEADER + ENTRY_OVERHEAD + MAX_NAME + usize::from(self.max_body);
         let wanted = "a log has to hold the largest entry: max_body and 53 bytes";
-        least("log_bytes", self.log_bytes, entry, wanted)
+        least("log_bytes", self.log_bytes, entry, wanted)?;
+        self.latest().map(|_| ())
+    }
+
+    fn latest(&self) -> Result<Vec<RoomPattern<'_>>, HubError> {
+        let mut patterns = Vec::new();
+        for text in &self.latest {
+            let pattern = RoomPattern::new(text).map_err(|source| HubError::Rooms {
+                pattern: text.clone(),
+                source,
+            })?;
+            patterns.push(pattern);
+        }
+        Ok(patterns)
     }
 
     fn open_journal(&self) -> Result<Option<durable::Kept>, HubError> {
@@ -378,6 +409,7 @@ impl HubConfig {
             keepalive_max: self.keepalive.1,
             run_bytes: self.run_bytes,
             lifetime: desk::fugit(self.lifetime),
+            retry_after: desk::fugit(self.retry_after),
             ..Config::new(table, [a, b, c, d], store)
         })
     }

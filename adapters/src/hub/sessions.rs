@@ -151,7 +151,7 @@ impl Sessions {
         let Some(peer) = place.and_then(|place| self.peers.get_mut(place)) else {
             let is_last_word = matches!(message, Message::Error(_) | Message::Bye(_));
             if datagram.len() >= MIN_ANSWERED && !is_last_word {
-                say(desk, socket, from, &header, &error(Code::NoSession));
+                say(desk, socket, from, &header, &error(Code::NoSession, 0));
             }
             return Ok(());
         };
@@ -187,7 +187,10 @@ impl Sessions {
         };
         let id = match desk.hub.open_datagram(now, issued, header, hello) {
             Ok(id) => id,
-            Err(NotOpened::Refused(code)) => return say(desk, socket, from, header, &error(code)),
+            Err(NotOpened::Refused(code)) => {
+                let error = error(code, desk.hub.retry_after(code));
+                return say(desk, socket, from, header, &error);
+            }
             Err(_) => return,
         };
         let Some(session) = desk.hub.session(id) else {
@@ -294,10 +297,10 @@ fn say(
     }
 }
 
-fn error(code: Code) -> Message<'static> {
+fn error(code: Code, retry_after: u32) -> Message<'static> {
     Message::Error(PeerError {
         code,
-        retry_after: 0,
+        retry_after,
         text: "",
     })
 }

@@ -40,6 +40,10 @@ pub struct Stats {
     pub echoed: u64,
     /// Datagrams whose answer the system did not take.
     pub datagrams_dropped: u64,
+    /// Bytes read from the data folder for members that the memory has moved on from.
+    pub read_back: u64,
+    /// Commits to the data folder, each with one sync.
+    pub commits: u64,
     /// Turns of the loop.
     pub turns: u64,
     /// The processor's time that the hub's thread has used.

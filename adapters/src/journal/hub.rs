@@ -188,7 +188,8 @@ pub fn read_back<D: Disk>(
         ends: Vec::new(),
     };
     for offset in wanted.first..=wanted.last {
-        let found = match journal.read(wanted.room, offset) {
+        let ahead = most.saturating_sub(run.bytes.len());
+        let found = match journal.read_ahead(wanted.room, offset, ahead) {
             Ok(Stored::Entry { device, .. }) if wanted.own == Some(device) => Found::Own,
             Ok(Stored::Entry { frame, .. }) if frame.len() > wanted.longest => Found::TooLarge,
             Ok(Stored::Entry { frame, .. }) => {

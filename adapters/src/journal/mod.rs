@@ -93,6 +93,7 @@ pub struct Journal<D: Disk> {
     /// How many bytes of the segment are synced.
     len: u64,
     batch: u32,
+    commits: u64,
     /// What was appended since the last commit, and where in it the last record begins.
     buffer: Vec<u8>,
     last_at: usize,
@@ -167,6 +168,12 @@ impl<D: Disk> Journal<D> {
         std::mem::replace(&mut self.has_retained, false)
     }
 
+    /// How many commits there were since it was opened, each with a sync.
+    #[must_use]
+    pub const fn commits(&self) -> u64 {
+        self.commits
+    }
+
     /// Writes and syncs everything that was appended.
     pub fn commit(&mut self) -> Result<(), JournalError> {
         if self.failed {
@@ -191,6 +198,7 @@ impl<D: Disk> Journal<D> {
             .map_err(JournalError::disk("sync", &name))?;
         self.len += self.buffer.len() as u64;
         self.batch = self.batch.wrapping_add(1);
+        self.commits += 1;
         self.buffer.clear();
         if self.len >= self.settings.segment_bytes.min(LONGEST_SEGMENT) {
             self.roll()?;

@@ -8,8 +8,9 @@ use super::index;
 use super::record::{self, LONGEST, PREFIX, Place, Record};
 use super::{Journal, segment};
 
-/// How much is read from the disk at a time.
-const WINDOW: usize = 64 * 1024;
+/// How much is read from the disk at a time: at first, and at most where entries follow one another.
+const LEAST: usize = 4 * 1024;
+const MOST: usize = 64 * 1024;
 
 /// What stands at an offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,17 +37,31 @@ pub(super) struct Cache {
     segment: u64,
     start: u64,
     bytes: Vec<u8>,
+    /// How much the last reading asked for, and what all have brought.
+    size: usize,
+    total: u64,
 }
 
 impl<D: Disk> Journal<D> {
     /// What stands at `offset` of `room`, which must be committed.
     pub fn read(&mut self, room: u32, offset: u64) -> Result<Stored<'_>, JournalError> {
+        self.read_ahead(room, offset, MOST)
+    }
+
+    /// The same where about `ahead` bytes of entries are wanted from there on: more is not read from
+    /// the disk, but for 4 KiB and for the rest of the last record.
+    pub fn read_ahead(
+        &mut self,
+        room: u32,
+        offset: u64,
+        ahead: usize,
+    ) -> Result<Stored<'_>, JournalError> {
         let Some((segment, at)) = self.find(room, offset)? else {
             return Ok(Stored::Gone);
         };
         let name = segment::name(segment);
         let place = Place { segment, at };
-        let bytes = self.bytes_at(place, &name)?;
+        let bytes = self.bytes_at(place, &name, ahead)?;
         let Some(read) = record::read(bytes, place) else {
             return Err(JournalError::damaged(&name, at, "a record is bad"));
         };
@@ -65,6 +80,12 @@ impl<D: Disk> Journal<D> {
                 "the index leads to another record",
             )),
         }
+    }
+
+    /// How many bytes of segments were read for entries.
+    #[must_use]
+    pub const fn bytes_read(&self) -> u64 {
+        self.window.total
     }
 
     /// The segment and the position of an entry.
@@ -94,22 +115,25 @@ impl<D: Disk> Journal<D> {
     }
 
     /// The bytes from a place on, a whole record's worth.
-    fn bytes_at(&mut self, place: Place, name: &str) -> Result<&[u8], JournalError> {
+    fn bytes_at(&mut self, place: Place, name: &str, ahead: usize) -> Result<&[u8], JournalError> {
         if !self.window.holds(place) {
+            let size = self.window.next_size(place).min(ahead).max(LEAST);
             let file = match self.sealed.iter().find(|s| s.number == place.segment) {
                 Some(sealed) => &sealed.file,
                 None => &self.file,
             };
             let bytes = &mut self.window.bytes;
-            for most in [WINDOW, PREFIX + LONGEST] {
+            for most in [size, PREFIX + LONGEST] {
                 bytes.resize(most, 0);
                 let read = self.disk.read(file, place.at, bytes);
                 let read = read.map_err(JournalError::disk("read", name))?;
                 bytes.truncate(read);
+                self.window.total += read as u64;
                 if record::claimed_len(bytes).is_some_and(|len| len <= read) {
                     break;
                 }
             }
+            self.window.size = size;
             self.window.segment = place.segment;
             self.window.start = place.at;
         }
@@ -124,6 +148,18 @@ impl<D: Disk> Journal<D> {
 }
 
 impl Cache {
+    /// How much to read at a place: twice as much as the last time where reading goes on behind it.
+    /// Where entries of other rooms lie between, what is read beyond the first is mostly theirs.
+    fn next_size(&self, place: Place) -> usize {
+        let end = self.start + self.bytes.len() as u64;
+        let goes_on = self.segment == place.segment && (self.start..=end).contains(&place.at);
+        if goes_on && !self.bytes.is_empty() {
+            self.size.saturating_mul(2).min(MOST)
+        } else {
+            LEAST
+        }
+    }
+
     fn holds(&self, place: Place) -> bool {
         let rest = place
             .at

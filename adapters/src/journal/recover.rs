@@ -80,6 +80,7 @@ impl<D: Disk> Journal<D> {
             batch: FIRST_BATCH,
             buffer: Vec::new(),
             last_at: 0,
+            commits: 0,
             failed: false,
             has_retained: false,
             retain_at: 0,

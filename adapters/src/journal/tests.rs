@@ -206,6 +206,59 @@ fn a_power_cut_at_any_byte_or_call_loses_nothing_acknowledged() {
     }
 }
 
+/// A disk of its own with the same files, all synced.
+fn copy(disk: &SimDisk) -> SimDisk {
+    let copy = SimDisk::new();
+    let mut writer = copy.clone();
+    for name in disk.clone().list().unwrap() {
+        let mut file = writer.create(&name).unwrap();
+        writer
+            .write(&mut file, 0, &disk.bytes(&name).unwrap())
+            .unwrap();
+        writer.sync(&mut file).unwrap();
+    }
+    writer.sync_names().unwrap();
+    copy
+}
+
+#[test]
+fn two_hundred_crash_points_and_a_torn_write_at_every_byte_of_the_last_record() {
+    // [D-POST-7] S16: what a start finds is how the history began, and has all that was acknowledged.
+    let (mut points, mut torn, mut whole) = (0, 0, 0);
+    for segment_bytes in [u64::MAX, 3000] {
+        let disk = SimDisk::new();
+        let mut script = Script::default();
+        for batch in (0..100).map(|n| 1 + n % 4) {
+            let mut live = open(&disk, segment_bytes).unwrap();
+            let (before, start) = (live.state().clone(), script.clone());
+            (0..batch).for_each(|_| script.append(&mut live));
+            let (after, len) = (live.state().clone(), live.buffer.len());
+            for kept in live.last_at..=len {
+                let disk = copy(&disk);
+                let mut journal = open(&disk, segment_bytes).unwrap();
+                let mut script = start.clone();
+                (0..batch).for_each(|_| script.append(&mut journal));
+                // All of it is written, and the power goes before the sync.
+                disk.power_off_after(len as u64);
+                journal.commit().unwrap_err();
+                disk.crash(|_, _| kept);
+                let mut journal = open(&disk, segment_bytes).expect("a crash is no damage");
+                let found = if kept == len { &after } else { &before };
+                assert_eq!(journal.state(), found, "{kept} of {len} bytes are there");
+                if [0, 1, len - kept].contains(&(kept % 16)) {
+                    check_entries(&mut journal);
+                }
+                torn += u32::from(kept < len);
+                whole += u32::from(kept == len);
+            }
+            points += 1;
+            live.commit().unwrap();
+        }
+    }
+    println!("{points} crash points, {torn} torn writes, {whole} whole but unsynced: nothing lost");
+    assert!(points == 200 && torn > 200 * 30, "{points}, {torn}");
+}
+
 #[test]
 fn a_journal_that_was_cut_goes_on_and_is_cut_again() {
     let disk = SimDisk::new();

@@ -45,6 +45,13 @@ pub struct View<'a> {
     pub index: &'a [IndexSlot],
 }
 
+impl View<'_> {
+    /// How many entries there is a place for in the index.
+    pub(crate) fn most_entries(&self) -> u64 {
+        capacity(self.index)
+    }
+}
+
 /// What a post becomes when it is appended.
 #[derive(Debug, Clone, Copy)]
 pub struct NewEntry<'a> {

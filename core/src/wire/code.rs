@@ -116,6 +116,8 @@ numbers! {
         Repair = 3, "lost in a repair of the store";
         /// The entry does not fit into the largest frame that the member takes.
         TooLarge = 4, "larger than the member takes";
+        /// The member lags in a room whose members get the latest.
+        Latest = 5, "passed over for the latest";
     }
 }
 

@@ -5,14 +5,16 @@ mod stories;
 mod world;
 
 use halloo_core::chat::client::From;
+use halloo_core::chat::hub::RoomPattern;
 use halloo_core::time::{millis, secs};
 use world::{Faults, ROOMS, Rng, Slots, World};
 
 /// A while of faults and of devices that do anything, then none: all must end well.
-fn check_seed(seed: u64) -> [u64; 3] {
+fn check_seed(seed: u64, latest: &[RoomPattern<'_>]) -> [u64; 3] {
     let mut rng = Rng(seed ^ 0x00da_7a67);
     let mut slots = Slots::new([4, 16, 64][rng.below(3) as usize]);
     let mut world = World::new(&mut slots, seed, 3);
+    world.hub.set_latest(latest);
     world.faults = Faults {
         loss: rng.below(501),
         double: rng.below(300),
@@ -51,10 +53,10 @@ fn check_seed(seed: u64) -> [u64; 3] {
     [world.handed, world.gaps, world.hub.counters().posts]
 }
 
-fn check_seeds(seeds: std::ops::Range<u64>) {
+fn check_seeds(seeds: std::ops::Range<u64>, latest: &[RoomPattern<'_>]) -> u64 {
     let mut sum = [0; 3];
     for seed in seeds {
-        let seen = std::panic::catch_unwind(|| check_seed(seed));
+        let seen = std::panic::catch_unwind(|| check_seed(seed, latest));
         match seen {
             Ok(seen) => (0..3).for_each(|n| sum[n] += seen[n]),
             Err(cause) => {
@@ -66,11 +68,20 @@ fn check_seeds(seeds: std::ops::Range<u64>) {
     let [handed, gaps, posts] = sum;
     println!("{posts} posts kept, {handed} entries handed on, {gaps} gaps");
     assert!(handed > 0 && gaps > 0 && posts > 0);
+    gaps
 }
 
 #[test]
 fn over_any_network_what_is_acknowledged_is_kept_once_and_read_in_one_run() {
     let seeds = std::env::var("HALLOO_SEEDS").ok();
     let seeds = seeds.map_or(1000, |n| n.parse().expect("a number"));
-    check_seeds(0..seeds);
+    let _ = check_seeds(0..seeds, &[]);
+}
+
+#[test]
+fn over_any_network_who_gets_the_latest_is_told_all_that_it_does_not_get() {
+    // [D-LATEST-1] [D-LATEST-2] [F-CURSOR-4]
+    let all = [RoomPattern::new("*").unwrap()];
+    let (gaps, usual) = (check_seeds(0..150, &all), check_seeds(0..150, &[]));
+    assert!(gaps > usual, "{gaps} gaps, and {usual} where all is sent");
 }

@@ -93,6 +93,100 @@ fn a_refused_join_frees_the_slot_and_its_posts_are_rejected() {
 }
 
 #[test]
+fn a_member_that_finds_the_hub_full_keeps_its_posts_and_asks_again() {
+    // [D-JOIN-10]
+    let refusal = Message::Reject {
+        slot: 0,
+        seq: 0,
+        code: Code::Full,
+    };
+    let mut device = LoneDevice::member();
+    (1..=2).for_each(|offset| assert!(device.hears(&entry(5, offset)).is_some()));
+    for _ in 0..2 {
+        device.client.post(0, b"a body").unwrap();
+    }
+    assert_eq!(seqs(&device.says()), [1, 2]);
+    device.lose();
+    device.events();
+    assert_eq!(first_join(&device.open()), (0, 2, u32::MAX));
+    for round in 0..3 {
+        device.hears(&refusal);
+        assert_eq!(device.wait(9), [], "in round {round}");
+        assert_eq!(first_join(&device.wait(2)), (0, 2, u32::MAX));
+    }
+    device.hears(&refusal);
+    assert_eq!(device.events(), [], "nothing is given up");
+    // Its next session does not wait.
+    device.lose();
+    assert_eq!(first_join(&device.open()), (0, 2, u32::MAX));
+    let said = device.hears_joined(&Joined {
+        start: 2,
+        head: 2,
+        ..joined(0)
+    });
+    assert_eq!(seqs(&said), [1, 2], "its posts under their numbers");
+    device.hears(&ack(2, 0));
+    let acked = |event: &&Event| matches!(event, Event::Acked { .. });
+    assert_eq!(device.events().iter().filter(acked).count(), 2);
+}
+
+#[test]
+fn a_hub_that_stays_full_is_asked_seven_times_and_then_the_application_is_told() {
+    // [D-JOIN-10]
+    let (slot, code) = (0, Code::Full);
+    let mut device = LoneDevice::member();
+    device.client.post(0, b"a body").unwrap();
+    device.says();
+    device.client.post(0, b"not sent").unwrap();
+    device.lose();
+    device.events();
+    device.open();
+    for _ in 0..6 {
+        device.hears(&Message::Reject { slot, seq: 0, code });
+        assert_eq!(device.events(), []);
+        assert_eq!(first_join(&device.wait(10)), (0, 0, u32::MAX));
+    }
+    device.hears(&Message::Reject { slot, seq: 0, code });
+    let told = [
+        Event::Unknown { slot, seq: 1, code },
+        Event::Rejected { slot, seq: 2, code },
+        Event::Refused { slot, code },
+    ];
+    assert_eq!(device.events(), told);
+    assert_eq!(device.wait(60), []);
+}
+
+#[test]
+fn one_that_leaves_a_room_that_the_hub_has_no_place_for_has_left() {
+    // [D-JOIN-10]
+    let mut device = LoneDevice::member();
+    device.lose();
+    device.open();
+    device.hears(&Message::Reject {
+        slot: 0,
+        seq: 0,
+        code: Code::Full,
+    });
+    device.events();
+    device.client.leave(0);
+    assert_eq!(device.events(), [Event::Left { slot: 0 }]);
+    assert_eq!(device.wait(60), []);
+    assert_eq!(device.client.join("den", From::Latest), Ok(0));
+}
+
+#[test]
+fn a_first_join_that_is_refused_since_the_hub_is_full_is_told() {
+    // [D-JOIN-3]
+    let mut device = LoneDevice::default();
+    device.client.join("lab", From::Earliest).unwrap();
+    device.open();
+    device.events();
+    let (slot, code) = (0, Code::Full);
+    device.hears(&Message::Reject { slot, seq: 0, code });
+    assert_eq!(device.events(), [Event::Refused { slot, code }]);
+}
+
+#[test]
 fn a_log_with_another_name_is_told_and_read_anew() {
     // [D-STORE-2]
     let names = [(8, 1), (9, 2)];

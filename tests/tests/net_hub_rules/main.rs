@@ -1,6 +1,7 @@
 //! What a hub does, rule by rule, towards peers that say anything at any time.
 
 mod joining;
+mod latest;
 mod out_of_order;
 mod posting;
 mod reading;

@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
+use halloo_core::chat::hub::RoomPattern;
 use halloo_core::chat::log::IndexSlot;
+use halloo_core::name::NameError;
 use halloo_std::hub::{HubConfig, HubError, Server, Summary, signals};
 use halloo_std::url::{Endpoint, UrlError};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -31,6 +33,7 @@ const PER_MEMBER: usize = 512;
 ///   halloo serve --listen chat+tcp://0.0.0.0:7007 --listen chat+udp://0.0.0.0:7007
 ///   halloo serve --listen 'chat+unix:/run/halloo.sock?mode=660' --max-rooms 64
 ///   halloo serve --data /var/lib/halloo --keep-for 30d
+///   halloo serve --latest 'telemetry.*'
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES, verbatim_doc_comment)]
 pub(crate) struct Args {
@@ -56,6 +59,10 @@ pub(crate) struct Args {
     /// How many posts each room keeps in memory; rounded to a power of two
     #[arg(long, value_name = "N", default_value_t = HubConfig::default().log_entries)]
     room_posts: usize,
+    /// In rooms of this name, or of names that begin so if `*` follows, a member that lags jumps to
+    /// the newest post and is told the gap: for telemetry. May be given several times
+    #[arg(long, value_name = "ROOM", value_parser = pattern)]
+    latest: Vec<String>,
     #[command(flatten)]
     data: DataArgs,
 }
@@ -70,6 +77,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         max_body: args.max_body,
         log_bytes: args.room_bytes,
         log_entries: args.room_posts,
+        latest: args.latest.clone(),
         data: args.data.data()?,
         ..HubConfig::default()
     };
@@ -94,6 +102,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     })?;
     output::complain(&describe(&summary, start));
     Ok(())
+}
+
+fn pattern(text: &str) -> Result<String, NameError> {
+    RoomPattern::new(text).map(|_| text.to_owned())
 }
 
 /// What the machine does not have is told before it is taken.

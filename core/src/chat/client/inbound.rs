@@ -177,6 +177,7 @@ impl Parts<'_> {
         }
         slot.credited = slot.cursor;
         slot.standing = Standing::Joined { room: joined.room };
+        slot.refusals = 0;
         let (head, members) = (joined.head, joined.members);
         if is_changed {
             warning!(
@@ -282,6 +283,10 @@ impl Parts<'_> {
                 *slot = Slot::left();
                 self.answered(now);
             }
+            // There was a place before, and there may be one again.
+            Standing::Asked if seq == 0 && code == Code::Full && slot.bears_refusal(now) => {
+                self.answered(now);
+            }
             Standing::Asked if seq == 0 => {
                 let last_sent = slot.sent_seq;
                 *slot = Slot {
@@ -305,7 +310,11 @@ impl Parts<'_> {
                     (post.seq == number).then_some(Fate::Waiting(code))
                 });
             }
-            Standing::Free | Standing::Wanted | Standing::Asked | Standing::Leaving => self.skip(),
+            Standing::Free
+            | Standing::Wanted
+            | Standing::Asked
+            | Standing::Later
+            | Standing::Leaving => self.skip(),
         }
     }
 

@@ -161,7 +161,8 @@ impl Parts<'_> {
         let Some(slot) = self.slots.get_mut(usize::from(at)) else {
             return;
         };
-        if slot.leaving && slot.standing == Standing::Wanted && !waiting {
+        let is_unknown = matches!(slot.standing, Standing::Wanted | Standing::Later);
+        if slot.leaving && is_unknown && !waiting {
             *slot = Slot::left();
         }
     }

@@ -1,7 +1,7 @@
 //! The session of a device with the hub: greeted, served, parted, and over at its deadlines.
 
 use super::outbox::Outbox;
-use super::slot::Slot;
+use super::slot::{Slot, Standing};
 use super::{Cause, Config, Parts, Store};
 use crate::chat::HANDSHAKE;
 use crate::chat::datagram::{MAX_ENTRIES, MAX_TRIES, Path};
@@ -96,7 +96,11 @@ impl Base {
                     Some(_) => earliest(again, session.credit_at),
                     None => answer_due(slots),
                 };
-                earliest(session.keepalive_deadline(self.path.is_some()), answer)
+                let rejoin = slots.iter().filter_map(Slot::rejoin_due).min();
+                earliest(
+                    session.keepalive_deadline(self.path.is_some()),
+                    earliest(answer, rejoin),
+                )
             }
             State::Offline | State::Closed => None,
         }
@@ -266,6 +270,11 @@ impl Parts<'_> {
                     .is_some_and(|due| due <= now)
                 {
                     session.ping = true;
+                }
+                for slot in self.slots.iter_mut() {
+                    if slot.rejoin_due().is_some_and(|due| due <= now) {
+                        slot.standing = Standing::Wanted;
+                    }
                 }
                 if has_path && session.credit_at.is_some_and(|due| due <= now) {
                     (session.credit_at, session.credit_due) = (None, true);

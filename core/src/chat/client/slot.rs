@@ -3,7 +3,7 @@
 use super::{Event, Store};
 use crate::chat::ANSWER;
 use crate::name::Name;
-use crate::time::{Instant, after};
+use crate::time::{Duration, Instant, after, secs};
 use crate::wire::Code;
 
 /// How the device stands with the room.
@@ -15,6 +15,8 @@ pub(super) enum Standing {
     Wanted,
     /// `Join` was sent on this connection.
     Asked,
+    /// The hub had no place for it, where the device was a member before: `Join` is to be sent later.
+    Later,
     /// Over datagrams: `Leave` was sent, and the hub has not said that it came.
     Leaving,
     /// The hub's number for the room.
@@ -75,6 +77,8 @@ pub(super) struct Slot {
     pub(super) went_back: bool,
     /// Over datagrams: entries came that no `Credit` has acknowledged.
     pub(super) owes_credit: bool,
+    /// How often in a row the hub had no place for this member.
+    pub(super) refusals: u8,
     /// How far the numbers of posts are ahead of those that the hub counts by: a hub that lost its
     /// store counts anew, and the application's numbers stay.
     pub(super) ahead: u32,
@@ -82,6 +86,13 @@ pub(super) struct Slot {
     pub(super) since: Instant,
     pub(super) who: Option<u16>,
 }
+
+/// How long a device waits before it asks a hub that was full again.
+const REJOIN: Duration = secs(10);
+
+/// How often it asks before the room is given up: a place that is free again soon is worth a wait,
+/// and a hub that lost its store may be full for good.
+const MOST_REFUSALS: u8 = 6;
 
 impl Slot {
     pub(super) const FREE: Self = Self {
@@ -103,6 +114,7 @@ impl Slot {
         is_again: false,
         went_back: false,
         owes_credit: false,
+        refusals: 0,
         ahead: 0,
         since: Instant::from_ticks(0),
         who: None,
@@ -126,8 +138,23 @@ impl Slot {
         match self.standing {
             Standing::Asked | Standing::Leaving => true,
             Standing::Joined { .. } => self.sent_seq != self.up_seq,
-            Standing::Free | Standing::Wanted => false,
+            Standing::Free | Standing::Wanted | Standing::Later => false,
         }
+    }
+
+    /// The hub has no place for the member now; whether that is not to be given up yet.
+    pub(super) fn bears_refusal(&mut self, now: Instant) -> bool {
+        let bears = self.is_numbered && !self.leaving && self.refusals < MOST_REFUSALS;
+        if bears {
+            self.refusals = self.refusals.saturating_add(1);
+            (self.standing, self.since) = (Standing::Later, now);
+        }
+        bears
+    }
+
+    /// When the join that was refused is to be sent again, if one is.
+    pub(super) fn rejoin_due(&self) -> Option<Instant> {
+        (self.standing == Standing::Later).then(|| after(self.since, REJOIN))
     }
 
     /// What has no answer is sent again.
@@ -138,7 +165,9 @@ impl Slot {
 
     pub(super) fn handle_disconnected(&mut self) {
         match self.standing {
-            Standing::Asked | Standing::Joined { .. } => self.standing = Standing::Wanted,
+            Standing::Asked | Standing::Later | Standing::Joined { .. } => {
+                self.standing = Standing::Wanted;
+            }
             Standing::Leaving => *self = Self::left(),
             Standing::Free | Standing::Wanted => {}
         }

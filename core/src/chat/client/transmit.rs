@@ -164,7 +164,7 @@ impl Parts<'_> {
         let slot = self.slots.get_mut(usize::from(at))?;
         let number = self.base.path.as_ref().and_then(Path::next).unwrap_or(0);
         match slot.standing {
-            Standing::Free => None,
+            Standing::Free | Standing::Later => None,
             Standing::Asked | Standing::Leaving if number == 0 || !slot.is_again => None,
             Standing::Leaving => {
                 let len = wire::binary::encode(&Message::Leave { slot: at }, out).ok()?;

@@ -332,10 +332,12 @@ impl Hub<'_> {
             return Ok(room);
         }
         let at = self.take_room(now)?;
+        let is_latest = self.is_latest(name);
         let room = self.storage.rooms.get_mut(at as usize);
         let room = room.ok_or(Code::Internal)?;
         *room = Room {
             name: name::store(name),
+            is_latest,
             oldest: if self.config.has_store { 1 } else { NO_STORE },
             chain: room.chain,
             presence_dirty: room.presence_dirty,

@@ -10,6 +10,7 @@
 mod commit;
 mod datagrams;
 mod inbound;
+mod latest;
 mod links;
 mod members;
 #[cfg(feature = "datagram")]
@@ -22,6 +23,7 @@ mod timers;
 mod transmit;
 
 pub use commit::Append;
+pub use latest::RoomPattern;
 #[cfg(feature = "datagram")]
 pub use opening::NotOpened;
 pub use slots::{Conn, Member, Pending, Room, Storage, Verdict};
@@ -63,6 +65,9 @@ pub struct Config {
     pub run_bytes: usize,
     /// How long what a device has posted is remembered after it went away.
     pub lifetime: Duration,
+    /// How long a peer is to stay away that is told that the hub is full, stops or has lost its
+    /// store.
+    pub retry_after: Duration,
     /// Whether every entry that was ever committed is kept by the caller too, and what the memory
     /// has no longer is wanted from there ([`Transmit::Stored`]).
     pub has_store: bool,
@@ -83,6 +88,7 @@ impl Config {
             keepalive_max: 300,
             run_bytes: 64 * 1024,
             lifetime: super::SESSION_LIFETIME,
+            retry_after: crate::time::secs(1),
             has_store: false,
         }
     }
@@ -205,6 +211,8 @@ pub struct Hub<'s> {
     pending_len: usize,
     /// How many members' slots wait for the commit of their being forgotten.
     forgetting: u32,
+    /// The rooms whose members get the latest.
+    latest: &'s [RoomPattern<'s>],
     counters: Counters,
 }
 
@@ -239,6 +247,7 @@ impl<'s> Hub<'s> {
             pending_handed: 0,
             pending_len: 0,
             forgetting: 0,
+            latest: &[],
             counters: Counters::default(),
         }
     }
@@ -247,6 +256,19 @@ impl<'s> Hub<'s> {
     #[must_use]
     pub const fn counters(&self) -> Counters {
         self.counters
+    }
+
+    /// How long a peer that is told `code` is to stay away, in milliseconds: what `Error` says.
+    #[must_use]
+    pub fn retry_after(&self, code: Code) -> u32 {
+        match code {
+            Code::Full | Code::Storage => self.stay_away(),
+            _ => 0,
+        }
+    }
+
+    fn stay_away(&self) -> u32 {
+        u32::try_from(self.config.retry_after.as_millis()).unwrap_or(u32::MAX)
     }
 
     /// The last committed offset of a room; `None` for one that has no entry and no member.

@@ -352,6 +352,8 @@ pub(super) const RECENT: usize = 4;
 pub struct Room {
     pub(super) name: Name,
     pub(super) log: RoomLog,
+    /// A member that lags jumps to the head.
+    pub(super) is_latest: bool,
     /// The first offset that the store has; [`NO_STORE`] where the log in memory is all there is.
     pub(super) oldest: u64,
     pub(super) members: List,
@@ -372,6 +374,7 @@ impl Room {
     pub const FREE: Self = Self {
         name: Name::new(),
         log: RoomLog::new(),
+        is_latest: false,
         oldest: NO_STORE,
         members: List::EMPTY,
         remembered: 0,

@@ -138,10 +138,12 @@ impl Hub<'_> {
             self.free_rooms.push(self.storage.rooms, free, Room::dirty);
         }
         self.fresh_room = number.saturating_add(1);
+        let is_latest = self.is_latest(name);
         if let Some(room) = self.storage.rooms.get_mut(number as usize) {
             *room = Room {
                 name: name::store(name),
                 log: RoomLog::after(head),
+                is_latest,
                 oldest: oldest.min(NO_STORE.saturating_sub(1)),
                 chain: room.chain,
                 ..Room::FREE

@@ -9,7 +9,7 @@ use crate::chat::log::{FRAME_HEADER, Run};
 use crate::mutant;
 use crate::time::Instant;
 use crate::wire::{
-    self, Bye, Entry, Gap, GapReason, Join, Joined, Message, PeerError, VERSION, Welcome,
+    self, Bye, ByeReason, Entry, Gap, GapReason, Join, Joined, Message, PeerError, VERSION, Welcome,
 };
 
 /// What is to be sent to a connection.
@@ -176,12 +176,15 @@ impl Hub<'_> {
         let message = match last {
             LastWord::Error(code) => Message::Error(PeerError {
                 code,
-                retry_after: 0,
+                retry_after: self.retry_after(code),
                 text: "",
             }),
             LastWord::Bye(reason) => Message::Bye(Bye {
                 reason,
-                retry_after: 0,
+                retry_after: match reason {
+                    ByeReason::Shutdown | ByeReason::Storage => self.stay_away(),
+                    _ => 0,
+                },
             }),
         };
         if let Some(conn) = self.storage.conns.get_mut(at as usize) {
@@ -320,10 +323,11 @@ impl Hub<'_> {
         self.own_marker(at, out)
     }
 
-    /// The entries that a member misses for good: too old, or too large for it.
+    /// The entries that a member misses for good: too old, too large for it, or passed over.
     fn gap(&self, at: u32) -> Option<Gap> {
         let member = self.storage.members.get(at as usize)?;
-        let log = self.storage.rooms.get(member.room as usize)?.log;
+        let room = self.storage.rooms.get(member.room as usize)?;
+        let log = room.log;
         let from = member.cursor.saturating_add(1);
         let gap = |to, reason| Gap {
             slot: member.slot,
@@ -333,6 +337,15 @@ impl Hub<'_> {
         };
         if member.cursor < member.history_from {
             return Some(gap(member.history_from, GapReason::History));
+        }
+        if room.is_latest {
+            if let Some(to) = self.passed_over(member, room) {
+                return Some(gap(to, GapReason::Latest));
+            }
+            // What it misses, it is told once it takes the newest; else each post would be a gap.
+            if member.limit <= member.cursor {
+                return None;
+            }
         }
         let first = self.first_kept(member.room);
         if from < first {
