@@ -39,7 +39,7 @@ fn story(data: &[u8], is_datagram: bool) {
     let mut u = Unstructured::new(data);
     let mut world = World {
         store: Store::default(),
-        devices: std::array::from_fn(Device::new),
+        devices: std::array::from_fn(|at| Device::new(at, is_datagram)),
         net: Net::new(is_datagram),
         now: Instant::from_ticks(1),
         nonce: 0,
@@ -58,7 +58,9 @@ fn story(data: &[u8], is_datagram: bool) {
         let mut is_up = true;
         while is_up && !u.is_empty() {
             is_up = world.step(&mut hub, &mut u).unwrap_or(true);
-            world.check(&hub);
+            if is_up {
+                world.check(&hub);
+            }
         }
         if is_up {
             return world.heal(&mut hub);
@@ -120,7 +122,7 @@ impl World {
         let device = &mut self.devices[at];
         if device.is_down && self.net.connect(hub, at, self.now) {
             self.nonce += 1;
-            device.connect(self.now, self.nonce, self.net.is_datagram);
+            device.connect(self.now, self.nonce);
         }
     }
 

@@ -72,9 +72,10 @@ fn forge(u: &mut Unstructured<'_>, disk: &mut SimDisk) -> Result<()> {
     if u.ratio(3, 4)? {
         begin(u, ending, number, &mut out)?;
     }
+    let mut batch = 1;
     for _ in 0..u.int_in_range(0..=6)? {
         if ending == "journal" && u.ratio(3, 4)? {
-            record(u, number, &mut out)?;
+            record(u, number, &mut batch, &mut out)?;
         } else {
             out.extend_from_slice(message::bytes(u, 64)?);
         }
@@ -113,14 +114,20 @@ fn begin(u: &mut Unstructured<'_>, ending: &str, number: u64, out: &mut Vec<u8>)
     Ok(())
 }
 
-/// A record with a good sum, whatever it says.
-fn record(u: &mut Unstructured<'_>, segment: u64, out: &mut Vec<u8>) -> Result<()> {
+/// A record with a good sum and a batch in its turn, whatever else it says.
+fn record(
+    u: &mut Unstructured<'_>,
+    segment: u64,
+    batch: &mut u32,
+    out: &mut Vec<u8>,
+) -> Result<()> {
     let at = out.len();
-    let last = if u.ratio(3, 4)? { 0x80 } else { 0 };
     let kind = u.int_in_range(1..=6_u8)?;
     let room = message::word(u)? & 0xff;
-    let mut fields = u.int_in_range(1..=3_u32)?.to_be_bytes().to_vec();
-    fields.push(kind | last);
+    let mut fields = batch.to_be_bytes().to_vec();
+    // A batch of its own: a journal that leaves one open goes no further.
+    fields.push(kind | 0x80);
+    *batch += 1;
     if kind != 1 && kind != 5 {
         if kind != 4 {
             fields.extend_from_slice(&message::long(u)?.to_be_bytes());

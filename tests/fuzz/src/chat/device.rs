@@ -31,7 +31,7 @@ pub(super) struct Device {
 }
 
 impl Device {
-    pub(super) fn new(at: usize) -> Self {
+    pub(super) fn new(at: usize, is_datagram: bool) -> Self {
         let number = at as u8 + 1;
         let config = Config {
             credit: 4,
@@ -41,7 +41,7 @@ impl Device {
             client: Client::new(config),
             number,
             is_down: true,
-            is_datagram: false,
+            is_datagram,
             readings: Default::default(),
             open: BTreeMap::new(),
             posts: 0,
@@ -53,14 +53,13 @@ impl Device {
         *self = Self {
             // No two bodies are the same.
             posts: self.posts,
-            ..Self::new(at)
+            ..Self::new(at, self.is_datagram)
         };
     }
 
-    pub(super) fn connect(&mut self, now: Instant, nonce: u64, is_datagram: bool) {
+    pub(super) fn connect(&mut self, now: Instant, nonce: u64) {
         self.is_down = false;
-        self.is_datagram = is_datagram;
-        self.client.set_datagrams(is_datagram);
+        self.client.set_datagrams(self.is_datagram);
         self.client.handle_connected(now, nonce);
     }
 
