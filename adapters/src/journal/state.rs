@@ -29,6 +29,9 @@ impl RoomState {
 /// More rooms than any hub has.
 const MOST_ROOMS: u32 = 1 << 24;
 
+/// More entries than any room has: one more can still be counted.
+const MOST_ENTRIES: u64 = u64::MAX >> 1;
+
 /// Where a device stands in a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemberState {
@@ -99,6 +102,9 @@ impl State {
             }
             Record::Lost { room, from: _, to } => {
                 let room = self.room(room)?;
+                if to > MOST_ENTRIES {
+                    return Err("an entry has an offset beyond all limits");
+                }
                 room.head = room.head.max(to);
             }
         }
@@ -160,10 +166,14 @@ impl State {
             let [len] = fields.take()?;
             let (name, rest) = fields.0.split_at_checked(len.into())?;
             fields.0 = rest;
+            let (oldest, head) = (fields.u64()?, fields.u64()?);
+            if head > MOST_ENTRIES || oldest > head + 1 {
+                return None;
+            }
             state.rooms.push(RoomState {
                 name: std::str::from_utf8(name).ok()?.to_owned(),
-                oldest: fields.u64()?,
-                head: fields.u64()?,
+                oldest,
+                head,
             });
         }
         for _ in 0..fields.u64()? {
@@ -176,5 +186,41 @@ impl State {
             state.members.insert(key, member);
         }
         fields.0.is_empty().then_some(state)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_room_ends_where_offsets_cannot_be_counted_on() {
+        let with = |oldest, head| {
+            let room = RoomState {
+                name: "lab".to_owned(),
+                oldest,
+                head,
+            };
+            let mut out = Vec::new();
+            let rooms = vec![room];
+            let state = State {
+                rooms,
+                ..State::default()
+            };
+            state.write(&mut out);
+            State::read(&out)
+        };
+        assert!(with(1, 7).is_some() && with(8, 7).is_some());
+        assert_eq!(with(9, 7), None);
+        assert_eq!(with(1, u64::MAX), None);
+        let mut state = with(1, 7).unwrap_or_default();
+        for (to, is_good) in [(9, true), (u64::MAX, false)] {
+            let lost = Record::Lost {
+                room: 0,
+                from: 8,
+                to,
+            };
+            assert_eq!(state.apply(&lost).is_ok(), is_good);
+        }
     }
 }

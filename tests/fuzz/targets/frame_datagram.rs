@@ -1,0 +1,4 @@
+//! `Datagram` over any datagrams.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| halloo_fuzz::framing::datagram(data));

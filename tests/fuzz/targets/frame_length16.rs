@@ -1,0 +1,4 @@
+//! `Length16` over any stream.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| halloo_fuzz::framing::length16(data));

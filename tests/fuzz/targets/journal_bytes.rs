@@ -1,0 +1,4 @@
+//! Any bytes as the files of a journal.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| halloo_fuzz::journal::bytes(data));
