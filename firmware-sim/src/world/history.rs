@@ -4,10 +4,12 @@
 //! then told to be durable. Entries that nobody can be handed any more are forgotten.
 
 use super::model::{Broken, Check, PostId, device_id, must, number_of};
+use super::rng::mix;
 use halloo_core::chat::hub::{Append, Verdict};
 use halloo_core::wire::{Message, binary};
 use halloo_std::journal::{Disk, Journal, State, Stored};
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
 
 /// How many of its last posts in a room are remembered of each device; no more than 32 wait for a
 /// verdict.
@@ -41,8 +43,31 @@ impl Handed {
 pub struct Kept {
     /// Whose it is.
     pub id: PostId,
+    /// The hub's number for the room, as the frame says it.
+    pub room: u32,
     /// The frame, header included.
     pub frame: Box<[u8]>,
+}
+
+/// Hashes names that nobody has chosen to collide.
+#[derive(Debug, Clone, Copy, Default)]
+struct NameHasher(u64);
+
+impl Hasher for NameHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for piece in bytes.chunks(8) {
+            let word = piece.iter().fold(1, |w, &b| (w << 8) | u64::from(b));
+            self.0 = mix(self.0 ^ word);
+        }
+    }
+
+    fn write_u8(&mut self, byte: u8) {
+        self.0 ^= u64::from(byte);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 /// One room of one store: the true log.
@@ -75,7 +100,7 @@ pub struct StoreModel {
     /// Its id, and how often it was restored.
     pub name: (u64, u32),
     rooms: Vec<(String, RoomModel)>,
-    by_name: HashMap<String, usize>,
+    by_name: HashMap<String, usize, BuildHasherDefault<NameHasher>>,
     /// Verdicts that wait for their commit.
     pub handed: VecDeque<Handed>,
     /// Entries that were committed.
@@ -203,6 +228,7 @@ impl StoreModel {
         };
         must!(entry.offset == offset, "S4: the frame says {entry:?}");
         let id = PostId::of(entry.body);
+        let number = entry.room;
         let Some(id) = id.filter(|id| id.device == device) else {
             return Err(Broken(format!("S5: foreign body in {name} at {offset}")));
         };
@@ -223,7 +249,11 @@ impl StoreModel {
         let room = self.room_mut(&name);
         let next = room.head() + 1;
         must!(offset == next, "S4: {name} got offset {offset}, not {next}");
-        room.log.push_back(Kept { id, frame });
+        room.log.push_back(Kept {
+            id,
+            room: number,
+            frame,
+        });
         self.entries += 1;
         Ok(())
     }

@@ -3,11 +3,16 @@
 use super::rng::Rng;
 use std::collections::VecDeque;
 
+/// Bytes that can be read from a time on.
+type Piece = (u64, Vec<u8>);
+
 /// One direction of a connection.
 #[derive(Debug)]
 pub struct Pipe {
-    /// Bytes on their way, with the time from which they can be read.
-    pieces: VecDeque<(u64, Vec<u8>)>,
+    /// Bytes on their way, with the time from which they can be read: the first piece, and those
+    /// behind it, which are rare.
+    first: Option<Piece>,
+    later: VecDeque<Piece>,
     held: usize,
     /// The bytes that fit between writer and reader.
     capacity: usize,
@@ -45,7 +50,8 @@ impl Pipe {
     /// An empty pipe.
     pub const fn new(shape: Shape) -> Self {
         Self {
-            pieces: VecDeque::new(),
+            first: None,
+            later: VecDeque::new(),
             held: 0,
             capacity: shape.capacity,
             delay: shape.delay,
@@ -77,7 +83,11 @@ impl Pipe {
             let (piece, later) = rest.split_at(cut);
             let way = self.delay + rng.below(self.jitter + 1);
             self.last_at = self.last_at.max(now + way) + self.per_byte * cut as u64;
-            self.pieces.push_back((self.last_at, piece.to_vec()));
+            let piece = (self.last_at, piece.to_vec());
+            match self.first {
+                None => self.first = Some(piece),
+                Some(_) => self.later.push_back(piece),
+            }
             rest = later;
         }
         self.held += taken;
@@ -87,16 +97,17 @@ impl Pipe {
     /// Reads what has arrived, up to `out.len()` bytes.
     pub fn read(&mut self, now: u64, out: &mut [u8]) -> usize {
         let mut filled = 0;
-        while let Some((at, piece)) = self.pieces.front_mut() {
+        while let Some((at, piece)) = &mut self.first {
             if self.is_hole || *at > now || filled == out.len() {
                 break;
             }
             let take = piece.len().min(out.len() - filled);
             out[filled..filled + take].copy_from_slice(&piece[..take]);
             filled += take;
-            piece.drain(..take);
-            if piece.is_empty() {
-                self.pieces.pop_front();
+            if take < piece.len() {
+                piece.drain(..take);
+            } else {
+                self.first = self.later.pop_front();
             }
         }
         self.held -= filled;
@@ -108,12 +119,12 @@ impl Pipe {
         if self.is_hole {
             return None;
         }
-        self.pieces.front().map(|(at, _)| *at).or(self.end)
+        self.first.as_ref().map(|(at, _)| *at).or(self.end)
     }
 
     /// Whether the reader has seen everything and then the end.
     pub fn is_over(&self, now: u64) -> bool {
-        !self.is_hole && self.pieces.is_empty() && self.end.is_some_and(|at| at <= now)
+        !self.is_hole && self.first.is_none() && self.end.is_some_and(|at| at <= now)
     }
 
     /// Whether a writer finds room.
@@ -132,13 +143,14 @@ impl Pipe {
         self.is_broken = true;
         let keep = rng.below(self.held as u64 + 1) as usize;
         while self.held > keep {
-            let Some((_, piece)) = self.pieces.back_mut() else {
+            let last = self.later.back_mut().or(self.first.as_mut());
+            let Some((_, piece)) = last else {
                 break;
             };
             piece.pop();
             self.held -= 1;
-            if piece.is_empty() {
-                self.pieces.pop_back();
+            if piece.is_empty() && self.later.pop_back().is_none() {
+                self.first = None;
             }
         }
     }
@@ -155,7 +167,7 @@ impl Pipe {
 
     /// Everything on its way, and all that follows, comes later by `span`.
     pub fn hold_up(&mut self, now: u64, span: u64) {
-        for (at, _) in &mut self.pieces {
+        for (at, _) in self.first.iter_mut().chain(&mut self.later) {
             *at = (*at).max(now) + span;
         }
         self.last_at = self.last_at.max(now) + span;
