@@ -318,6 +318,7 @@ impl Net {
             }
             let got = found.down.read(self.now, &mut room[..most]);
             if got == 0 {
+                device.decoder.rest();
                 break;
             }
             self.moved = true;

@@ -205,6 +205,7 @@ impl Net {
             };
             let got = link.up.read(now, &mut room[..most]);
             if got == 0 {
+                link.hub.decoder.rest();
                 return Ok(());
             }
             self.moved = true;
@@ -248,6 +249,8 @@ impl Net {
                 let room = String::from_utf8_lossy(join.room).as_ref().into();
                 let told = Told { room, joined: None };
                 link.hub.forget(join.slot);
+                // Most are in one room.
+                link.hub.rooms.reserve_exact(1);
                 link.hub.rooms.push((join.slot, told));
             }
             Message::Leave { slot } => {

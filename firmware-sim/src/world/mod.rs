@@ -169,7 +169,7 @@ impl Net {
     /// A hub starts, with memory that is all fresh, under this name of its store.
     pub fn start_hub<'m>(&mut self, memory: &'m mut HubMemory, name: (u64, u32)) -> Hub<'m> {
         let config = self.limits.config(self.rng.next(), name.0, name.1);
-        self.lives.push(StoreModel::new(name));
+        self.lives.push(StoreModel::new(name, &self.limits));
         self.begin_life(name);
         Hub::new(config, memory.storage())
     }

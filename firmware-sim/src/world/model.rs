@@ -223,7 +223,7 @@ impl Membership {
             ),
             Some(body) => {
                 must!(
-                    kept.frame.ends_with(body) && seen.id == Some(kept.id),
+                    kept.has_body(seen.id, body),
                     "S5: {room}: {offset} has another body than the log"
                 );
                 must!(

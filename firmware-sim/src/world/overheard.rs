@@ -166,7 +166,7 @@ impl Net {
             let store = self.lives.last();
             let kept = store.and_then(|store| store.kept(&room, entry.offset));
             must!(
-                kept.is_some_and(|kept| *kept.frame == *frame),
+                kept.is_some_and(|kept| kept.is(entry.room, frame)),
                 "S6: {room} shows {entry:?}, the log has {kept:?}"
             );
             self.busy_messages += 1;
@@ -190,7 +190,7 @@ impl Net {
             let offset = *sent + 1;
             let is_kept = store
                 .kept(&told.room, offset)
-                .is_some_and(|kept| kept.room == *number && *kept.frame == *frame);
+                .is_some_and(|kept| kept.is(*number, frame));
             if is_kept {
                 must!(offset <= *granted, "S10: {offset} sent, {granted} granted");
                 *sent = offset;

@@ -1,7 +1,6 @@
 //! One direction of a stream: bytes that arrive in order, late, in pieces, or never.
 
 use super::rng::Rng;
-use std::collections::VecDeque;
 
 /// Bytes that can be read from a time on.
 type Piece = (u64, Vec<u8>);
@@ -12,14 +11,14 @@ pub struct Pipe {
     /// Bytes on their way, with the time from which they can be read: the first piece, and those
     /// behind it, which are rare.
     first: Option<Piece>,
-    later: VecDeque<Piece>,
-    held: usize,
+    later: Vec<Piece>,
+    held: u32,
     /// The bytes that fit between writer and reader.
-    capacity: usize,
+    capacity: u32,
     /// The least time on the way, and the random part of it.
-    delay: u64,
-    jitter: u64,
-    per_byte: u64,
+    delay: u32,
+    jitter: u32,
+    per_byte: u32,
     last_at: u64,
     /// When the reader sees the end, once all before it was read.
     end: Option<u64>,
@@ -51,12 +50,12 @@ impl Pipe {
     pub const fn new(shape: Shape) -> Self {
         Self {
             first: None,
-            later: VecDeque::new(),
+            later: Vec::new(),
             held: 0,
-            capacity: shape.capacity,
-            delay: shape.delay,
-            jitter: shape.jitter,
-            per_byte: shape.per_byte,
+            capacity: shape.capacity as u32,
+            delay: shape.delay as u32,
+            jitter: shape.jitter as u32,
+            per_byte: shape.per_byte as u32,
             last_at: 0,
             end: None,
             is_hole: false,
@@ -67,7 +66,9 @@ impl Pipe {
 
     /// Takes some of `bytes`; how many.
     pub fn write(&mut self, rng: &mut Rng, now: u64, bytes: &[u8]) -> usize {
-        let mut taken = bytes.len().min(self.capacity.saturating_sub(self.held));
+        let mut taken = bytes
+            .len()
+            .min(self.capacity.saturating_sub(self.held) as usize);
         if self.is_short && taken > 0 && rng.chance(300) {
             taken = rng.below(taken as u64 + 1) as usize;
         }
@@ -81,16 +82,16 @@ impl Pipe {
                 false => rest.len(),
             };
             let (piece, later) = rest.split_at(cut);
-            let way = self.delay + rng.below(self.jitter + 1);
-            self.last_at = self.last_at.max(now + way) + self.per_byte * cut as u64;
+            let way = u64::from(self.delay) + rng.below(u64::from(self.jitter) + 1);
+            self.last_at = self.last_at.max(now + way) + u64::from(self.per_byte) * cut as u64;
             let piece = (self.last_at, piece.to_vec());
             match self.first {
                 None => self.first = Some(piece),
-                Some(_) => self.later.push_back(piece),
+                Some(_) => self.later.push(piece),
             }
             rest = later;
         }
-        self.held += taken;
+        self.held += taken as u32;
         taken
     }
 
@@ -107,10 +108,14 @@ impl Pipe {
             if take < piece.len() {
                 piece.drain(..take);
             } else {
-                self.first = self.later.pop_front();
+                self.first = (!self.later.is_empty()).then(|| self.later.remove(0));
             }
         }
-        self.held -= filled;
+        self.held -= filled as u32;
+        if self.later.is_empty() {
+            // Most of the time nothing is on its way; a fleet has many pipes.
+            self.later = Vec::new();
+        }
         filled
     }
 
@@ -134,22 +139,22 @@ impl Pipe {
 
     /// The writer closes: the end comes behind what was written.
     pub fn close(&mut self, now: u64) {
-        self.last_at = self.last_at.max(now + self.delay);
+        self.last_at = self.last_at.max(now + u64::from(self.delay));
         self.end.get_or_insert(self.last_at);
     }
 
     /// Breaks: loses a random part of what is on its way, the last bytes, and all that follows.
     pub fn truncate(&mut self, rng: &mut Rng) {
         self.is_broken = true;
-        let keep = rng.below(self.held as u64 + 1) as usize;
+        let keep = rng.below(u64::from(self.held) + 1) as u32;
         while self.held > keep {
-            let last = self.later.back_mut().or(self.first.as_mut());
+            let last = self.later.last_mut().or(self.first.as_mut());
             let Some((_, piece)) = last else {
                 break;
             };
             piece.pop();
             self.held -= 1;
-            if piece.is_empty() && self.later.pop_back().is_none() {
+            if piece.is_empty() && self.later.pop().is_none() {
                 self.first = None;
             }
         }
