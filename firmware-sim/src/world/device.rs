@@ -12,7 +12,7 @@ use super::{Net, at};
 use halloo_core::chat::client::{Config, From, PostError};
 use halloo_core::chat::{Backoff, HANDSHAKE};
 use halloo_core::time::Duration;
-use halloo_core::wire::{Code, Join, Message, binary};
+use halloo_core::wire::{Code, Join, binary, kind};
 
 /// How long a write may make no progress.
 pub(super) const NO_PROGRESS: u64 = 30_000_000;
@@ -70,7 +70,7 @@ enum Phase {
 
 impl Device {
     pub(super) fn new(number: usize, limits: &Limits, rng: &mut Rng) -> Self {
-        let name = format!("dev-{number}");
+        let name = super::model::device_name(number as u32);
         let id = super::model::device_id(number as u32);
         let mut config = Config::new(id, &name).expect("a valid name");
         config.credit = limits.credit;
@@ -318,6 +318,7 @@ impl Net {
             }
             let got = found.down.read(self.now, &mut room[..most]);
             if got == 0 {
+                device.decoder.rest();
                 break;
             }
             self.moved = true;
@@ -340,13 +341,20 @@ impl Net {
 
     fn hand_in(&mut self, number: usize, link: u64) -> Check {
         let clock = self.devices[number].clock(self.now);
+        let mut frame = std::mem::take(&mut self.frame);
         loop {
             let device = &mut self.devices[number];
-            let frame = match device.decoder.poll_frame() {
-                Ok(Some(frame)) => device.decoder.bytes(frame).to_vec(),
-                Ok(None) => return Ok(()),
+            match device.decoder.poll_frame() {
+                Ok(Some(token)) => {
+                    frame.clear();
+                    frame.extend_from_slice(device.decoder.bytes(token));
+                }
+                Ok(None) => {
+                    self.frame = frame;
+                    return Ok(());
+                }
                 Err(error) => return Err(super::model::Broken(format!("frame: {error}"))),
-            };
+            }
             let message = binary::decode(&frame).map(|d| d.message);
             let Ok(message) = message else {
                 return Err(super::model::Broken(format!(
@@ -404,8 +412,8 @@ impl Net {
                     return;
                 };
                 let message = &buffer[..len];
-                match binary::decode(message).map(|d| d.message) {
-                    Ok(Message::Ping { .. } | Message::Pong { .. }) => self.idle_messages += 1,
+                match message.first() {
+                    Some(&(kind::PING | kind::PONG)) => self.idle_messages += 1,
                     _ => self.busy_messages += 1,
                 }
                 self.trace.words(self.now, || {

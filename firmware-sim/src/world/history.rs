@@ -3,15 +3,19 @@
 //! Knows what live sessions handed in, what the hub handed out to be made durable, and what it was
 //! then told to be durable. Entries that nobody can be handed any more are forgotten.
 
+use super::limits::Limits;
 use super::model::{Broken, Check, PostId, device_id, must, number_of};
+use super::rng::mix;
 use halloo_core::chat::hub::{Append, Verdict};
 use halloo_core::wire::{Message, binary};
 use halloo_std::journal::{Disk, Journal, State, Stored};
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
 
 /// How many of its last posts in a room are remembered of each device; no more than 32 wait for a
-/// verdict.
+/// verdict, and no more than 4 of a device of a fleet.
 const REMEMBERED: usize = 32;
+const REMEMBERED_OF_FLEET: usize = 8;
 
 /// One verdict that the hub handed out.
 #[derive(Debug, Clone)]
@@ -41,8 +45,59 @@ impl Handed {
 pub struct Kept {
     /// Whose it is.
     pub id: PostId,
-    /// The frame, header included.
-    pub frame: Box<[u8]>,
+    /// The hub's number for the room, as the frame says it.
+    room: u32,
+    /// How many bytes the body has.
+    body: u32,
+    /// A hash of the frame, header included: there are too many to keep each.
+    frame: u64,
+}
+
+impl Kept {
+    /// Whether this is the entry's frame, header included, in the room of this number.
+    pub fn is(&self, room: u32, frame: &[u8]) -> bool {
+        self.room == room && self.frame == hash(frame)
+    }
+
+    /// Whether this is the entry's body, of the post `id`.
+    pub fn has_body(&self, id: Option<PostId>, body: &[u8]) -> bool {
+        id == Some(self.id) && body.len() == self.body as usize
+    }
+}
+
+/// 64 bits of a frame.
+fn hash(frame: &[u8]) -> u64 {
+    let (pairs, rest) = frame.as_chunks::<16>();
+    let mut last = [0; 16];
+    last[..rest.len()].copy_from_slice(rest);
+    let pairs = pairs.iter().chain([&last]);
+    pairs.fold(mix(frame.len() as u64), |hash, pair| {
+        let pair = u128::from_le_bytes(*pair);
+        let (low, high) = (pair as u64, (pair >> 64) as u64);
+        let product = u128::from(low ^ hash) * u128::from(high ^ 0x9e37_79b9_7f4a_7c15);
+        mix(hash ^ product as u64) ^ (product >> 64) as u64
+    })
+}
+
+/// Hashes names that nobody has chosen to collide.
+#[derive(Debug, Clone, Copy, Default)]
+struct NameHasher(u64);
+
+impl Hasher for NameHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for piece in bytes.chunks(8) {
+            let word = piece.iter().fold(1, |w, &b| (w << 8) | u64::from(b));
+            self.0 = mix(self.0 ^ word);
+        }
+    }
+
+    fn write_u8(&mut self, byte: u8) {
+        self.0 ^= u64::from(byte);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 /// One room of one store: the true log.
@@ -75,18 +130,21 @@ pub struct StoreModel {
     /// Its id, and how often it was restored.
     pub name: (u64, u32),
     rooms: Vec<(String, RoomModel)>,
-    by_name: HashMap<String, usize>,
+    by_name: HashMap<String, usize, BuildHasherDefault<NameHasher>>,
     /// Verdicts that wait for their commit.
     pub handed: VecDeque<Handed>,
     /// Entries that were committed.
     pub entries: u64,
+    /// Few posts of each device wait for a verdict.
+    is_fleet: bool,
 }
 
 impl StoreModel {
     /// A store of this name, empty.
-    pub fn new(name: (u64, u32)) -> Self {
+    pub fn new(name: (u64, u32), limits: &Limits) -> Self {
         Self {
             name,
+            is_fleet: limits.is_fleet,
             ..Self::default()
         }
     }
@@ -180,6 +238,10 @@ impl StoreModel {
             verdict,
             frame,
         } = handed;
+        let remembered = match self.is_fleet {
+            true => REMEMBERED_OF_FLEET,
+            false => REMEMBERED,
+        };
         let author = self.author(device, &name);
         if verdict == Verdict::Forgotten {
             (author.verdicts, author.rejects) = (0, 0);
@@ -203,6 +265,7 @@ impl StoreModel {
         };
         must!(entry.offset == offset, "S4: the frame says {entry:?}");
         let id = PostId::of(entry.body);
+        let (number, body) = (entry.room, entry.body.len() as u32);
         let Some(id) = id.filter(|id| id.device == device) else {
             return Err(Broken(format!("S5: foreign body in {name} at {offset}")));
         };
@@ -216,14 +279,19 @@ impl StoreModel {
             last < Some(id.counter),
             "S2/S3: {id:?} in {name} at {offset} comes after {last:?}"
         );
-        if author.kept.len() == REMEMBERED {
+        while author.kept.len() >= remembered {
             author.kept.pop_front();
         }
         author.kept.push_back(id.counter);
         let room = self.room_mut(&name);
         let next = room.head() + 1;
         must!(offset == next, "S4: {name} got offset {offset}, not {next}");
-        room.log.push_back(Kept { id, frame });
+        room.log.push_back(Kept {
+            id,
+            room: number,
+            body,
+            frame: hash(&frame),
+        });
         self.entries += 1;
         Ok(())
     }
@@ -306,7 +374,7 @@ impl StoreModel {
                 let found = journal.read(number, offset);
                 must!(
                     matches!((&found, kept), (Ok(Stored::Entry { frame, .. }), Some(kept))
-                        if **frame == *kept.frame),
+                        if kept.is(number, frame)),
                     "S16: {name} {offset} is {kept:?}, and {found:?} on the disk"
                 );
             }

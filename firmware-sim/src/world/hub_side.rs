@@ -169,7 +169,7 @@ impl Net {
         }
         if let Some(held) = link.hub.held.take() {
             self.held.remove(&key);
-            self.hub_gets(hub, key, id, held)?;
+            self.hub_gets(hub, key, id, &held)?;
         }
         let is_cut = self.faults.has(Fault::Cut);
         for _ in 0..SHARE {
@@ -181,8 +181,11 @@ impl Net {
             }
             match link.hub.decoder.poll_frame() {
                 Ok(Some(frame)) => {
-                    let message = link.hub.decoder.bytes(frame).to_vec();
-                    self.hub_gets(hub, key, id, message)?;
+                    let mut message = std::mem::take(&mut self.frame);
+                    message.clear();
+                    message.extend_from_slice(link.hub.decoder.bytes(frame));
+                    self.hub_gets(hub, key, id, &message)?;
+                    self.frame = message;
                     continue;
                 }
                 Ok(None) => {}
@@ -202,6 +205,7 @@ impl Net {
             };
             let got = link.up.read(now, &mut room[..most]);
             if got == 0 {
+                link.hub.decoder.rest();
                 return Ok(());
             }
             self.moved = true;
@@ -213,8 +217,8 @@ impl Net {
         Ok(())
     }
 
-    fn hub_gets(&mut self, hub: &mut Hub<'_>, key: u64, id: ConnId, bytes: Vec<u8>) -> Check {
-        let message = match binary::decode(&bytes) {
+    fn hub_gets(&mut self, hub: &mut Hub<'_>, key: u64, id: ConnId, bytes: &[u8]) -> Check {
+        let message = match binary::decode(bytes) {
             Ok(decoded) => decoded.message,
             Err(error) => {
                 hub.handle_bad_frame(at(self.now), id, error.code());
@@ -228,7 +232,7 @@ impl Net {
         };
         if taken.is_err() {
             self.busy += 1;
-            link.hub.held = Some(bytes);
+            link.hub.held = Some(bytes.to_vec());
             self.held.insert(key);
             return Ok(());
         }
@@ -245,6 +249,8 @@ impl Net {
                 let room = String::from_utf8_lossy(join.room).as_ref().into();
                 let told = Told { room, joined: None };
                 link.hub.forget(join.slot);
+                // Most are in one room.
+                link.hub.rooms.reserve_exact(1);
                 link.hub.rooms.push((join.slot, told));
             }
             Message::Leave { slot } => {
@@ -325,6 +331,7 @@ impl Net {
 
     /// Writes what the hub has for one connection.
     fn pump_conn(&mut self, hub: &mut Hub<'_>, key: u64) -> Check {
+        let mut buffer = [0; 200];
         for _ in 0..SHARE {
             let Some(link) = self.links.get_mut(&key) else {
                 return Ok(());
@@ -349,7 +356,6 @@ impl Net {
             if !link.hub.wants {
                 return Ok(());
             }
-            let mut buffer = [0; 200];
             match hub.poll_transmit(at(self.now), id, &mut buffer) {
                 Transmit::Idle => link.hub.wants = false,
                 Transmit::Stored(wanted) => {
@@ -363,13 +369,18 @@ impl Net {
                     self.hub_says(key, &buffer[..len])?;
                 }
                 Transmit::Entries(entries) => {
-                    let bytes = [entries.head, entries.tail].concat();
+                    let mut bytes = std::mem::take(&mut self.frame);
+                    bytes.clear();
+                    bytes.extend_from_slice(entries.head);
+                    bytes.extend_from_slice(entries.tail);
                     let sent = entries.sent;
                     let taken = link.down.write(&mut self.rng, self.now, &bytes);
                     link.hub.out = hub.handle_sent(at(self.now), id, sent, taken).to_vec();
                     self.hub_shows(key, &bytes, taken)?;
-                    self.note_write(key, taken, taken == bytes.len());
-                    if taken < bytes.len() {
+                    let is_all = taken == bytes.len();
+                    self.frame = bytes;
+                    self.note_write(key, taken, is_all);
+                    if !is_all {
                         return Ok(());
                     }
                 }

@@ -1,4 +1,5 @@
-//! A receive buffer in one of two sizes, so that ten thousand devices fit.
+//! A receive buffer in one of two sizes, and only while there are bytes in it, so that ten thousand
+//! devices fit.
 
 use halloo_core::frame::{Decoder, FrameError, FrameToken, Length32};
 
@@ -9,43 +10,71 @@ const SMALL: usize = 256;
 
 /// What was read and is no whole frame yet.
 #[derive(Debug)]
-pub(super) enum Inbox {
+pub(super) struct Inbox {
+    limit: usize,
+    is_small: bool,
+    held: Option<Held>,
+}
+
+#[derive(Debug)]
+enum Held {
     Usual(Box<Decoder<Length32, USUAL>>),
     Small(Box<Decoder<Length32, SMALL>>),
 }
 
 /// The same call for either size.
 macro_rules! of {
-    ($inbox:expr, $decoder:ident => $call:expr) => {
-        match $inbox {
-            Inbox::Usual($decoder) => $call,
-            Inbox::Small($decoder) => $call,
+    ($held:expr, $decoder:ident => $call:expr) => {
+        match $held {
+            Held::Usual($decoder) => $call,
+            Held::Small($decoder) => $call,
         }
     };
 }
 
 impl Inbox {
     /// An empty one for frames of up to `limit` bytes, or for as many as fit.
-    pub(super) fn new(limit: usize, is_small: bool) -> Self {
-        match is_small {
-            true => Self::Small(Box::new(Decoder::new(Length32::new(limit.min(SMALL))))),
-            false => Self::Usual(Box::new(Decoder::new(Length32::new(limit.min(USUAL))))),
+    pub(super) const fn new(limit: usize, is_small: bool) -> Self {
+        Self {
+            limit,
+            is_small,
+            held: None,
         }
     }
 
     pub(super) fn room(&mut self) -> &mut [u8] {
-        of!(self, decoder => decoder.room())
+        let held = self.held.get_or_insert_with(|| match self.is_small {
+            true => Held::Small(Box::new(Decoder::new(Length32::new(self.limit.min(SMALL))))),
+            false => Held::Usual(Box::new(Decoder::new(Length32::new(self.limit.min(USUAL))))),
+        });
+        of!(held, decoder => decoder.room())
     }
 
     pub(super) fn commit(&mut self, bytes: usize) {
-        of!(self, decoder => decoder.commit(bytes));
+        if let Some(held) = &mut self.held {
+            of!(held, decoder => decoder.commit(bytes));
+        }
     }
 
     pub(super) fn poll_frame(&mut self) -> Result<Option<FrameToken>, FrameError> {
-        of!(self, decoder => decoder.poll_frame())
+        match &mut self.held {
+            Some(held) => of!(held, decoder => decoder.poll_frame()),
+            None => Ok(None),
+        }
     }
 
     pub(super) fn bytes(&self, frame: FrameToken) -> &[u8] {
-        of!(self, decoder => decoder.bytes(frame))
+        match &self.held {
+            Some(held) => of!(held, decoder => decoder.bytes(frame)),
+            None => &[],
+        }
+    }
+
+    /// Nothing is read for a while: the buffer goes, unless a part of a frame is in it.
+    pub(super) fn rest(&mut self) {
+        let is_empty = |held: &Held| of!(held, decoder => decoder.end().is_ok());
+        if self.held.as_ref().is_some_and(is_empty) {
+            self.held = None;
+        }
     }
 }

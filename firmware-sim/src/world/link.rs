@@ -124,7 +124,8 @@ impl Link {
 
 /// A message as a `Length32` frame.
 pub(super) fn framed(message: &[u8]) -> Vec<u8> {
-    let mut frame = (message.len() as u32).to_be_bytes().to_vec();
+    let mut frame = Vec::with_capacity(4 + message.len());
+    frame.extend_from_slice(&(message.len() as u32).to_be_bytes());
     frame.extend_from_slice(message);
     frame
 }

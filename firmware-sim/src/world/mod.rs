@@ -100,6 +100,8 @@ pub struct Net {
     link_agenda: Agenda,
     /// Reused in each turn.
     due: Vec<u64>,
+    /// A message on its way out of a receive buffer; reused for each.
+    frame: Vec<u8>,
     /// The connection at each of the hub's places.
     by_conn: Vec<u64>,
     /// Connections with a message that the hub was too busy for.
@@ -151,6 +153,7 @@ impl Net {
             device_agenda: Agenda::default(),
             link_agenda: Agenda::default(),
             due: Vec::new(),
+            frame: Vec::new(),
             by_conn: vec![u64::MAX; limits.conns],
             held: BTreeSet::new(),
             planted: false,
@@ -166,7 +169,7 @@ impl Net {
     /// A hub starts, with memory that is all fresh, under this name of its store.
     pub fn start_hub<'m>(&mut self, memory: &'m mut HubMemory, name: (u64, u32)) -> Hub<'m> {
         let config = self.limits.config(self.rng.next(), name.0, name.1);
-        self.lives.push(StoreModel::new(name));
+        self.lives.push(StoreModel::new(name, &self.limits));
         self.begin_life(name);
         Hub::new(config, memory.storage())
     }
@@ -263,18 +266,20 @@ impl Net {
         Ok(())
     }
 
-    fn next_time(&mut self, hub: Option<&Hub<'_>>) -> u64 {
+    fn next_time(&self, hub: Option<&Hub<'_>>) -> u64 {
+        // No time before this one is another than it.
+        let soon = self.now + TURN;
         let mut next = self.chaos.next_at().unwrap_or(u64::MAX);
-        next = next.min(self.device_agenda.next_time());
+        next = next.min(self.device_agenda.next_time(soon));
         if let Some(hub) = hub {
             let timeout = hub.poll_timeout().map_or(u64::MAX, |due| due.as_ticks());
             let commit = self.commits.front().map_or(u64::MAX, |(due, _)| *due);
             let disk = self.keeping.next_time().unwrap_or(u64::MAX);
-            let links = self.link_agenda.next_time();
+            let links = self.link_agenda.next_time(soon);
             let hub_at = timeout.min(commit).min(disk).min(links);
             next = next.min(hub_at.max(self.hub_paused_until));
         }
-        next.max(self.now + TURN)
+        next.max(soon)
     }
 
     /// A device is looked at when it has something to do.

@@ -1,20 +1,24 @@
 //! One direction of a stream: bytes that arrive in order, late, in pieces, or never.
 
 use super::rng::Rng;
-use std::collections::VecDeque;
+
+/// Bytes that can be read from a time on.
+type Piece = (u64, Vec<u8>);
 
 /// One direction of a connection.
 #[derive(Debug)]
 pub struct Pipe {
-    /// Bytes on their way, with the time from which they can be read.
-    pieces: VecDeque<(u64, Vec<u8>)>,
-    held: usize,
+    /// Bytes on their way, with the time from which they can be read: the first piece, and those
+    /// behind it, which are rare.
+    first: Option<Piece>,
+    later: Vec<Piece>,
+    held: u32,
     /// The bytes that fit between writer and reader.
-    capacity: usize,
+    capacity: u32,
     /// The least time on the way, and the random part of it.
-    delay: u64,
-    jitter: u64,
-    per_byte: u64,
+    delay: u32,
+    jitter: u32,
+    per_byte: u32,
     last_at: u64,
     /// When the reader sees the end, once all before it was read.
     end: Option<u64>,
@@ -45,12 +49,13 @@ impl Pipe {
     /// An empty pipe.
     pub const fn new(shape: Shape) -> Self {
         Self {
-            pieces: VecDeque::new(),
+            first: None,
+            later: Vec::new(),
             held: 0,
-            capacity: shape.capacity,
-            delay: shape.delay,
-            jitter: shape.jitter,
-            per_byte: shape.per_byte,
+            capacity: shape.capacity as u32,
+            delay: shape.delay as u32,
+            jitter: shape.jitter as u32,
+            per_byte: shape.per_byte as u32,
             last_at: 0,
             end: None,
             is_hole: false,
@@ -61,7 +66,9 @@ impl Pipe {
 
     /// Takes some of `bytes`; how many.
     pub fn write(&mut self, rng: &mut Rng, now: u64, bytes: &[u8]) -> usize {
-        let mut taken = bytes.len().min(self.capacity.saturating_sub(self.held));
+        let mut taken = bytes
+            .len()
+            .min(self.capacity.saturating_sub(self.held) as usize);
         if self.is_short && taken > 0 && rng.chance(300) {
             taken = rng.below(taken as u64 + 1) as usize;
         }
@@ -75,31 +82,40 @@ impl Pipe {
                 false => rest.len(),
             };
             let (piece, later) = rest.split_at(cut);
-            let way = self.delay + rng.below(self.jitter + 1);
-            self.last_at = self.last_at.max(now + way) + self.per_byte * cut as u64;
-            self.pieces.push_back((self.last_at, piece.to_vec()));
+            let way = u64::from(self.delay) + rng.below(u64::from(self.jitter) + 1);
+            self.last_at = self.last_at.max(now + way) + u64::from(self.per_byte) * cut as u64;
+            let piece = (self.last_at, piece.to_vec());
+            match self.first {
+                None => self.first = Some(piece),
+                Some(_) => self.later.push(piece),
+            }
             rest = later;
         }
-        self.held += taken;
+        self.held += taken as u32;
         taken
     }
 
     /// Reads what has arrived, up to `out.len()` bytes.
     pub fn read(&mut self, now: u64, out: &mut [u8]) -> usize {
         let mut filled = 0;
-        while let Some((at, piece)) = self.pieces.front_mut() {
+        while let Some((at, piece)) = &mut self.first {
             if self.is_hole || *at > now || filled == out.len() {
                 break;
             }
             let take = piece.len().min(out.len() - filled);
             out[filled..filled + take].copy_from_slice(&piece[..take]);
             filled += take;
-            piece.drain(..take);
-            if piece.is_empty() {
-                self.pieces.pop_front();
+            if take < piece.len() {
+                piece.drain(..take);
+            } else {
+                self.first = (!self.later.is_empty()).then(|| self.later.remove(0));
             }
         }
-        self.held -= filled;
+        self.held -= filled as u32;
+        if self.later.is_empty() {
+            // Most of the time nothing is on its way; a fleet has many pipes.
+            self.later = Vec::new();
+        }
         filled
     }
 
@@ -108,12 +124,12 @@ impl Pipe {
         if self.is_hole {
             return None;
         }
-        self.pieces.front().map(|(at, _)| *at).or(self.end)
+        self.first.as_ref().map(|(at, _)| *at).or(self.end)
     }
 
     /// Whether the reader has seen everything and then the end.
     pub fn is_over(&self, now: u64) -> bool {
-        !self.is_hole && self.pieces.is_empty() && self.end.is_some_and(|at| at <= now)
+        !self.is_hole && self.first.is_none() && self.end.is_some_and(|at| at <= now)
     }
 
     /// Whether a writer finds room.
@@ -123,22 +139,23 @@ impl Pipe {
 
     /// The writer closes: the end comes behind what was written.
     pub fn close(&mut self, now: u64) {
-        self.last_at = self.last_at.max(now + self.delay);
+        self.last_at = self.last_at.max(now + u64::from(self.delay));
         self.end.get_or_insert(self.last_at);
     }
 
     /// Breaks: loses a random part of what is on its way, the last bytes, and all that follows.
     pub fn truncate(&mut self, rng: &mut Rng) {
         self.is_broken = true;
-        let keep = rng.below(self.held as u64 + 1) as usize;
+        let keep = rng.below(u64::from(self.held) + 1) as u32;
         while self.held > keep {
-            let Some((_, piece)) = self.pieces.back_mut() else {
+            let last = self.later.last_mut().or(self.first.as_mut());
+            let Some((_, piece)) = last else {
                 break;
             };
             piece.pop();
             self.held -= 1;
-            if piece.is_empty() {
-                self.pieces.pop_back();
+            if piece.is_empty() && self.later.pop().is_none() {
+                self.first = None;
             }
         }
     }
@@ -155,7 +172,7 @@ impl Pipe {
 
     /// Everything on its way, and all that follows, comes later by `span`.
     pub fn hold_up(&mut self, now: u64, span: u64) {
-        for (at, _) in &mut self.pieces {
+        for (at, _) in self.first.iter_mut().chain(&mut self.later) {
             *at = (*at).max(now) + span;
         }
         self.last_at = self.last_at.max(now) + span;

@@ -90,7 +90,7 @@ impl Net {
                 let survived = life.recover(&mut journal)?;
                 self.survived += u64::from(survived);
             }
-            _ => self.lives.push(StoreModel::new(name)),
+            _ => self.lives.push(StoreModel::new(name, &self.limits)),
         }
         let mut config = self.limits.config(self.rng.next(), name.0, name.1);
         config.has_store = true;

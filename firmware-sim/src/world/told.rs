@@ -2,7 +2,7 @@
 
 use super::Net;
 use super::at;
-use super::model::{Check, PostId, Seen, must};
+use super::model::{Check, PostId, Seen, is_name_of, must};
 use halloo_core::chat::client::{Delivery, Event};
 
 impl Net {
@@ -17,16 +17,18 @@ impl Net {
                 from,
                 body,
             } => {
+                let id = PostId::of(body);
                 let body = Some(body);
-                let id = body.and_then(PostId::of);
-                let name = id.map(|id| format!("dev-{}", id.device));
                 must!(
-                    name.as_deref() == Some(from),
+                    id.is_some_and(|id| is_name_of(id.device, from)),
                     "S5: {from} did not post {id:?}"
                 );
-                (slot, Seen { offset, body })
+                (slot, Seen { offset, body, id })
             }
-            Delivery::Own { slot, offset } => (slot, Seen { offset, body: None }),
+            Delivery::Own { slot, offset } => {
+                let (body, id) = (None, None);
+                (slot, Seen { offset, body, id })
+            }
             Delivery::Gap {
                 slot,
                 from,

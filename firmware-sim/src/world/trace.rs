@@ -44,8 +44,12 @@ impl Trace {
 
     /// Bytes went over a link.
     pub(super) fn bytes(&mut self, bytes: &[u8]) {
-        for piece in bytes.chunks(8) {
-            let word = piece.iter().fold(1, |w, &b| (w << 8) | u64::from(b));
+        let (words, rest) = bytes.as_chunks();
+        for word in words {
+            self.hash = mix(self.hash ^ u64::from_be_bytes(*word));
+        }
+        if !rest.is_empty() {
+            let word = rest.iter().fold(1, |w, &b| (w << 8) | u64::from(b));
             self.hash = mix(self.hash ^ word);
         }
     }
