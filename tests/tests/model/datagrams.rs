@@ -1,8 +1,8 @@
-//! The same over datagrams: a network that loses, doubles and delays them, so much of each.
+//! The same over datagrams: a network that loses, doubles and delays them, so many of each.
 //!
-//! What was delayed or doubled may come at any later time. Time passes when nothing is on its way,
-//! up to the next deadline of anybody at which something is said; the times themselves are left out of what makes two
-//! states different, so not every order of deadlines is looked at.
+//! What was delayed, and the copy of what was doubled, may come at any later time. Time passes while
+//! nothing else is on its way, up to the next deadline at which somebody says something. Times make
+//! no two states different, so not every order of deadlines is looked at.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;

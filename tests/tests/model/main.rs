@@ -4,7 +4,8 @@
 //! made, messages arrive, connections are cut at one end and go on at the other, commits happen late,
 //! the hub crashes and starts again from its store, and a device loses its memory. A state is the
 //! list of what happened; it is made anew by doing it again, and two are the same if the machines and
-//! what lies between them print the same.
+//! what lies between them print the same. Over datagrams the network loses, doubles and delays too;
+//! there, no state is the last before all is delivered, so that is always reached.
 
 mod datagrams;
 mod ledger;
