@@ -194,6 +194,22 @@ fn in_a_room_served_as_latest_who_stops_reading_jumps_to_the_newest_and_others_g
 }
 
 #[test]
+fn what_names_no_rooms_is_refused_before_the_hub_starts() {
+    let endpoints = ["chat+tcp://127.0.0.1:0".parse().unwrap()];
+    for pattern in ["", "Lab", "a b", "a*b", "**", "*.roof"] {
+        let config = HubConfig {
+            latest: vec!["lab".into(), pattern.into()],
+            ..small()
+        };
+        let refused = halloo_std::hub::Server::bind(&endpoints, config).unwrap_err();
+        assert!(
+            matches!(&refused, halloo_std::hub::HubError::Rooms { pattern: p, .. } if p == pattern),
+            "{refused}"
+        );
+    }
+}
+
+#[test]
 fn a_data_folder_serves_one_hub() {
     let folder = tempfile::tempdir().unwrap();
     let _hub = RunningHub::chat(keeping(folder.path()));
