@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arbitrary::{Result, Unstructured};
 use halloo_core::chat::Hub;
+use halloo_core::chat::datagram::Header;
 use halloo_core::chat::hub::{Config, ConnId, Found, Transmit};
 use halloo_core::time::{Instant, after, secs};
 use halloo_core::wire::{
@@ -48,6 +49,8 @@ struct Peer {
     credit: u16,
     max_frame: u32,
     seats: BTreeMap<u8, Seat>,
+    /// Over datagrams: the session, the last number sent to the hub, and the last that came.
+    path: Option<Header>,
 }
 
 struct Run {
@@ -93,14 +96,11 @@ pub fn machine(data: &[u8]) {
             ..Config::new(1, [run.starts, 2, 3, 4], 5)
         });
         run.store.restore(&mut hub);
-        while !u.is_empty() {
-            match run.step(&mut hub, &mut u) {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(_) => return,
-            }
+        let mut is_up = true;
+        while is_up && !u.is_empty() {
+            is_up = run.step(&mut hub, &mut u).unwrap_or(true);
         }
-        if u.is_empty() {
+        if is_up {
             run.settle(&mut hub);
         }
     }
@@ -112,21 +112,14 @@ impl Run {
         match u.int_in_range(0..=23)? {
             0 | 1 => {
                 if let Ok(id) = hub.connect(self.now) {
-                    self.peers.push(Peer {
-                        id,
-                        phase: Phase::Greeting(self.now),
-                        device: [0; 16],
-                        nonce: 0,
-                        credit: 0,
-                        max_frame: 0,
-                        seats: BTreeMap::new(),
-                    });
+                    self.peers.push(Peer::new(id, self.now));
                     assert!(self.peers.len() <= 5, "S10: more connections than slots");
                     if u.ratio(7, 8)? {
                         self.hello(hub, u, self.peers.len() - 1)?;
                     }
                 }
             }
+            2 if u.arbitrary()? => self.open_datagram(hub, u)?,
             2 => {
                 let Some(at) = self.peer(u)? else {
                     return Ok(true);
@@ -138,7 +131,7 @@ impl Run {
                     return Ok(true);
                 };
                 let message = message::any(u)?;
-                self.hand_in(hub, at, &message);
+                self.hand_in(hub, u, at, &message)?;
             }
             4..=6 => self.join(hub, u)?,
             7..=11 => self.post(hub, u)?,
@@ -202,22 +195,50 @@ impl Run {
     }
 
     fn hello(&mut self, hub: &mut Hub<'_>, u: &mut Unstructured<'_>, at: usize) -> Result<()> {
-        let hello = Hello {
-            version_min: 1,
-            version_max: 1,
-            suite: 0,
-            key_id: 0,
-            flags: u.int_in_range(0..=1)?,
-            nonce: u.arbitrary::<u16>()?.into(),
-            device: [u.int_in_range(1..=3)?; 16],
-            max_frame: *u.choose(&[512, 512, 160])?,
-            credit: *u.choose(&[64, 3, 1, 0])?,
-            keepalive: *u.choose(&[0, 60])?,
-            proof: &[],
-            cookie: None,
+        let hello = Message::Hello(hello(u)?);
+        self.hand_in(hub, u, at, &hello)
+    }
+
+    /// A `Hello` whose cookie fits opens a session over datagrams.
+    fn open_datagram(&mut self, hub: &mut Hub<'_>, u: &mut Unstructured<'_>) -> Result<()> {
+        let hello = hello(u)?;
+        let header = Header {
+            session: hello.nonce,
+            number: message::word(u)?,
+            seen: 0,
         };
-        self.hand_in(hub, at, &Message::Hello(hello));
+        let back = secs(u.int_in_range(0..=20)?).as_ticks();
+        let issued = Instant::from_ticks(self.now.as_ticks().saturating_sub(back));
+        let Ok(id) = hub.open_datagram(self.now, issued, &header, &hello) else {
+            return Ok(());
+        };
+        let session = hub.session(id).expect("it was opened");
+        if self.peers.iter().any(|peer| peer.id == id) {
+            // It is the one that it opened before.
+            return Ok(());
+        }
+        self.peers.push(Peer {
+            path: Some(Header { session, ..header }),
+            ..Peer::new(id, self.now)
+        });
+        assert!(self.peers.len() <= 5, "S10: more connections than slots");
+        self.opened(self.peers.len() - 1, &hello);
         Ok(())
+    }
+
+    /// The peer has a session, and no other of its device has one.
+    fn opened(&mut self, at: usize, hello: &Hello<'_>) {
+        for peer in &mut self.peers {
+            if peer.phase == Phase::Serving && peer.device == hello.device {
+                peer.phase = Phase::Fenced;
+            }
+        }
+        let peer = &mut self.peers[at];
+        peer.phase = Phase::Serving;
+        peer.device = hello.device;
+        peer.nonce = hello.nonce;
+        peer.credit = hello.credit;
+        peer.max_frame = hello.max_frame;
     }
 
     fn join(&mut self, hub: &mut Hub<'_>, u: &mut Unstructured<'_>) -> Result<()> {
@@ -232,8 +253,7 @@ impl Run {
             room: u.choose(&ROOMS)?,
             name: b"dev",
         };
-        self.hand_in(hub, at, &Message::Join(join));
-        Ok(())
+        self.hand_in(hub, u, at, &Message::Join(join))
     }
 
     fn post(&mut self, hub: &mut Hub<'_>, u: &mut Unstructured<'_>) -> Result<()> {
@@ -253,8 +273,7 @@ impl Run {
             self.inert.insert(body.clone());
         }
         let body = &body;
-        self.hand_in(hub, at, &Message::Post { slot, seq, body });
-        Ok(())
+        self.hand_in(hub, u, at, &Message::Post { slot, seq, body })
     }
 
     fn credit_or_leave(&mut self, hub: &mut Hub<'_>, u: &mut Unstructured<'_>) -> Result<()> {
@@ -274,31 +293,35 @@ impl Run {
                 window: u.int_in_range(0..=8)?,
             },
         };
-        self.hand_in(hub, at, &message);
-        Ok(())
+        self.hand_in(hub, u, at, &message)
     }
 
     /// A message arrives; what is known of its sender follows.
-    fn hand_in(&mut self, hub: &mut Hub<'_>, at: usize, message: &Message<'_>) {
+    fn hand_in(
+        &mut self,
+        hub: &mut Hub<'_>,
+        u: &mut Unstructured<'_>,
+        at: usize,
+        message: &Message<'_>,
+    ) -> Result<()> {
         let id = self.peers[at].id;
-        if hub.handle_message(self.now, id, message).is_err() {
-            return;
+        let was_taken = match &mut self.peers[at].path {
+            None => hub.handle_message(self.now, id, message).map(|()| true),
+            Some(path) => {
+                path.number = path.number.wrapping_add(u.int_in_range(0..=2)?);
+                let seen = path.seen.wrapping_sub(u.int_in_range(0..=3)?);
+                let header = Header { seen, ..*path };
+                hub.handle_datagram(self.now, id, &header, message)
+            }
+        };
+        if was_taken != Ok(true) {
+            return Ok(());
         }
         let peer = &mut self.peers[at];
         match (peer.phase, message) {
             (Phase::Greeting(_), Message::Unknown { .. }) => {}
             (Phase::Greeting(_), Message::Hello(hello)) if is_good(hello) => {
-                peer.phase = Phase::Serving;
-                peer.device = hello.device;
-                peer.nonce = hello.nonce;
-                peer.credit = hello.credit;
-                peer.max_frame = hello.max_frame;
-                for (other, peer) in self.peers.iter_mut().enumerate() {
-                    let is_older = other != at && peer.phase == Phase::Serving;
-                    if is_older && peer.device == hello.device {
-                        peer.phase = Phase::Fenced;
-                    }
-                }
+                self.opened(at, hello);
             }
             (Phase::Greeting(_), _) => peer.phase = Phase::Over,
             (Phase::Serving, Message::Join(join)) => {
@@ -326,6 +349,7 @@ impl Run {
             }
             _ => {}
         }
+        Ok(())
     }
 
     fn stage(&mut self, hub: &mut Hub<'_>) {
@@ -384,10 +408,7 @@ impl Run {
                     self.peers.remove(at);
                     return hub.handle_disconnected(now, id);
                 }
-                Transmit::Message(len) => {
-                    let decoded = binary::decode(&out[..len]).expect("S12: a hub speaks well");
-                    self.said(at, &decoded.message, len);
-                }
+                Transmit::Message(len) => self.heard(at, &out[..len]),
                 Transmit::Entries(run) => {
                     let mut bytes = [run.head, run.tail].concat();
                     let sent = run.sent;
@@ -398,7 +419,7 @@ impl Run {
                         return;
                     }
                     for frame in frames(&bytes) {
-                        self.read(at, frame);
+                        self.heard(at, frame);
                     }
                 }
                 Transmit::Stored(wanted) => {
@@ -409,19 +430,40 @@ impl Run {
                     } else if kept.frame.len() > wanted.longest {
                         hub.handle_found(now, id, wanted, Found::TooLarge);
                     } else {
-                        let frame = kept.frame[4..].to_vec();
-                        hub.handle_stored(now, id, wanted, wanted.first);
-                        self.read(at, &frame);
+                        let frame = kept.frame.clone();
+                        if self.peers[at].path.is_some() {
+                            let len = hub.stored_datagram(now, id, wanted, &frame, &mut out);
+                            self.heard(at, &out[..len.expect("it is wanted")]);
+                        } else {
+                            hub.handle_stored(now, id, wanted, wanted.first);
+                            self.heard(at, &frame[4..]);
+                        }
                     }
                 }
             }
         }
     }
 
-    fn read(&mut self, at: usize, payload: &[u8]) {
-        let decoded = binary::decode(payload).expect("S12: a hub speaks well");
-        assert!(matches!(decoded.message, Message::Entry(_)), "{decoded:?}");
-        self.said(at, &decoded.message, payload.len());
+    /// The bytes of a message or of a datagram reach a peer.
+    fn heard(&mut self, at: usize, mut bytes: &[u8]) {
+        let peer = &mut self.peers[at];
+        let mut tag = None;
+        if let Some(path) = &mut peer.path {
+            let (header, rest) = Header::decode(bytes).expect("S12: a hub speaks well");
+            assert!(header.number > path.seen, "F-DGRAM-4");
+            path.seen = header.number;
+            tag = Some((header.session, path.session));
+            bytes = rest;
+        }
+        let decoded = binary::decode(bytes).expect("S12: a hub speaks well");
+        match tag {
+            Some((tag, _)) if matches!(decoded.message, Message::Welcome(_)) => {
+                assert_eq!(tag, peer.nonce, "F-DGRAM-3");
+            }
+            Some((tag, session)) => assert_eq!(tag, session, "F-DGRAM-3"),
+            None => {}
+        }
+        self.said(at, &decoded.message, bytes.len());
     }
 
     fn said(&mut self, at: usize, message: &Message<'_>, len: usize) {
@@ -433,10 +475,12 @@ impl Run {
         assert_eq!(peer.phase, Phase::Serving, "S8: {message:?}");
         assert!(len <= peer.max_frame as usize, "L-FRAME-2: {message:?}");
         let (device, most) = (peer.device, peer.max_frame as usize);
+        let is_datagram = peer.path.is_some();
         match message {
             Message::Welcome(welcome) => {
                 assert_eq!(welcome.nonce, peer.nonce);
-                assert!(self.sessions.insert(welcome.session), "a session again");
+                let is_new = self.sessions.insert(welcome.session);
+                assert!(is_new || peer.path.is_some(), "a session again");
             }
             Message::Joined(joined) => {
                 let seat = peer.seats.get_mut(&joined.slot);
@@ -474,7 +518,8 @@ impl Run {
             Message::Gap(gap) => {
                 let log = self.store.log(peer.reads(gap.slot).0);
                 let (_, cursor, limit) = peer.reads(gap.slot);
-                assert_eq!(gap.from, *cursor + 1, "S5");
+                let is_next = gap.from == *cursor + 1;
+                assert!(is_next || is_datagram && gap.from <= *cursor, "S5");
                 assert!(
                     gap.from <= gap.to && gap.to <= log.len() as u64,
                     "S6: {gap:?}"
@@ -487,8 +532,8 @@ impl Run {
                     }
                     _ => {}
                 }
-                *limit += gap.to - *cursor;
-                *cursor = gap.to;
+                *limit += gap.to.saturating_sub(*cursor);
+                *cursor = gap.to.max(*cursor);
             }
             Message::Notice(notice) => {
                 peer.reads(notice.slot);
@@ -502,7 +547,7 @@ impl Run {
 
     fn entry(&mut self, at: usize, entry: &Entry<'_>) {
         let peer = &mut self.peers[at];
-        let device = peer.device;
+        let (device, is_datagram) = (peer.device, peer.path.is_some());
         let mut seats = peer.seats.values_mut();
         let seat = seats.find(|seat| seat.reads.is_some_and(|(room, ..)| room == entry.room));
         let seat = seat.expect("S11: an entry of a room that it is not in");
@@ -510,9 +555,11 @@ impl Run {
         let Some((_, cursor, limit)) = &mut seat.reads else {
             return;
         };
-        assert_eq!(entry.offset, *cursor + 1, "S5");
+        // What was lost comes again.
+        let is_again = is_datagram && entry.offset <= *cursor;
+        assert!(is_again || entry.offset == *cursor + 1, "S5");
         assert!(entry.offset <= *limit, "S10: beyond the credit of {limit}");
-        *cursor = entry.offset;
+        *cursor = entry.offset.max(*cursor);
         let kept = self.store.log(entry.room).get(entry.offset as usize - 1);
         let kept = kept.expect("S6: shown before its commit");
         if entry.flags & Entry::OWN != 0 {
@@ -525,6 +572,19 @@ impl Run {
 }
 
 impl Peer {
+    fn new(id: ConnId, now: Instant) -> Self {
+        Self {
+            id,
+            phase: Phase::Greeting(now),
+            device: [0; 16],
+            nonce: 0,
+            credit: 0,
+            max_frame: 0,
+            seats: BTreeMap::new(),
+            path: None,
+        }
+    }
+
     fn end_greeting(&mut self) {
         if let Phase::Greeting(_) = self.phase {
             self.phase = Phase::Over;
@@ -540,6 +600,23 @@ impl Peer {
         let (room, cursor, limit) = reads.expect("S11: of a room that it is not in");
         (*room, cursor, limit)
     }
+}
+
+fn hello(u: &mut Unstructured<'_>) -> Result<Hello<'static>> {
+    Ok(Hello {
+        version_min: 1,
+        version_max: 1,
+        suite: 0,
+        key_id: 0,
+        flags: u.int_in_range(0..=1)?,
+        nonce: u.arbitrary::<u16>()?.into(),
+        device: [u.int_in_range(1..=3)?; 16],
+        max_frame: *u.choose(&[512, 512, 160])?,
+        credit: *u.choose(&[64, 3, 1, 0])?,
+        keepalive: *u.choose(&[0, 60])?,
+        proof: &[],
+        cookie: None,
+    })
 }
 
 fn is_good(hello: &Hello<'_>) -> bool {
