@@ -2,7 +2,9 @@
 
 use halloo_core::chat::client::{Client, Config, Event, From, PostError, Store, outbox_bytes};
 use halloo_core::time::Instant;
-use halloo_core::wire::{self, Code, Entry, Joined, Message, Notice, NoticeKind, Welcome};
+use halloo_core::wire::{
+    self, Code, Entry, Gap, GapReason, Joined, Message, Notice, NoticeKind, Welcome,
+};
 
 fn at(seconds: u64) -> Instant {
     Instant::from_ticks(seconds * 1_000_000)
@@ -418,4 +420,33 @@ fn numbers_of_posts_pass_the_wrap_and_zero_is_one_of_them() {
         assert!(!told.contains(&Event::StoreChanged { slot: 0 }), "{told:?}");
     }
     assert_eq!(up_seq, 4);
+}
+
+#[test]
+fn no_gap_and_no_entry_takes_a_cursor_to_where_offsets_end() {
+    // [D-GAP-3]
+    let last = u64::MAX - 1;
+    for offsets in [vec![u64::MAX], vec![last, u64::MAX]] {
+        let mut client = serving(1, at(0));
+        for to in &offsets {
+            let gap = Gap {
+                slot: 0,
+                from: 1,
+                to: *to,
+                reason: GapReason::Retention,
+            };
+            hear(&mut client, at(0), Message::Gap(gap));
+        }
+        let entry = Entry {
+            room: 7,
+            offset: u64::MAX,
+            flags: 0,
+            from: "bob",
+            body: b"",
+        };
+        hear(&mut client, at(0), Message::Entry(entry));
+        let cursor = if offsets.len() == 1 { 0 } else { last };
+        assert_eq!(client.cursor(0), Some(cursor));
+        assert!(said(&mut client, at(0)).iter().any(|m| m.contains("Error")));
+    }
 }

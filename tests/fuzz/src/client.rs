@@ -91,7 +91,12 @@ impl Run {
                 self.handle(u, &message)?;
             }
             3 => {
-                let welcome = welcome(u, self.nonce)?;
+                // One in four answers another attempt.
+                let nonce = match u.ratio(1, 4)? {
+                    true => message::long(u)?,
+                    false => self.nonce,
+                };
+                let welcome = welcome(u, nonce)?;
                 self.handle(u, &Message::Welcome(welcome))?;
             }
             4..=8 => self.plausible(u)?,

@@ -1,54 +1,24 @@
 //! The hub's machine under any calls: devices that lie, commits in any portion, crashes.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod listen;
+mod peer;
+
+use std::collections::BTreeSet;
 
 use arbitrary::{Result, Unstructured};
 use halloo_core::chat::Hub;
-use halloo_core::chat::hub::{Config, ConnId, Found, Transmit};
+use halloo_core::chat::datagram::Header;
+use halloo_core::chat::hub::Config;
 use halloo_core::time::{Instant, after, secs};
-use halloo_core::wire::{
-    ByeReason, Code, DeviceId, Entry, GapReason, Hello, Join, MAX_CONTROL, Message, binary,
-};
+use halloo_core::wire::{ByeReason, Code, Hello, Join, Message};
 
 use crate::message;
-use crate::store::{Memory, Store, frames};
+use crate::store::{Memory, Store};
+use peer::{Peer, Phase, hello, is_good};
 
 /// More than there is to say at once.
 const ENOUGH: usize = 400;
 const ROOMS: [&[u8]; 4] = [b"lab", b"yard", b"roof", b"cave"];
-
-/// How far the peer of a connection is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// Since then.
-    Greeting(Instant),
-    Serving,
-    /// Another connection of its device said `Hello`.
-    Fenced,
-    Over,
-}
-
-/// Where a peer stands in a room.
-#[derive(Debug, Default)]
-struct Seat {
-    /// Whether it ever asked for markers.
-    wants_markers: bool,
-    /// The largest grant since the last `Joined`.
-    window: u16,
-    /// From its `Joined` on: the room's number, and how far it has read and may read.
-    reads: Option<(u32, u64, u64)>,
-}
-
-#[derive(Debug)]
-struct Peer {
-    id: ConnId,
-    phase: Phase,
-    device: DeviceId,
-    nonce: u64,
-    credit: u16,
-    max_frame: u32,
-    seats: BTreeMap<u8, Seat>,
-}
 
 struct Run {
     store: Store,
@@ -93,14 +63,11 @@ pub fn machine(data: &[u8]) {
             ..Config::new(1, [run.starts, 2, 3, 4], 5)
         });
         run.store.restore(&mut hub);
-        while !u.is_empty() {
-            match run.step(&mut hub, &mut u) {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(_) => return,
-            }
+        let mut is_up = true;
+        while is_up && !u.is_empty() {
+            is_up = run.step(&mut hub, &mut u).unwrap_or(true);
         }
-        if u.is_empty() {
+        if is_up {
             run.settle(&mut hub);
         }
     }
@@ -112,21 +79,14 @@ impl Run {
         match u.int_in_range(0..=23)? {
             0 | 1 => {
                 if let Ok(id) = hub.connect(self.now) {
-                    self.peers.push(Peer {
-                        id,
-                        phase: Phase::Greeting(self.now),
-                        device: [0; 16],
-                        nonce: 0,
-                        credit: 0,
-                        max_frame: 0,
-                        seats: BTreeMap::new(),
-                    });
+                    self.peers.push(Peer::new(id, self.now));
                     assert!(self.peers.len() <= 5, "S10: more connections than slots");
                     if u.ratio(7, 8)? {
                         self.hello(hub, u, self.peers.len() - 1)?;
                     }
                 }
             }
+            2 if u.arbitrary()? => self.open_datagram(hub, u)?,
             2 => {
                 let Some(at) = self.peer(u)? else {
                     return Ok(true);
@@ -138,7 +98,7 @@ impl Run {
                     return Ok(true);
                 };
                 let message = message::any(u)?;
-                self.hand_in(hub, at, &message);
+                self.hand_in(hub, u, at, &message)?;
             }
             4..=6 => self.join(hub, u)?,
             7..=11 => self.post(hub, u)?,
@@ -202,22 +162,50 @@ impl Run {
     }
 
     fn hello(&mut self, hub: &mut Hub<'_>, u: &mut Unstructured<'_>, at: usize) -> Result<()> {
-        let hello = Hello {
-            version_min: 1,
-            version_max: 1,
-            suite: 0,
-            key_id: 0,
-            flags: u.int_in_range(0..=1)?,
-            nonce: u.arbitrary::<u16>()?.into(),
-            device: [u.int_in_range(1..=3)?; 16],
-            max_frame: *u.choose(&[512, 512, 160])?,
-            credit: *u.choose(&[64, 3, 1, 0])?,
-            keepalive: *u.choose(&[0, 60])?,
-            proof: &[],
-            cookie: None,
+        let hello = Message::Hello(hello(u)?);
+        self.hand_in(hub, u, at, &hello)
+    }
+
+    /// A `Hello` whose cookie fits opens a session over datagrams.
+    fn open_datagram(&mut self, hub: &mut Hub<'_>, u: &mut Unstructured<'_>) -> Result<()> {
+        let hello = hello(u)?;
+        let header = Header {
+            session: hello.nonce,
+            number: message::word(u)?,
+            seen: 0,
         };
-        self.hand_in(hub, at, &Message::Hello(hello));
+        let back = secs(u.int_in_range(0..=20)?).as_ticks();
+        let issued = Instant::from_ticks(self.now.as_ticks().saturating_sub(back));
+        let Ok(id) = hub.open_datagram(self.now, issued, &header, &hello) else {
+            return Ok(());
+        };
+        let session = hub.session(id).expect("it was opened");
+        if self.peers.iter().any(|peer| peer.id == id) {
+            // It is the one that it opened before.
+            return Ok(());
+        }
+        self.peers.push(Peer {
+            path: Some(Header { session, ..header }),
+            ..Peer::new(id, self.now)
+        });
+        assert!(self.peers.len() <= 5, "S10: more connections than slots");
+        self.opened(self.peers.len() - 1, &hello);
         Ok(())
+    }
+
+    /// The peer has a session, and no other of its device has one.
+    fn opened(&mut self, at: usize, hello: &Hello<'_>) {
+        for peer in &mut self.peers {
+            if peer.phase == Phase::Serving && peer.device == hello.device {
+                peer.phase = Phase::Fenced;
+            }
+        }
+        let peer = &mut self.peers[at];
+        peer.phase = Phase::Serving;
+        peer.device = hello.device;
+        peer.nonce = hello.nonce;
+        peer.credit = hello.credit;
+        peer.max_frame = hello.max_frame;
     }
 
     fn join(&mut self, hub: &mut Hub<'_>, u: &mut Unstructured<'_>) -> Result<()> {
@@ -232,8 +220,7 @@ impl Run {
             room: u.choose(&ROOMS)?,
             name: b"dev",
         };
-        self.hand_in(hub, at, &Message::Join(join));
-        Ok(())
+        self.hand_in(hub, u, at, &Message::Join(join))
     }
 
     fn post(&mut self, hub: &mut Hub<'_>, u: &mut Unstructured<'_>) -> Result<()> {
@@ -253,8 +240,7 @@ impl Run {
             self.inert.insert(body.clone());
         }
         let body = &body;
-        self.hand_in(hub, at, &Message::Post { slot, seq, body });
-        Ok(())
+        self.hand_in(hub, u, at, &Message::Post { slot, seq, body })
     }
 
     fn credit_or_leave(&mut self, hub: &mut Hub<'_>, u: &mut Unstructured<'_>) -> Result<()> {
@@ -274,31 +260,35 @@ impl Run {
                 window: u.int_in_range(0..=8)?,
             },
         };
-        self.hand_in(hub, at, &message);
-        Ok(())
+        self.hand_in(hub, u, at, &message)
     }
 
     /// A message arrives; what is known of its sender follows.
-    fn hand_in(&mut self, hub: &mut Hub<'_>, at: usize, message: &Message<'_>) {
+    fn hand_in(
+        &mut self,
+        hub: &mut Hub<'_>,
+        u: &mut Unstructured<'_>,
+        at: usize,
+        message: &Message<'_>,
+    ) -> Result<()> {
         let id = self.peers[at].id;
-        if hub.handle_message(self.now, id, message).is_err() {
-            return;
+        let was_taken = match &mut self.peers[at].path {
+            None => hub.handle_message(self.now, id, message).map(|()| true),
+            Some(path) => {
+                path.number = path.number.wrapping_add(u.int_in_range(0..=2)?);
+                let seen = path.seen.wrapping_sub(u.int_in_range(0..=3)?);
+                let header = Header { seen, ..*path };
+                hub.handle_datagram(self.now, id, &header, message)
+            }
+        };
+        if was_taken != Ok(true) {
+            return Ok(());
         }
         let peer = &mut self.peers[at];
         match (peer.phase, message) {
             (Phase::Greeting(_), Message::Unknown { .. }) => {}
             (Phase::Greeting(_), Message::Hello(hello)) if is_good(hello) => {
-                peer.phase = Phase::Serving;
-                peer.device = hello.device;
-                peer.nonce = hello.nonce;
-                peer.credit = hello.credit;
-                peer.max_frame = hello.max_frame;
-                for (other, peer) in self.peers.iter_mut().enumerate() {
-                    let is_older = other != at && peer.phase == Phase::Serving;
-                    if is_older && peer.device == hello.device {
-                        peer.phase = Phase::Fenced;
-                    }
-                }
+                self.opened(at, hello);
             }
             (Phase::Greeting(_), _) => peer.phase = Phase::Over,
             (Phase::Serving, Message::Join(join)) => {
@@ -326,6 +316,7 @@ impl Run {
             }
             _ => {}
         }
+        Ok(())
     }
 
     fn stage(&mut self, hub: &mut Hub<'_>) {
@@ -371,179 +362,4 @@ impl Run {
         let due = hub.poll_timeout();
         assert!(due.is_none_or(|due| due > self.now), "busy at {due:?}");
     }
-
-    /// Takes up to `most` pieces of what is owed to a peer; of runs, up to `written` bytes.
-    fn drain(&mut self, hub: &mut Hub<'_>, at: usize, most: usize, written: usize) {
-        let (id, now) = (self.peers[at].id, self.now);
-        let mut out = [0; 256];
-        for turn in 0..most {
-            assert!(turn + 1 < ENOUGH, "no end of things to say");
-            match hub.poll_transmit(now, id, &mut out) {
-                Transmit::Idle => return,
-                Transmit::Close => {
-                    self.peers.remove(at);
-                    return hub.handle_disconnected(now, id);
-                }
-                Transmit::Message(len) => {
-                    let decoded = binary::decode(&out[..len]).expect("S12: a hub speaks well");
-                    self.said(at, &decoded.message, len);
-                }
-                Transmit::Entries(run) => {
-                    let mut bytes = [run.head, run.tail].concat();
-                    let sent = run.sent;
-                    bytes.truncate(written);
-                    let rest = hub.handle_sent(now, id, sent, bytes.len());
-                    bytes.extend_from_slice(rest);
-                    if bytes.is_empty() {
-                        return;
-                    }
-                    for frame in frames(&bytes) {
-                        self.read(at, frame);
-                    }
-                }
-                Transmit::Stored(wanted) => {
-                    assert!(self.has_store && wanted.last >= wanted.first);
-                    let kept = &self.store.log(wanted.room)[wanted.first as usize - 1];
-                    if wanted.own == Some(kept.device) {
-                        hub.handle_found(now, id, wanted, Found::Own);
-                    } else if kept.frame.len() > wanted.longest {
-                        hub.handle_found(now, id, wanted, Found::TooLarge);
-                    } else {
-                        let frame = kept.frame[4..].to_vec();
-                        hub.handle_stored(now, id, wanted, wanted.first);
-                        self.read(at, &frame);
-                    }
-                }
-            }
-        }
-    }
-
-    fn read(&mut self, at: usize, payload: &[u8]) {
-        let decoded = binary::decode(payload).expect("S12: a hub speaks well");
-        assert!(matches!(decoded.message, Message::Entry(_)), "{decoded:?}");
-        self.said(at, &decoded.message, payload.len());
-    }
-
-    fn said(&mut self, at: usize, message: &Message<'_>, len: usize) {
-        let peer = &mut self.peers[at];
-        if matches!(message, Message::Error(_) | Message::Bye(_)) {
-            peer.phase = Phase::Over;
-            return;
-        }
-        assert_eq!(peer.phase, Phase::Serving, "S8: {message:?}");
-        assert!(len <= peer.max_frame as usize, "L-FRAME-2: {message:?}");
-        let (device, most) = (peer.device, peer.max_frame as usize);
-        match message {
-            Message::Welcome(welcome) => {
-                assert_eq!(welcome.nonce, peer.nonce);
-                assert!(self.sessions.insert(welcome.session), "a session again");
-            }
-            Message::Joined(joined) => {
-                let seat = peer.seats.get_mut(&joined.slot);
-                let seat = seat.expect("S11: joined and did not ask");
-                let stand = self.store.stand(joined.room, device);
-                let told = (joined.up_seq, joined.rejects);
-                assert_eq!(told, (stand.up_seq, stand.rejects), "D-5");
-                let head = self.store.log(joined.room).len() as u64;
-                assert_eq!(joined.head, head, "S6");
-                assert!(joined.start <= head);
-                let limit = joined.start + u64::from(peer.credit.max(seat.window));
-                seat.window = 0;
-                seat.reads = Some((joined.room, joined.start, limit));
-            }
-            // A join is refused.
-            Message::Reject { seq: 0, .. } => {}
-            Message::Ack {
-                slot,
-                up_seq,
-                rejects,
-            } => {
-                let (room, ..) = peer.reads(*slot);
-                let stand = self.store.stand(room, device);
-                let told = (*up_seq, *rejects);
-                assert_eq!(told, (stand.up_seq, stand.rejects), "S1");
-            }
-            Message::Reject { slot, seq, code } => {
-                let (room, ..) = peer.reads(*slot);
-                let stand = self.store.stand(room, device);
-                let back = stand.up_seq.wrapping_sub(*seq);
-                assert_eq!(*code, Code::TooLarge);
-                assert!(back >= 32 || stand.rejects >> back & 1 == 1, "S9");
-            }
-            Message::Entry(entry) => self.entry(at, entry),
-            Message::Gap(gap) => {
-                let log = self.store.log(peer.reads(gap.slot).0);
-                let (_, cursor, limit) = peer.reads(gap.slot);
-                assert_eq!(gap.from, *cursor + 1, "S5");
-                assert!(
-                    gap.from <= gap.to && gap.to <= log.len() as u64,
-                    "S6: {gap:?}"
-                );
-                match gap.reason {
-                    GapReason::Retention => assert!(!self.has_store, "all is kept: {gap:?}"),
-                    GapReason::TooLarge => {
-                        let kept = &log[gap.from as usize - 1];
-                        assert!(kept.frame.len() - 4 > most, "{gap:?}");
-                    }
-                    _ => {}
-                }
-                *limit += gap.to - *cursor;
-                *cursor = gap.to;
-            }
-            Message::Notice(notice) => {
-                peer.reads(notice.slot);
-            }
-            Message::Roster(roster) => {
-                assert!(peer.seats.contains_key(&roster.slot), "S11");
-            }
-            _ => {}
-        }
-    }
-
-    fn entry(&mut self, at: usize, entry: &Entry<'_>) {
-        let peer = &mut self.peers[at];
-        let device = peer.device;
-        let mut seats = peer.seats.values_mut();
-        let seat = seats.find(|seat| seat.reads.is_some_and(|(room, ..)| room == entry.room));
-        let seat = seat.expect("S11: an entry of a room that it is not in");
-        let wants_markers = seat.wants_markers;
-        let Some((_, cursor, limit)) = &mut seat.reads else {
-            return;
-        };
-        assert_eq!(entry.offset, *cursor + 1, "S5");
-        assert!(entry.offset <= *limit, "S10: beyond the credit of {limit}");
-        *cursor = entry.offset;
-        let kept = self.store.log(entry.room).get(entry.offset as usize - 1);
-        let kept = kept.expect("S6: shown before its commit");
-        if entry.flags & Entry::OWN != 0 {
-            let is_own = kept.device == device && wants_markers;
-            assert!(is_own, "a marker for {kept:?}");
-        } else {
-            assert_eq!(entry.body, kept.body, "S5");
-        }
-    }
-}
-
-impl Peer {
-    fn end_greeting(&mut self) {
-        if let Phase::Greeting(_) = self.phase {
-            self.phase = Phase::Over;
-        }
-    }
-
-    /// Room, cursor and limit of a slot.
-    fn reads(&mut self, slot: u8) -> (u32, &mut u64, &mut u64) {
-        let reads = self
-            .seats
-            .get_mut(&slot)
-            .and_then(|seat| seat.reads.as_mut());
-        let (room, cursor, limit) = reads.expect("S11: of a room that it is not in");
-        (*room, cursor, limit)
-    }
-}
-
-fn is_good(hello: &Hello<'_>) -> bool {
-    (hello.version_min..=hello.version_max).contains(&1)
-        && hello.suite == 0
-        && hello.max_frame as usize >= MAX_CONTROL
 }

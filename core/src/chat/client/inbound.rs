@@ -1,6 +1,7 @@
 //! What the hub says to the device.
 
 use super::outbox::{Fate, Post};
+use super::rooms::LAST;
 use super::slot::{Owed, Slot, Standing};
 use super::{Cause, Delivery, Echo, Parts, Session, SlotId, State, Store};
 use crate::chat::datagram::ACK_DELAY;
@@ -346,7 +347,7 @@ impl Parts<'_> {
             self.skip();
             return None;
         }
-        if entry.offset != slot.cursor.saturating_add(1) {
+        if entry.offset != slot.cursor.saturating_add(1) || entry.offset > LAST {
             self.missed();
             return None;
         }
@@ -389,7 +390,7 @@ impl Parts<'_> {
             return None;
         }
         let from = slot.cursor.saturating_add(1);
-        if gap.from > from {
+        if gap.from > from || gap.to > LAST {
             self.missed();
             return None;
         }

@@ -100,7 +100,7 @@ impl fmt::Display for PostError {
 impl core::error::Error for PostError {}
 
 /// The highest offset: one more stands for "from now on".
-const LAST: u64 = Join::LATEST.saturating_sub(1);
+pub(super) const LAST: u64 = Join::LATEST.saturating_sub(1);
 
 impl Parts<'_> {
     pub(super) fn join(&mut self, room: &str, from: From, flags: u8) -> Result<SlotId, JoinError> {
