@@ -86,6 +86,9 @@ pub(crate) struct SoakArgs {
     /// The first seed [default: random, and printed]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// No more seeds than this
+    #[arg(long, value_name = "N")]
+    seeds: Option<u64>,
 }
 
 impl WorldArgs {
@@ -141,7 +144,7 @@ impl SoakArgs {
         let mut told = start;
         let mut entries = 0;
         let mut count = 0;
-        while start.elapsed() < self.span {
+        while start.elapsed() < self.span && self.seeds.is_none_or(|most| count < most) {
             let kinds = [world::Kind::Drawn, world::Kind::Tiny];
             let kind = kinds[usize::from(count % 4 == 3)];
             let setup = Setup::new(kind, first.wrapping_add(count));
