@@ -96,7 +96,7 @@
     )
 )]
 
-#[cfg(test)]
+#[cfg(any(test, halloo_mutants))]
 extern crate std;
 
 mod bytes;

@@ -13,6 +13,9 @@ use firmware_sim::world::{self, Failure, Fault, FaultSet, Progress, Report, Setu
 /// How many runs finding the least that fails may take.
 const SHRINK: u32 = 200;
 
+/// How long a soak takes that is not told.
+const SOAK: Duration = Duration::from_secs(600);
+
 /// How often progress is told.
 const TELL: Duration = Duration::from_secs(1);
 
@@ -80,11 +83,11 @@ Exit codes: 0 every rule held, 1 one did not, 2 bad arguments.";
 #[derive(Debug, Args)]
 #[command(after_help = "Exit codes: 0 no seed failed, 1 one did, 2 bad arguments.")]
 pub(crate) struct SoakArgs {
-    /// For how long, such as 30s, 10m or 8h
-    #[arg(long = "for", value_name = "TIME", default_value = "10m", value_parser = time)]
-    span: Duration,
-    /// How many seeds, however long that takes
-    #[arg(long, value_name = "N", conflicts_with = "span", value_parser = clap::value_parser!(u64).range(1..))]
+    /// For how long, such as 30s, 10m or 8h [default: 10m, or as long as --seeds takes]
+    #[arg(long = "for", value_name = "TIME", value_parser = time)]
+    span: Option<Duration>,
+    /// No more seeds than this
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     seeds: Option<u64>,
     /// The first seed [default: random, and printed]
     #[arg(long, value_name = "N")]
@@ -144,11 +147,13 @@ impl SoakArgs {
         let mut told = start;
         let mut sum = Sum::default();
         loop {
-            let is_done = match self.seeds {
-                Some(seeds) => sum.seeds == seeds,
-                None => start.elapsed() >= self.span,
+            let is_over = match (self.seeds, self.span) {
+                (Some(seeds), _) if sum.seeds >= seeds => true,
+                (_, Some(span)) => start.elapsed() >= span,
+                (Some(_), None) => false,
+                (None, None) => start.elapsed() >= SOAK,
             };
-            if is_done {
+            if is_over {
                 break;
             }
             let kinds = [world::Kind::Drawn, world::Kind::Tiny];

@@ -196,6 +196,14 @@ fn greeting(takes: usize) -> (Uart, Sensor, Scripted) {
 }
 
 #[test]
+fn what_came_is_told_while_the_pipe_takes_nothing() {
+    let (mut link, mut client, mut io) = greeting(1);
+    io.inward = welcome_frame();
+    let welcomed = Ok(Output::Event(Event::Welcomed));
+    assert!((0..9).any(|_| link.poll(&mut io, &mut client, at(0)) == welcomed));
+}
+
+#[test]
 fn the_rest_of_a_frame_is_awaited_for_10_s_and_then_the_hub_is_told() {
     let (mut link, mut client, mut io) = greeting(1000);
     let now = Instant::from_ticks(4_000_000);

@@ -1,9 +1,10 @@
 //! The hub message by message: who is served, who is remembered, what is told.
 
+use halloo_core::chat::datagram::{HEADER, Header};
 use halloo_core::chat::hub::{self, Busy, Conn, Full, Member, Pending, Room, Storage, Transmit};
 use halloo_core::chat::{Hub, SESSION_LIFETIME};
 use halloo_core::time::{Instant, after, secs};
-use halloo_core::wire::{self, Bye, ByeReason, Hello, Join, Message};
+use halloo_core::wire::{self, Bye, ByeReason, Hello, Join, Message, kind};
 
 fn at(seconds: u64) -> Instant {
     Instant::from_ticks(seconds * 1_000_000)
@@ -151,6 +152,66 @@ fn rooms_without_members_and_entries_come_back() {
         assert_eq!((hub.head("f"), hub.head("e")), (Some(1), None));
         let refused = say(hub, later, good, join(9, "g", "good"));
         assert!(refused[0].contains("Full"), "{refused:?}");
+    });
+}
+
+#[test]
+fn a_member_that_a_start_restored_is_forgotten_after_its_lifetime() {
+    let one = Sizes { members: 1, ..FEW };
+    with_hub(one, |hub| {
+        hub.restore_room(0, "a", 1, 0).unwrap();
+        hub.restore_member(at(0), 0, &[1; 16], 5, 0).unwrap();
+        let early = session(hub, at(0), 2);
+        let refused = say(hub, at(0), early, join(0, "a", "early"));
+        assert!(refused[0].contains("Full"), "{refused:?}");
+        let later = after(at(0), SESSION_LIFETIME);
+        let late = session(hub, later, 3);
+        let said = say(hub, later, late, join(0, "a", "late"));
+        assert!(said[0].starts_with("Joined"), "{said:?}");
+    });
+}
+
+/// The kinds of all datagrams that are owed.
+fn kinds(hub: &mut Hub<'_>, now: Instant, id: hub::ConnId) -> Vec<u8> {
+    let mut kinds = Vec::new();
+    let mut out = [0; 2000];
+    while let Transmit::Message(len) = hub.poll_transmit(now, id, &mut out) {
+        kinds.extend(out[..len].get(HEADER));
+    }
+    kinds
+}
+
+#[test]
+fn an_entry_above_a_datagram_is_a_gap_there_and_a_late_timer_sends_both_again() {
+    let config = hub::Config {
+        max_body: 2000,
+        ..hub::Config::new(7, [8; 4], 9)
+    };
+    with_config(FEW, config, |hub| {
+        let author = session(hub, at(0), 1);
+        say(hub, at(0), author, join(0, "a", "ann"));
+        let Message::Hello(hello) = hello(2, 60) else {
+            panic!("a Hello");
+        };
+        let header = |number| Header {
+            session: hello.nonce,
+            number,
+            seen: 0,
+        };
+        let id = hub.open_datagram(at(0), at(0), &header(1), &hello).unwrap();
+        let taken = hub.handle_datagram(at(0), id, &header(2), &join(0, "a", "bob"));
+        assert_eq!(taken, Ok(true));
+        for (seq, len) in [(1, 600), (2, 1300)] {
+            let body = &[0; 1300][..len];
+            say(hub, at(0), author, Message::Post { slot: 0, seq, body });
+        }
+        let said = kinds(hub, at(0), id);
+        assert!(said.ends_with(&[kind::ENTRY, kind::GAP]), "{said:?}");
+        // Nothing is acknowledged, and the hub is looked after later than it asked for.
+        hub.handle_timeout(at(3));
+        let said = kinds(hub, at(3), id);
+        assert!(said.ends_with(&[kind::ENTRY, kind::GAP]), "{said:?}");
+        assert_eq!(hub.counters().resent, 1);
     });
 }
 

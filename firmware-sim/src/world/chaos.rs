@@ -163,6 +163,7 @@ impl Net {
             | Fault::ShortWrite
             | Fault::Refused
             | Fault::LateBytes
+            | Fault::OldWelcome
             | Fault::SlowCommit => return,
         }
         match fault {

@@ -6,7 +6,7 @@ use super::limits::Limits;
 use super::link::{Link, framed};
 use super::links::Links;
 use super::machine::Machine;
-use super::model::{Check, Membership, PostId};
+use super::model::{Check, Membership, PostId, must};
 use super::rng::Rng;
 use super::{Net, at};
 use halloo_core::chat::client::{Config, From, PostError};
@@ -59,6 +59,10 @@ pub struct Device {
     pub(super) next_token: u32,
     /// How many sessions had ended when this connection was made.
     ended_before: usize,
+    /// The nonce of its newest hello.
+    nonce: u64,
+    /// The last welcome, which the way to the device may still hold.
+    welcome: Vec<u8>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +100,8 @@ impl Device {
             counter: 0,
             next_token: 0,
             ended_before: 0,
+            nonce: 0,
+            welcome: Vec::new(),
         }
     }
 
@@ -266,7 +272,9 @@ impl Net {
                     let limit = device.config.max_frame as usize;
                     device.decoder = Inbox::new(limit, self.limits.is_fleet);
                     device.ended_before = device.app.closed.len();
+                    device.nonce = nonce;
                     device.client.handle_connected(at(clock), nonce);
+                    self.repeat_welcome(number, link)?;
                 }
             }
             Phase::Up { link } => self.serve_device(number, link)?,
@@ -297,6 +305,19 @@ impl Net {
             link,
             until: self.now + HANDSHAKE.as_ticks(),
         };
+    }
+
+    /// What was on the way to the device before, perhaps to one that has lost its RAM since, arrives.
+    fn repeat_welcome(&mut self, number: usize, link: u64) -> Check {
+        let device = &mut self.devices[number];
+        let frame = framed(&device.welcome);
+        if device.welcome.is_empty() || !self.happens(Fault::OldWelcome, 300) {
+            return Ok(());
+        }
+        let decoder = &mut self.devices[number].decoder;
+        decoder.room()[..frame.len()].copy_from_slice(&frame);
+        decoder.commit(frame.len());
+        self.hand_in(number, link)
     }
 
     /// Reads what came.
@@ -364,7 +385,20 @@ impl Net {
             self.trace
                 .words(self.now, || format!("device {number} gets {message:?}"));
             let life = self.links[&link].life;
+            let was_serving = device.client.is_serving();
             let delivery = device.client.handle_message(at(clock), &message);
+            if let Message::Welcome(welcome) = &message
+                && !was_serving
+                && device.client.is_serving()
+            {
+                must!(
+                    welcome.nonce == device.nonce,
+                    "S8: device {number} takes the welcome to an older hello"
+                );
+                if self.faults.has(Fault::OldWelcome) {
+                    device.welcome.clone_from(&frame);
+                }
+            }
             // What was lost before the delivery is told first: it is about older messages.
             if let Some(delivery) = delivery {
                 self.deliver(number, life, delivery)?;

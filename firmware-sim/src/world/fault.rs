@@ -72,6 +72,8 @@ faults! {
     SyncError,
     /// The disk is full.
     DiskFull,
+    /// A connection begins with the welcome to an older hello of its device.
+    OldWelcome,
 }
 
 impl Fault {
@@ -165,6 +167,7 @@ impl FaultSet {
                     F::TakeOver,
                     F::LateBytes,
                     F::BadBytes,
+                    F::OldWelcome,
                 ]),
             ),
             (

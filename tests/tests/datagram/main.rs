@@ -10,9 +10,12 @@ use halloo_core::time::{millis, secs};
 use world::{Faults, ROOMS, Rng, Slots, World};
 
 /// A while of faults and of devices that do anything, then none: all must end well.
-fn check_seed(seed: u64, latest: &[RoomPattern<'_>]) -> [u64; 3] {
+fn check_seed(seed: u64, latest: &[RoomPattern<'_>]) -> [u64; 4] {
     let mut rng = Rng(seed ^ 0x00da_7a67);
-    let mut slots = Slots::new([4, 16, 64][rng.below(3) as usize]);
+    let entries = [4, 16, 64][rng.below(3) as usize];
+    let (mut slots, mut spare) = (Slots::new(entries), Slots::new(entries));
+    // Half of the hubs start again, once.
+    let mut spare = Some(&mut spare).filter(|_| rng.chance(500));
     let mut world = World::new(&mut slots, seed, 3);
     world.hub.set_latest(latest);
     world.faults = Faults {
@@ -24,6 +27,12 @@ fn check_seed(seed: u64, latest: &[RoomPattern<'_>]) -> [u64; 3] {
     for _ in 0..rng.below(250) {
         let at = rng.below(3) as usize;
         let slot = rng.below(2) as u8;
+        if rng.chance(10)
+            && let Some(slots) = spare.take()
+        {
+            world.restart(slots);
+            world.hub.set_latest(latest);
+        }
         match rng.below(20) {
             0 => world.cut(at),
             1 => world.leave(at, slot),
@@ -50,24 +59,25 @@ fn check_seed(seed: u64, latest: &[RoomPattern<'_>]) -> [u64; 3] {
     let idle = world.datagrams - before;
     assert!(idle <= 3 * 2 * 11, "{idle} datagrams in 250 s of rest");
     assert!(world.is_settled());
-    [world.handed, world.gaps, world.hub.counters().posts]
+    let posts = world.hub.counters().posts;
+    [world.handed, world.gaps, posts, world.changes]
 }
 
 fn check_seeds(seeds: std::ops::Range<u64>, latest: &[RoomPattern<'_>]) -> u64 {
-    let mut sum = [0; 3];
+    let mut sum = [0; 4];
     for seed in seeds {
         let seen = std::panic::catch_unwind(|| check_seed(seed, latest));
         match seen {
-            Ok(seen) => (0..3).for_each(|n| sum[n] += seen[n]),
+            Ok(seen) => (0..4).for_each(|n| sum[n] += seen[n]),
             Err(cause) => {
                 println!("seed {seed}");
                 std::panic::resume_unwind(cause)
             }
         }
     }
-    let [handed, gaps, posts] = sum;
-    println!("{posts} posts kept, {handed} entries handed on, {gaps} gaps");
-    assert!(handed > 0 && gaps > 0 && posts > 0);
+    let [handed, gaps, posts, changes] = sum;
+    println!("{posts} posts kept, {handed} entries handed on, {gaps} gaps, {changes} new stores");
+    assert!(sum.iter().all(|count| *count > 0), "{sum:?}");
     gaps
 }
 

@@ -67,7 +67,7 @@ fn a_lost_join_or_joined_makes_one_membership() {
         world.post(1, 1);
         let _ = settle(world);
         assert_eq!(world.sent[&(TO_HUB, kind::JOIN)], 2 + 3);
-        assert_eq!(world.logs["yard"].len(), 1);
+        assert_eq!(world.log("yard").len(), 1);
     });
 }
 
@@ -85,7 +85,7 @@ fn a_lost_leave_or_its_answer_frees_the_slot_in_the_end() {
         let _ = settle(world);
         world.post(1, 0);
         let _ = settle(world);
-        assert_eq!((world.logs["lab"].len(), world.logs["yard"].len()), (1, 1));
+        assert_eq!((world.log("lab").len(), world.log("yard").len()), (1, 1));
     });
 }
 
@@ -97,7 +97,7 @@ fn a_lost_ack_comes_with_the_answer_to_the_post_again() {
         world.post(0, 0);
         let _ = settle(world);
         assert_eq!(world.hub.counters().repeated, 1);
-        assert_eq!(world.logs["lab"].len(), 1);
+        assert_eq!(world.log("lab").len(), 1);
     });
 }
 

@@ -41,7 +41,7 @@ impl Rng {
 }
 
 /// Who posted an entry, and what.
-type Kept = ([u8; 16], Vec<u8>);
+pub(crate) type Kept = ([u8; 16], Vec<u8>);
 
 /// How bad the network is, in thousandths, and milliseconds.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +80,17 @@ pub(crate) struct Slots {
 }
 
 impl Slots {
+    fn storage(&mut self) -> Storage<'_> {
+        Storage {
+            conns: &mut self.conns,
+            members: &mut self.members,
+            rooms: &mut self.rooms,
+            bytes: &mut self.bytes,
+            index: &mut self.index,
+            pending: &mut self.pending,
+        }
+    }
+
     /// `entries` is how many each log keeps.
     pub(crate) fn new(entries: usize) -> Self {
         Self {
@@ -121,14 +132,18 @@ pub(crate) struct World<'s> {
     by_place: BTreeMap<usize, (ConnId, u64, usize)>,
     things: BinaryHeap<Reverse<(Instant, u64, Thing)>>,
     count: u64,
-    /// What the hub committed, by room.
-    pub(crate) logs: BTreeMap<&'static str, Vec<Kept>>,
-    /// Bodies are never the same twice.
+    /// The store of the hub that runs.
+    store: u64,
+    /// What each hub committed, by its store and the room.
+    logs: BTreeMap<(u64, &'static str), Vec<Kept>>,
+    /// Bodies are never the same twice in one store.
     kept: BTreeSet<Vec<u8>>,
     next_body: u32,
     commit_pending: bool,
     pub(crate) handed: u64,
     pub(crate) gaps: u64,
+    /// Times that a device was told of another store.
+    pub(crate) changes: u64,
     pub(crate) datagrams: u64,
     /// The next datagram to the hub (or not) with a message of this kind is lost, one for each.
     pub(crate) lose: Vec<(bool, u8)>,
@@ -155,14 +170,6 @@ pub(crate) fn config(at: usize) -> Config {
 
 impl<'s> World<'s> {
     pub(crate) fn new(slots: &'s mut Slots, seed: u64, devices: usize) -> Self {
-        let storage = Storage {
-            conns: &mut slots.conns,
-            members: &mut slots.members,
-            rooms: &mut slots.rooms,
-            bytes: &mut slots.bytes,
-            index: &mut slots.index,
-            pending: &mut slots.pending,
-        };
         let side = |at: usize| Side {
             client: Client::new(config(at)),
             readings: Default::default(),
@@ -170,11 +177,13 @@ impl<'s> World<'s> {
             is_down: true,
             is_timed: None,
         };
+        let store = 9;
         let mut world = Self {
             now: Instant::from_ticks(1),
             rng: Rng(seed),
             faults: Faults::NONE,
-            hub: Hub::new(HubConfig::new(7, [8; 4], 9), storage),
+            hub: Hub::new(HubConfig::new(7, [8; 4], store), slots.storage()),
+            store,
             sides: (0..devices).map(side).collect(),
             sessions: BTreeMap::new(),
             by_place: BTreeMap::new(),
@@ -186,6 +195,7 @@ impl<'s> World<'s> {
             commit_pending: false,
             handed: 0,
             gaps: 0,
+            changes: 0,
             datagrams: 0,
             lose: Vec::new(),
             swallow: None,
@@ -279,6 +289,24 @@ impl<'s> World<'s> {
 
     pub(crate) fn run_for(&mut self, span: Duration) {
         self.run(after(self.now, span));
+    }
+
+    /// The hub loses its memory, and starts again with another store. Nobody is told.
+    pub(crate) fn restart(&mut self, slots: &'s mut Slots) {
+        self.store += 1;
+        let secret = [(); 4].map(|()| self.rng.next() as u32);
+        let config = HubConfig::new(self.rng.next(), secret, self.store);
+        self.hub = Hub::new(config, slots.storage());
+        self.sessions.clear();
+        self.by_place.clear();
+        self.kept.clear();
+    }
+
+    /// What the hub that runs has committed of a room.
+    pub(crate) fn log(&self, room: &'static str) -> &[Kept] {
+        self.logs
+            .get(&(self.store, room))
+            .map_or(&[], Vec::as_slice)
     }
 
     /// A datagram reaches the hub once more.
@@ -399,7 +427,7 @@ impl<'s> World<'s> {
                 let Message::Entry(entry) = entry else {
                     panic!("a log holds entries")
                 };
-                let log = self.logs.entry(room).or_default();
+                let log = self.logs.entry((self.store, *room)).or_default();
                 assert_eq!(offset, log.len() as u64 + 1, "offsets have no holes");
                 log.push((*append.device, entry.body.to_vec()));
                 assert!(self.kept.insert(entry.body.to_vec()), "kept twice");
@@ -439,6 +467,7 @@ impl<'s> World<'s> {
     fn device_gets(&mut self, at: usize, datagram: &[u8]) {
         let side = &mut self.sides[at];
         let delivery = side.client.handle_datagram(self.now, datagram);
+        let store = |slot: u8| side.client.store(slot).map_or(0, |store| store.id);
         let mut hand = |slot: u8, from: u64, to: u64, body: Option<&[u8]>| {
             let reading = &mut side.readings[usize::from(slot)];
             if let Some(last) = reading.last {
@@ -446,7 +475,7 @@ impl<'s> World<'s> {
             }
             reading.last = Some(to);
             if let Some(body) = body {
-                let (author, kept) = &self.logs[reading.room][from as usize - 1];
+                let (author, kept) = &self.logs[&(store(slot), reading.room)][from as usize - 1];
                 let is_own = *author == device(at);
                 assert_eq!(body.is_empty(), is_own, "device {at} gets its own marked");
                 assert!(is_own || body == kept, "device {at} gets another body");
@@ -480,7 +509,9 @@ impl<'s> World<'s> {
             match event {
                 Event::Acked { slot, seq } => {
                     let (room, body) = side.waiting.remove(&(slot, seq)).unwrap();
-                    let found = self.logs[room].iter().filter(|(_, kept)| *kept == body);
+                    let store = side.client.store(slot).map_or(0, |store| store.id);
+                    let log = self.logs.get(&(store, room)).into_iter().flatten();
+                    let found = log.filter(|(_, kept)| *kept == body);
                     assert_eq!(found.count(), 1, "acknowledged, and not kept once");
                 }
                 Event::Rejected { slot, seq, .. } | Event::Unknown { slot, seq, .. } => {
@@ -489,7 +520,10 @@ impl<'s> World<'s> {
                 Event::Left { slot } | Event::Refused { slot, .. } => {
                     side.readings[usize::from(slot)] = Reading::default();
                 }
-                Event::StoreChanged { .. } => panic!("there is one store"),
+                Event::StoreChanged { slot } => {
+                    side.readings[usize::from(slot)].last = side.client.cursor(slot);
+                    self.changes += 1;
+                }
                 Event::Closed { .. } => self.cut(at),
                 Event::Welcomed | Event::Joined { .. } => {}
             }

@@ -106,3 +106,15 @@ fn a_hub_that_does_not_answer_is_given_up_in_ten_seconds() {
     assert_eq!(device.events(), [closed(Cause::Timeout)]);
     assert_eq!(device.client.poll_timeout(), None);
 }
+
+#[test]
+fn a_device_without_a_connection_is_in_no_session_and_says_nothing() {
+    let mut device = LoneDevice::member();
+    device.client.post(0, b"a body").unwrap();
+    device.lose();
+    assert!(!device.client.is_serving());
+    assert_eq!(device.client.poll_timeout(), None);
+    assert_eq!(device.hears(&entry(5, 1)), None);
+    assert!(device.says().is_empty());
+    assert_eq!(device.client.cursor(0), Some(0));
+}

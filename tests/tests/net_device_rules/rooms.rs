@@ -248,3 +248,21 @@ fn a_hub_that_stands_behind_what_it_acknowledged_has_lost_its_store() {
     assert_eq!(device.events()[0], Event::StoreChanged { slot: 0 });
     assert_eq!(seqs(&device.says()), [2], "the third is the second there");
 }
+
+#[test]
+fn a_slot_has_a_cursor_once_it_is_known_where_its_room_stands() {
+    let mut device = LoneDevice::default();
+    device.client.join("lab", From::Latest).unwrap();
+    let cursors = |device: &LoneDevice| [0, 1].map(|slot| device.client.cursor(slot));
+    assert_eq!(cursors(&device), [None, None]);
+    device.open();
+    device.hears_joined(&joined(0));
+    assert_eq!(cursors(&device), [Some(0), None]);
+}
+
+#[test]
+fn a_slot_is_free_while_another_s_posts_wait() {
+    let mut device = LoneDevice::member();
+    device.client.post(0, b"a body").unwrap();
+    assert_eq!(device.client.join("yard", From::Latest), Ok(1));
+}

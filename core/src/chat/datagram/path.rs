@@ -250,6 +250,18 @@ mod tests {
     }
 
     #[test]
+    fn one_round_trip_counts_for_an_eighth_and_its_distance_for_a_quarter() {
+        // [F-TIMER-1]
+        let mut path = Path::open(0).unwrap();
+        for (number, trip) in [(1, 200), (2, 360)] {
+            path.expect(at(0), 0);
+            path.seal(0);
+            assert!(path.take(at(trip), &echo(number, number)));
+        }
+        check_patience(&path, millis(680)); // 220 + 4 × (75 + 40)
+    }
+
+    #[test]
     fn what_was_sent_twice_measures_no_round_trip() {
         // [F-TIMER-2]
         let mut path = Path::open(0).unwrap();

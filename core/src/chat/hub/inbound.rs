@@ -94,7 +94,11 @@ impl Hub<'_> {
         conn.device = hello.device;
         conn.nonce = hello.nonce;
         conn.born = now;
-        conn.session = super::session::number(&self.config.session_secret, self.sessions);
+        let secret = match mutant::is("fence forgotten") {
+            true => [0; 4],
+            false => self.config.session_secret,
+        };
+        conn.session = super::session::number(&secret, self.sessions);
         debug!("hub: connection {} has session {}", at, conn.session);
         conn.heard = now;
         insert(
