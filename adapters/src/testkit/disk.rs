@@ -7,13 +7,66 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::journal::Disk;
 
-/// One file: its bytes as a reader sees them, and as they were when it was last synced.
+/// One file: its bytes as a reader sees them, and what a crash may take back of them.
 #[derive(Debug, Clone, Default)]
 struct Content {
     seen: Vec<u8>,
-    synced: Vec<u8>,
-    /// Where bytes were written since, in order; a cut is a cut drops them.
-    writes: Vec<(usize, Vec<u8>)>,
+    /// How many bytes it had when it was last synced.
+    synced_len: usize,
+    /// What was written since, in order.
+    writes: Vec<Written>,
+    /// What a crash leaves before those, where a cut came upon bytes that were not synced.
+    cut: Option<Vec<u8>>,
+}
+
+/// One write that is not synced.
+#[derive(Debug, Clone)]
+struct Written {
+    at: usize,
+    bytes: Vec<u8>,
+    /// The bytes that were there before, as far as there were any.
+    before: Vec<u8>,
+}
+
+impl Content {
+    fn write(&mut self, at: usize, bytes: &[u8]) {
+        let before = self.seen.get(at..).unwrap_or_default();
+        let before = &before[..before.len().min(bytes.len())];
+        self.writes.push(Written {
+            at,
+            bytes: bytes.to_vec(),
+            before: before.to_vec(),
+        });
+        write_at(&mut self.seen, at, bytes);
+    }
+
+    fn sync(&mut self) {
+        self.writes.clear();
+        self.cut = None;
+        self.synced_len = self.seen.len();
+    }
+
+    /// Back to the bytes as they were when it was last synced; gives what was written since.
+    fn take_back(&mut self) -> Vec<Written> {
+        let writes = std::mem::take(&mut self.writes);
+        for written in writes.iter().rev() {
+            write_at(&mut self.seen, written.at, &written.before);
+        }
+        match self.cut.take() {
+            Some(bytes) => self.seen = bytes,
+            None => self.seen.truncate(self.synced_len),
+        }
+        writes
+    }
+
+    /// Taken as done at once: a journal syncs it before it relies on it.
+    fn set_len(&mut self, len: usize) {
+        let mut seen = self.seen.clone();
+        seen.resize(len, 0);
+        self.take_back();
+        self.seen.truncate(len);
+        self.cut = Some(std::mem::replace(&mut self.seen, seen));
+    }
 }
 
 #[derive(Debug, Default)]
@@ -126,8 +179,15 @@ impl SimDisk {
             return;
         };
         let file = &mut inner.files[file];
-        for bytes in [&mut file.seen, &mut file.synced] {
-            if let Some(byte) = bytes.get_mut(at) {
+        if let Some(byte) = file.seen.get_mut(at) {
+            *byte ^= mask;
+        }
+        if let Some(byte) = file.cut.as_mut().and_then(|bytes| bytes.get_mut(at)) {
+            *byte ^= mask;
+        }
+        for written in &mut file.writes {
+            let byte = at.checked_sub(written.at);
+            if let Some(byte) = byte.and_then(|at| written.before.get_mut(at)) {
                 *byte ^= mask;
             }
         }
@@ -148,13 +208,11 @@ impl SimDisk {
     pub fn crash(&self, mut keep: impl FnMut(usize, usize) -> usize) {
         let mut inner = self.inner();
         for (number, file) in inner.files.iter_mut().enumerate() {
-            let mut bytes = std::mem::take(&mut file.synced);
-            for (nth, (at, written)) in file.writes.drain(..).enumerate() {
-                let kept = keep(number, nth).min(written.len());
-                write_at(&mut bytes, at, &written[..kept]);
+            for (nth, written) in file.take_back().iter().enumerate() {
+                let kept = keep(number, nth).min(written.bytes.len());
+                write_at(&mut file.seen, written.at, &written.bytes[..kept]);
             }
-            file.seen = bytes.clone();
-            file.synced = bytes;
+            file.sync();
         }
         inner.names = inner.synced_names.clone();
         inner.power = None;
@@ -194,6 +252,10 @@ fn write_at(bytes: &mut Vec<u8>, at: usize, written: &[u8]) {
     }
     let end = at + written.len();
     if bytes.len() < end {
+        if bytes.capacity() < end {
+            // Not to twice its size: it may never get there.
+            bytes.reserve_exact((end - bytes.len()).max(bytes.len() / 8));
+        }
         bytes.resize(end, 0);
     }
     bytes[at..end].copy_from_slice(written);
@@ -250,9 +312,7 @@ impl Disk for SimDisk {
             return Err(io::Error::other("the disk does not take it"));
         }
         let had = place(inner.spend(bytes.len() as u64)?);
-        let content = &mut inner.files[file.at];
-        write_at(&mut content.seen, place(at), &bytes[..had]);
-        content.writes.push((place(at), bytes[..had].to_vec()));
+        inner.files[file.at].write(place(at), &bytes[..had]);
         if had < bytes.len() {
             return Err(off());
         }
@@ -262,11 +322,7 @@ impl Disk for SimDisk {
     fn set_len(&mut self, file: &mut SimFile, len: u64) -> io::Result<()> {
         let mut inner = self.inner();
         inner.call()?;
-        let content = &mut inner.files[file.at];
-        content.seen.resize(place(len), 0);
-        // Taken as done at once: a journal syncs it before it relies on it.
-        content.synced.truncate(place(len));
-        content.writes.clear();
+        inner.files[file.at].set_len(place(len));
         Ok(())
     }
 
@@ -276,12 +332,7 @@ impl Disk for SimDisk {
         if inner.failing_syncs {
             return Err(io::Error::other("the disk does not answer"));
         }
-        let content = &mut inner.files[file.at];
-        // In time that grows with what was written, not with the file.
-        for (at, written) in content.writes.drain(..) {
-            write_at(&mut content.synced, at, &written);
-        }
-        content.synced.resize(content.seen.len(), 0);
+        inner.files[file.at].sync();
         Ok(())
     }
 
@@ -317,5 +368,81 @@ impl Disk for SimDisk {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file that keeps two copies of its bytes, which cannot be wrong.
+    #[derive(Default)]
+    struct Model {
+        seen: Vec<u8>,
+        synced: Vec<u8>,
+        writes: Vec<(usize, Vec<u8>)>,
+    }
+
+    fn number(state: &mut u64, below: u64) -> u64 {
+        *state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (*state >> 33) % below
+    }
+
+    #[test]
+    fn a_crash_takes_back_what_was_not_synced_whatever_was_done_before() {
+        for seed in 0..300 {
+            let mut state = seed;
+            let mut disk = SimDisk::new();
+            let mut file = disk.create("a").unwrap();
+            disk.sync_names().unwrap();
+            let mut model = Model::default();
+            for step in 0..60_u8 {
+                let at = number(&mut state, 30) as usize;
+                match number(&mut state, 10) {
+                    0..6 => {
+                        let bytes = vec![step; number(&mut state, 12) as usize];
+                        disk.write(&mut file, at as u64, &bytes).unwrap();
+                        write_at(&mut model.seen, at, &bytes);
+                        model.writes.push((at, bytes));
+                    }
+                    6 => {
+                        disk.set_len(&mut file, at as u64).unwrap();
+                        model.seen.resize(at, 0);
+                        model.synced.truncate(at);
+                        model.writes.clear();
+                    }
+                    7 => {
+                        disk.sync(&mut file).unwrap();
+                        model.synced = model.seen.clone();
+                        model.writes.clear();
+                    }
+                    8 => {
+                        disk.rot("a", at, 0x80);
+                        for bytes in [&mut model.seen, &mut model.synced] {
+                            if let Some(byte) = bytes.get_mut(at) {
+                                *byte ^= 0x80;
+                            }
+                        }
+                    }
+                    _ => {
+                        let keep = |nth: usize| (seed as usize + nth * 7) % 13;
+                        disk.crash(|_, nth| keep(nth));
+                        let writes = model.writes.drain(..).enumerate();
+                        for (nth, (at, bytes)) in writes {
+                            let kept = keep(nth).min(bytes.len());
+                            write_at(&mut model.synced, at, &bytes[..kept]);
+                        }
+                        model.seen = model.synced.clone();
+                    }
+                }
+                assert_eq!(
+                    disk.bytes("a").unwrap(),
+                    model.seen,
+                    "seed {seed} step {step}"
+                );
+            }
+        }
     }
 }

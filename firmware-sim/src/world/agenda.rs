@@ -181,16 +181,17 @@ impl Agenda {
     }
 
     /// When something is due at the earliest, or any such time that is not after `enough`.
-    pub(super) fn next_time(&self, enough: u64) -> u64 {
+    pub(super) fn next_time(&mut self, enough: u64) -> u64 {
         let last = self.start + SPANS - 1;
         let near = match self.next_busy(self.start, last) {
             Some(span) => self.earliest((span % SPANS) as u32, enough),
             None => u64::MAX,
         };
-        match near <= self.far_from {
-            true => near,
-            false => near.min(self.earliest(FAR, enough)),
+        if near <= self.far_from {
+            return near;
         }
+        self.far_from = self.earliest(FAR, 0);
+        near.min(self.far_from)
     }
 
     fn earliest(&self, list: u32, enough: u64) -> u64 {

@@ -331,7 +331,7 @@ impl Net {
             let Some(found) = self.links.get_mut(&link) else {
                 return Ok(());
             };
-            let room = device.decoder.room();
+            let room = device.decoder.room(&mut self.device_spare);
             let mut most = room.len();
             if is_cut {
                 most = 1 + self.rng.below(most as u64) as usize;
@@ -339,7 +339,7 @@ impl Net {
             }
             let got = found.down.read(self.now, &mut room[..most]);
             if got == 0 {
-                device.decoder.rest();
+                device.decoder.rest(&mut self.device_spare);
                 break;
             }
             self.moved = true;
@@ -469,6 +469,7 @@ impl Net {
                 device.blocked_since.get_or_insert(self.now);
                 return;
             }
+            device.out = Vec::new();
         }
         self.again = true;
     }

@@ -15,7 +15,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 /// How many of its last posts in a room are remembered of each device; no more than 32 wait for a
 /// verdict, and no more than 4 of a device of a fleet.
 const REMEMBERED: usize = 32;
-const REMEMBERED_OF_FLEET: usize = 8;
+const REMEMBERED_OF_FLEET: usize = 4;
 
 /// One verdict that the hub handed out.
 #[derive(Debug, Clone)]
@@ -100,6 +100,13 @@ impl Hasher for NameHasher {
     }
 }
 
+/// Where a room lies in the store in which it was found last; a room keeps its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Place {
+    store: Option<(u64, u32)>,
+    at: usize,
+}
+
 /// One room of one store: the true log.
 #[derive(Debug, Default)]
 struct RoomModel {
@@ -157,6 +164,15 @@ impl StoreModel {
     /// An entry of a room's log, unless it is not there or forgotten.
     pub fn kept(&self, room: &str, offset: u64) -> Option<&Kept> {
         self.room(room)?.kept(offset)
+    }
+
+    /// As [`kept`](Self::kept), of a room that always comes with the same `place`.
+    pub fn kept_at(&self, place: &mut Place, room: &str, offset: u64) -> Option<&Kept> {
+        if place.store != Some(self.name) {
+            place.at = *self.by_name.get(room)?;
+            place.store = Some(self.name);
+        }
+        self.rooms.get(place.at)?.1.kept(offset)
     }
 
     /// Whether a post is in a room's log.
@@ -274,6 +290,9 @@ impl StoreModel {
             "S8: {id:?} as {seq} in {name} came from no live session"
         );
         author.offered.retain(|(other, _)| *other > seq);
+        if author.offered.is_empty() {
+            author.offered = Vec::new();
+        }
         let last = author.kept.back().copied();
         must!(
             last < Some(id.counter),

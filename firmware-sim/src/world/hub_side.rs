@@ -2,7 +2,7 @@
 
 use super::device::NO_PROGRESS;
 use super::fault::Fault;
-use super::history::Handed;
+use super::history::{Handed, Place};
 use super::link::{HubState, Link, Told, framed};
 use super::model::{Broken, Check, must};
 use super::{Net, TURN, at};
@@ -198,14 +198,14 @@ impl Net {
                     continue;
                 }
             }
-            let room = link.hub.decoder.room();
+            let room = link.hub.decoder.room(&mut self.hub_spare);
             let most = match is_cut {
                 true => 1 + self.rng.below(room.len() as u64) as usize,
                 false => room.len(),
             };
             let got = link.up.read(now, &mut room[..most]);
             if got == 0 {
-                link.hub.decoder.rest();
+                link.hub.decoder.rest(&mut self.hub_spare);
                 return Ok(());
             }
             self.moved = true;
@@ -247,7 +247,11 @@ impl Net {
         match message {
             Message::Join(join) if is_live => {
                 let room = String::from_utf8_lossy(join.room).as_ref().into();
-                let told = Told { room, joined: None };
+                let told = Told {
+                    room,
+                    place: Place::default(),
+                    joined: None,
+                };
                 link.hub.forget(join.slot);
                 // Most are in one room.
                 link.hub.rooms.reserve_exact(1);
@@ -343,6 +347,9 @@ impl Net {
                 let taken = link.down.write(&mut self.rng, self.now, &link.hub.out);
                 link.hub.out.drain(..taken);
                 let is_all = link.hub.out.is_empty();
+                if is_all {
+                    link.hub.out = Vec::new();
+                }
                 self.note_write(key, taken, is_all);
                 if !is_all {
                     return Ok(());

@@ -16,6 +16,10 @@ pub(super) struct Inbox {
     held: Option<Held>,
 }
 
+/// Empty buffers, for all that have the same limit and size.
+#[derive(Debug, Default)]
+pub(super) struct Spare(Vec<Held>);
+
 #[derive(Debug)]
 enum Held {
     Usual(Box<Decoder<Length32, USUAL>>),
@@ -42,11 +46,15 @@ impl Inbox {
         }
     }
 
-    pub(super) fn room(&mut self) -> &mut [u8] {
-        let held = self.held.get_or_insert_with(|| match self.is_small {
+    /// Where the next bytes go; in a buffer out of `spare`, if it has none and there is one.
+    pub(super) fn room(&mut self, spare: &mut Spare) -> &mut [u8] {
+        let new = || match self.is_small {
             true => Held::Small(Box::new(Decoder::new(Length32::new(self.limit.min(SMALL))))),
             false => Held::Usual(Box::new(Decoder::new(Length32::new(self.limit.min(USUAL))))),
-        });
+        };
+        let held = self
+            .held
+            .get_or_insert_with(|| spare.0.pop().unwrap_or_else(new));
         of!(held, decoder => decoder.room())
     }
 
@@ -71,10 +79,8 @@ impl Inbox {
     }
 
     /// Nothing is read for a while: the buffer goes, unless a part of a frame is in it.
-    pub(super) fn rest(&mut self) {
-        let is_empty = |held: &Held| of!(held, decoder => decoder.end().is_ok());
-        if self.held.as_ref().is_some_and(is_empty) {
-            self.held = None;
-        }
+    pub(super) fn rest(&mut self, spare: &mut Spare) {
+        let is_empty = |held: &mut Held| of!(held, decoder => decoder.end().is_ok());
+        spare.0.extend(self.held.take_if(is_empty));
     }
 }

@@ -95,10 +95,10 @@ impl Limits {
         limits.is_fleet = true;
         limits.per_room = per_room;
         limits.rooms = devices.div_ceil(per_room);
-        limits.conns = devices + devices / 2 + 8;
+        limits.conns = devices + devices / 8 + 8;
         limits.members = devices + 8;
-        limits.log_bytes = 2048;
-        limits.index = 32;
+        limits.log_bytes = 1024;
+        limits.index = 16;
         limits.pending = 4096;
         limits.max_body = 64;
         limits.credit = 16;
@@ -107,7 +107,7 @@ impl Limits {
         limits.shape.delay = 20_000;
         limits.shape.jitter = 10_000;
         limits.segment_bytes = 1024 * 1024;
-        limits.retention = Some(64);
+        limits.retention = Some(32);
         limits
     }
 

@@ -1,5 +1,6 @@
 //! One connection as both ends see it.
 
+use super::history::Place;
 use super::inbox::Inbox;
 use super::limits::Limits;
 use super::pipe::Pipe;
@@ -70,6 +71,8 @@ pub(super) enum HubState {
 pub(super) struct Told {
     /// The room.
     pub room: Arc<str>,
+    /// Where the model of the store has it.
+    pub place: Place,
     /// The hub has said `Joined`: its number, the last offset that it sent, and the last that it may.
     pub joined: Option<(u32, u64, u64)>,
 }

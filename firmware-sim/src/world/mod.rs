@@ -47,6 +47,7 @@ use chaos::Chaos;
 use halloo_core::chat::Hub;
 use halloo_core::time::Instant;
 use history::StoreModel;
+use inbox::Spare;
 use links::Links;
 use model::{Check, Membership, must};
 use rng::Rng;
@@ -102,6 +103,9 @@ pub struct Net {
     due: Vec<u64>,
     /// A message on its way out of a receive buffer; reused for each.
     frame: Vec<u8>,
+    /// Receive buffers that nobody uses.
+    device_spare: Spare,
+    hub_spare: Spare,
     /// The connection at each of the hub's places.
     by_conn: Vec<u64>,
     /// Connections with a message that the hub was too busy for.
@@ -154,6 +158,8 @@ impl Net {
             link_agenda: Agenda::default(),
             due: Vec::new(),
             frame: Vec::new(),
+            device_spare: Spare::default(),
+            hub_spare: Spare::default(),
             by_conn: vec![u64::MAX; limits.conns],
             held: BTreeSet::new(),
             planted: false,
@@ -266,7 +272,7 @@ impl Net {
         Ok(())
     }
 
-    fn next_time(&self, hub: Option<&Hub<'_>>) -> u64 {
+    fn next_time(&mut self, hub: Option<&Hub<'_>>) -> u64 {
         // No time before this one is another than it.
         let soon = self.now + TURN;
         let mut next = self.chaos.next_at().unwrap_or(u64::MAX);

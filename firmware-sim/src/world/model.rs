@@ -3,7 +3,7 @@
 //! Knows what was posted and what was handed on, and holds it against [`history`](super::history).
 //! Does not look into a machine.
 
-use super::history::StoreModel;
+use super::history::{Place, StoreModel};
 use halloo_core::chat::client::From;
 
 /// A rule that does not hold.
@@ -93,6 +93,8 @@ pub(super) fn number_of(device: &[u8; 16]) -> u32 {
 pub struct Membership {
     /// The room.
     pub room: String,
+    /// Where the model of the store has it.
+    place: Place,
     /// From where it reads.
     pub from: From,
     /// It gets its own posts whole.
@@ -131,6 +133,7 @@ impl Membership {
         };
         Self {
             room: room.to_owned(),
+            place: Place::default(),
             from,
             own_bodies,
             store: None,
@@ -199,6 +202,7 @@ impl Membership {
 
     /// The application was handed an entry, or a marker.
     pub fn entry(&mut self, life: usize, store: &StoreModel, me: u32, seen: Seen<'_>) -> Check {
+        let kept = store.kept_at(&mut self.place, &self.room, seen.offset);
         let room = &self.room;
         must!(!self.is_over, "S11: an entry of {room} after it was over");
         must!(
@@ -211,7 +215,6 @@ impl Membership {
             "S5: {room}: handed {offset}, not {:?}",
             self.next
         );
-        let kept = store.kept(room, offset);
         let Some(kept) = kept else {
             return Err(Broken(format!("S6: {room}: {offset} is not durable")));
         };
@@ -279,6 +282,9 @@ impl Membership {
             )));
         };
         let (_, id) = self.posts.remove(place);
+        if self.posts.is_empty() {
+            self.posts = Vec::new();
+        }
         let is_there = store.has(room, id);
         let Some(is_kept) = is_kept else {
             return Ok(());

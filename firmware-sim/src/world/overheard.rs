@@ -189,7 +189,7 @@ impl Net {
             };
             let offset = *sent + 1;
             let is_kept = store
-                .kept(&told.room, offset)
+                .kept_at(&mut told.place, &told.room, offset)
                 .is_some_and(|kept| kept.is(*number, frame));
             if is_kept {
                 must!(offset <= *granted, "S10: {offset} sent, {granted} granted");
