@@ -12,7 +12,7 @@ use super::{Net, at};
 use halloo_core::chat::client::{Config, From, PostError};
 use halloo_core::chat::{Backoff, HANDSHAKE};
 use halloo_core::time::Duration;
-use halloo_core::wire::{Code, Join, binary, kind};
+use halloo_core::wire::{Code, Join, Message, binary, kind};
 
 /// How long a write may make no progress.
 pub(super) const NO_PROGRESS: u64 = 30_000_000;
@@ -315,7 +315,7 @@ impl Net {
             return Ok(());
         }
         let decoder = &mut self.devices[number].decoder;
-        decoder.room()[..frame.len()].copy_from_slice(&frame);
+        decoder.room(&mut self.device_spare)[..frame.len()].copy_from_slice(&frame);
         decoder.commit(frame.len());
         self.hand_in(number, link)
     }
