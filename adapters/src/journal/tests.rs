@@ -430,6 +430,34 @@ fn what_is_no_journal_of_ours_is_refused() {
 }
 
 #[test]
+fn a_folder_of_a_newer_hub_is_left_with_all_that_is_in_it() {
+    let mut disk = SimDisk::new();
+    let mut journal = open(&disk, 300).unwrap();
+    let mut script = Script::default();
+    for _ in 0..20 {
+        script.append(&mut journal);
+        journal.commit().unwrap();
+    }
+    drop(journal);
+    let mut names = disk.list().unwrap();
+    names.retain(|name| name.ends_with(".journal"));
+    names.sort_unstable();
+    let last = names.last().unwrap();
+    let mut header = disk.bytes(last).unwrap()[..segment::HEADER - 4].to_vec();
+    header[9] = 2;
+    let sum = crc32c::crc32c(&header);
+    header.extend_from_slice(&sum.to_be_bytes());
+    let mut file = disk.open(last).unwrap();
+    disk.write(&mut file, 0, &header).unwrap();
+    // It was stopped while it wrote a snapshot.
+    disk.create("00000000000000000007.snapshot.new").unwrap();
+    let files = disk.list().unwrap();
+    let error = open(&disk, 300).unwrap_err();
+    assert!(matches!(error, JournalError::Newer { .. }), "{error}");
+    assert_eq!(disk.list().unwrap(), files);
+}
+
+#[test]
 fn a_folder_has_one_user() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("data");
