@@ -187,7 +187,8 @@ pub fn read_back<D: Disk>(
         bytes: Vec::with_capacity(most.min(64 * 1024)),
         ends: Vec::new(),
     };
-    for offset in wanted.first..=wanted.last {
+    let mut offset = wanted.first;
+    while offset <= wanted.last {
         let found = match journal.read(wanted.room, offset) {
             Ok(Stored::Entry { device, .. }) if wanted.own == Some(device) => Found::Own,
             Ok(Stored::Entry { frame, .. }) if frame.len() > wanted.longest => Found::TooLarge,
@@ -197,12 +198,17 @@ pub fn read_back<D: Disk>(
                 }
                 run.bytes.extend_from_slice(frame);
                 run.ends.push(run.bytes.len());
+                offset += 1;
                 continue;
             }
             Ok(Stored::Lost { to }) => Found::Lost { to },
             Ok(Stored::Gone) => Found::Lost { to: offset },
             // One entry is lost and told so; those behind it are not.
             Err(error) => {
+                let is_damaged = matches!(error, JournalError::Damaged { .. });
+                if is_damaged && matches!(journal.look_again(wanted.room, offset), Ok(true)) {
+                    continue;
+                }
                 tracing::error!(%error, "an entry cannot be read back");
                 Found::Lost { to: offset }
             }

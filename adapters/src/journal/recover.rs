@@ -110,6 +110,7 @@ impl<D: Disk> Journal<D> {
                 file,
                 index,
                 newest,
+                places: None,
             };
             self.add_sealed(sealed, spans);
             return Ok(());
@@ -190,10 +191,6 @@ fn survey<D: Disk>(disk: &mut D) -> Result<Names, JournalError> {
     let mut names = Names::default();
     let folder = "the data folder";
     for name in disk.list().map_err(JournalError::disk("list", folder))? {
-        if name.ends_with(UNFINISHED) {
-            let removed = disk.remove(&name);
-            removed.map_err(JournalError::disk("remove", &name))?;
-        }
         names.segments.extend(segment::number(&name, ".journal"));
         names.indexes.extend(segment::number(&name, ".index"));
         names.snapshots.extend(segment::number(&name, ".snapshot"));

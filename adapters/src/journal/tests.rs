@@ -313,6 +313,32 @@ fn rot_in_a_full_segment_is_found_by_who_reads_it() {
 }
 
 #[test]
+fn an_index_that_has_gone_bad_costs_no_entry() {
+    let disk = SimDisk::new();
+    run(&disk, 300, &[40, 1]).0.unwrap();
+    let len = disk.bytes(&index_name(1)).unwrap().len();
+    for at in 0..len {
+        disk.rot(&index_name(1), at, 0x41);
+        let mut journal = open(&disk, 300).unwrap();
+        for (room, state) in (0..).zip(&journal.state().rooms.clone()) {
+            for offset in state.oldest..=state.head {
+                if journal.read(room, offset).is_err() {
+                    assert!(journal.look_again(room, offset).unwrap());
+                }
+                let found = journal.read(room, offset);
+                assert!(matches!(found, Ok(Stored::Entry { .. })), "{at}: {found:?}");
+            }
+        }
+        drop(journal);
+        // The start may have made it anew.
+        let has_rot = disk.bytes(&index_name(1)).unwrap().len() == len;
+        assert!(has_rot);
+        disk.clone().remove(&index_name(1)).unwrap();
+        open(&disk, 300).unwrap();
+    }
+}
+
+#[test]
 fn a_full_disk_and_a_sync_that_fails_are_told_and_nothing_more_is_written() {
     for full in [true, false] {
         let disk = SimDisk::new();
