@@ -32,7 +32,7 @@
 use std::collections::HashSet;
 
 use halloo_core::chat::Hub;
-use halloo_core::chat::hub::{Append, Found, Verdict, Wanted};
+use halloo_core::chat::hub::{Append, ConnId, Found, Verdict, Wanted};
 use halloo_core::time::Instant;
 
 use super::{Disk, Journal, JournalError, Record, Stored};
@@ -219,6 +219,25 @@ pub fn read_back<D: Disk>(
         break;
     }
     Ok(run)
+}
+
+/// Reads the first entry that a member wants into `out`, as a datagram that counts as sent; `None`
+/// if there is none to be sent, which the hub was told.
+pub fn read_datagram<D: Disk>(
+    hub: &mut Hub<'_>,
+    journal: &mut Journal<D>,
+    now: Instant,
+    (id, wanted): (ConnId, Wanted),
+    out: &mut [u8],
+) -> Option<usize> {
+    // One at a time: each is a datagram of its own.
+    match read_back(journal, wanted, 0) {
+        Ok(run) => hub.stored_datagram(now, id, wanted, run.bytes(), out),
+        Err(found) => {
+            hub.handle_found(now, id, wanted, found);
+            None
+        }
+    }
 }
 
 #[cfg(test)]
