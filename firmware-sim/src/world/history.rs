@@ -3,7 +3,7 @@
 //! Knows what live sessions handed in, what the hub handed out to be made durable, and what it was
 //! then told to be durable. Entries that nobody can be handed any more are forgotten.
 
-use super::model::{Broken, Check, PostId, device_id, must, number_of};
+use super::model::{Broken, Check, PostId, STRANGER, device_id, must, number_of};
 use halloo_core::chat::hub::{Append, Verdict};
 use halloo_core::wire::{Message, binary};
 use halloo_std::journal::{Disk, Journal, State, Stored};
@@ -41,12 +41,21 @@ impl Handed {
 pub struct Kept {
     /// Whose it is.
     pub id: PostId,
-    /// The frame, header included.
+    /// Under which number it was posted.
+    seq: u32,
+    /// The frame, header included; none once it is lost.
     pub frame: Box<[u8]>,
 }
 
+impl Kept {
+    /// Whether its bytes on the disk have gone bad: members are told so.
+    pub fn is_lost(&self) -> bool {
+        self.frame.is_empty()
+    }
+}
+
 /// One room of one store: the true log.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct RoomModel {
     log: VecDeque<Kept>,
     /// How many entries before those were forgotten.
@@ -55,13 +64,13 @@ struct RoomModel {
 }
 
 /// Where one device stands in a room.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Author {
     /// How many verdicts there are, and which of the last 64 were rejects; bit 0 is the last one.
     verdicts: u32,
     rejects: u64,
-    /// The last counters that were kept, in order.
-    kept: VecDeque<u32>,
+    /// The last numbers and counters that were kept, in order.
+    kept: VecDeque<(u32, u32)>,
     /// The highest `up_seq` that the device was told.
     told: u32,
     /// The highest number that a live session handed in, and what has no verdict yet.
@@ -70,7 +79,7 @@ struct Author {
 }
 
 /// One generation of a store.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct StoreModel {
     /// Its id, and how often it was restored.
     pub name: (u64, u32),
@@ -80,6 +89,8 @@ pub struct StoreModel {
     pub handed: VecDeque<Handed>,
     /// Entries that were committed.
     pub entries: u64,
+    /// By the hub's clock it may have forgotten who left a room.
+    pub may_forget: bool,
 }
 
 impl StoreModel {
@@ -104,7 +115,7 @@ impl StoreModel {
     /// Whether a post is in a room's log.
     pub fn has(&self, room: &str, id: PostId) -> bool {
         let author = self.room(room).and_then(|r| r.authors.get(&id.device));
-        author.is_some_and(|author| author.kept.binary_search(&id.counter).is_ok())
+        author.is_some_and(|author| author.kept.iter().any(|&(_, counter)| counter == id.counter))
     }
 
     /// Nobody can be handed what stands before `first` in a room.
@@ -115,6 +126,77 @@ impl StoreModel {
                 room.forgotten += 1;
             }
         }
+    }
+
+    /// Every entry that can still be had: its room, its offset and its frame.
+    pub fn entries(&self) -> impl Iterator<Item = (&str, u64, &[u8])> {
+        self.rooms.iter().flat_map(|(name, room)| {
+            let entries = (room.forgotten + 1..).zip(&room.log);
+            let there = entries.filter(|(_, kept)| !kept.is_lost());
+            there.map(|(offset, kept)| (&**name, offset, &*kept.frame))
+        })
+    }
+
+    /// An entry's bytes on the disk have gone bad.
+    pub fn lose(&mut self, name: &str, offset: u64) {
+        let room = self.room_mut(name);
+        let at = offset.saturating_sub(room.forgotten + 1);
+        if let Some(kept) = room.log.get_mut(at as usize) {
+            kept.frame = Box::default();
+        }
+    }
+
+    /// The same history after a repair, under its new name: what `state` does not know of devices any
+    /// more is what was lost.
+    pub fn repaired(&self, name: (u64, u32), state: &State) -> Check<Self> {
+        let mut life = self.clone();
+        life.name = name;
+        life.take_survivors(state)?;
+        for (name, room) in &mut life.rooms {
+            let number = state.rooms.iter().rposition(|room| *room.name == **name);
+            for (&device, author) in &mut room.authors {
+                let key = (number.unwrap_or(usize::MAX) as u32, device_id(device));
+                let member = state.members.get(&key);
+                let (up_seq, rejects) = member.map_or((0, 0), |m| (m.up_seq, m.rejects));
+                let mut later = room.log.iter();
+                let lost = later.by_ref().filter(|kept| {
+                    kept.id.device == device && kept.seq > up_seq && kept.is_lost()
+                });
+                let missing = u64::from(author.verdicts.saturating_sub(up_seq));
+                must!(
+                    up_seq <= author.verdicts && missing <= lost.count() as u64,
+                    "S7: after the repair device {device} in {name} has {up_seq} of {}",
+                    author.verdicts
+                );
+                author.kept.retain(|&(seq, _)| seq <= up_seq);
+                (author.verdicts, author.rejects) = (up_seq, rejects.into());
+                (author.told, author.newest) = (author.told.min(up_seq), author.newest.min(up_seq));
+                author.offered.clear();
+            }
+        }
+        Ok(life)
+    }
+
+    /// What was handed out and not committed before a crash: a whole commit of it is on the disk, or
+    /// nothing.
+    fn take_survivors(&mut self, state: &State) -> Check<bool> {
+        let handed = std::mem::take(&mut self.handed);
+        let has = |handed: &Handed| {
+            let number = state.rooms.iter().rposition(|room| *room.name == *handed.room);
+            let key = number.map(|number| (number as u32, device_id(handed.device)));
+            let member = key.and_then(|key| state.members.get(&key));
+            match handed.verdict {
+                Verdict::Forgotten => member.is_none(),
+                _ => member.is_some_and(|member| member.up_seq >= handed.seq),
+            }
+        };
+        let survived = handed.back().is_some_and(has);
+        if survived {
+            for handed in handed {
+                self.commit_one(handed)?;
+            }
+        }
+        Ok(survived)
     }
 
     fn room(&self, name: &str) -> Option<&RoomModel> {
@@ -180,9 +262,13 @@ impl StoreModel {
             verdict,
             frame,
         } = handed;
+        let may_forget = self.may_forget;
         let author = self.author(device, &name);
         if verdict == Verdict::Forgotten {
+            must!(may_forget, "S7: device {device} in {name} is forgotten");
             (author.verdicts, author.rejects) = (0, 0);
+            (author.told, author.newest) = (0, 0);
+            author.offered.clear();
             return Ok(());
         }
         let expected = author.verdicts + 1;
@@ -207,11 +293,11 @@ impl StoreModel {
             return Err(Broken(format!("S5: foreign body in {name} at {offset}")));
         };
         must!(
-            author.offered.contains(&(seq, id.counter)),
+            device >= STRANGER || author.offered.contains(&(seq, id.counter)),
             "S8: {id:?} as {seq} in {name} came from no live session"
         );
         author.offered.retain(|(other, _)| *other > seq);
-        let last = author.kept.back().copied();
+        let last = author.kept.back().map(|&(_, counter)| counter);
         must!(
             last < Some(id.counter),
             "S2/S3: {id:?} in {name} at {offset} comes after {last:?}"
@@ -219,11 +305,11 @@ impl StoreModel {
         if author.kept.len() == REMEMBERED {
             author.kept.pop_front();
         }
-        author.kept.push_back(id.counter);
+        author.kept.push_back((seq, id.counter));
         let room = self.room_mut(&name);
         let next = room.head() + 1;
         must!(offset == next, "S4: {name} got offset {offset}, not {next}");
-        room.log.push_back(Kept { id, frame });
+        room.log.push_back(Kept { id, seq, frame });
         self.entries += 1;
         Ok(())
     }
@@ -273,21 +359,7 @@ impl StoreModel {
             .zip(&state.rooms)
             .map(|(number, room)| (&*room.name, number))
             .collect();
-        let handed = std::mem::take(&mut self.handed);
-        let has = |handed: &Handed| {
-            let number = numbers.get(&*handed.room).copied();
-            let member = number.and_then(|n| state.members.get(&(n, device_id(handed.device))));
-            match handed.verdict {
-                Verdict::Forgotten => member.is_none(),
-                _ => member.is_some_and(|member| member.up_seq >= handed.seq),
-            }
-        };
-        let survived = handed.back().is_some_and(has);
-        if survived {
-            for handed in handed {
-                self.commit_one(handed)?;
-            }
-        }
+        let survived = self.take_survivors(&state)?;
         for (name, room) in &self.rooms {
             let number = numbers.get(&**name).copied();
             room.recover_authors(name, number, &state)?;
@@ -303,7 +375,18 @@ impl StoreModel {
             };
             for offset in disk.oldest.max(room.forgotten + 1)..=head {
                 let kept = room.kept(offset);
+                if journal.read(number, offset).is_err() {
+                    // An index that has gone bad costs no entry.
+                    let _ = journal.look_again(number, offset);
+                }
                 let found = journal.read(number, offset);
+                if kept.is_some_and(Kept::is_lost) {
+                    must!(
+                        matches!(found, Err(_) | Ok(Stored::Lost { .. } | Stored::Gone)),
+                        "S16: {name} {offset} has gone bad, and is read as {found:?}"
+                    );
+                    continue;
+                }
                 must!(
                     matches!((&found, kept), (Ok(Stored::Entry { frame, .. }), Some(kept))
                         if **frame == *kept.frame),

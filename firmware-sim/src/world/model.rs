@@ -55,6 +55,9 @@ impl PostId {
     }
 }
 
+/// The numbers from here on are of strangers, whose sessions the model does not follow.
+pub(super) const STRANGER: u32 = 1 << 30;
+
 /// A device's identity from its number.
 pub fn device_id(number: u32) -> [u8; 16] {
     let mut id = *b"device-........!";

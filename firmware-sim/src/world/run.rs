@@ -57,7 +57,7 @@ impl Net {
                     name = (self.rng.next(), 1);
                 }
                 Fault::Restored => name.1 += 1,
-                _ => {}
+                fault => self.befall_disk(fault)?,
             }
             let pause = self.rng.pick(&[0, 200_000, 4_000_000]);
             self.run(&mut hub, self.now + pause + 1)?;
@@ -82,7 +82,9 @@ impl Net {
 
     /// Entries of a fleet that every member has been handed are not looked at again.
     fn forget_history(&mut self) {
-        if !self.limits.is_fleet {
+        // Who is told of another generation begins with the first entry.
+        let comes_again = [Fault::OldBackup, Fault::BitRot].map(|fault| self.faults.has(fault));
+        if !self.limits.is_fleet || comes_again.contains(&true) {
             return;
         }
         let mut first = BTreeMap::new();
@@ -199,6 +201,7 @@ impl Net {
         must!(busy == 0, "no rest: {busy} messages that are no keepalives");
         let devices = self.devices.len() as u64;
         let intervals = match self.limits.keepalive {
+            0 if self.devices.iter().any(|device| device.station.is_some()) => 4,
             0 => 0,
             keepalive => 200 / u64::from(keepalive) + 2,
         };
