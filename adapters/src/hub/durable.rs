@@ -77,7 +77,13 @@ pub(super) fn send_stored(
 /// is none to be sent, which the machine was told.
 pub(super) fn stored_datagram(desk: &mut Desk<'_>, id: ConnId, wanted: Wanted) -> Option<usize> {
     let journal = desk.journal.as_mut()?;
-    kept::read_datagram(&mut desk.hub, journal, desk.now, (id, wanted), &mut desk.out)
+    kept::read_datagram(
+        &mut desk.hub,
+        journal,
+        desk.now,
+        (id, wanted),
+        &mut desk.out,
+    )
 }
 
 /// Milliseconds since 1970, as the clock on the wall has it.

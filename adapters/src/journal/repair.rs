@@ -75,7 +75,9 @@ fn mend<D: Disk>(disk: &mut D, store: u64, is_old: bool) -> Result<Repaired, Jou
 /// A generation that the store never had: one backup may be put back twice, and what was posted in
 /// between is known to devices under the generation that it got the first time.
 const fn next_generation(generation: u32, random: u64) -> u32 {
-    generation.wrapping_add(1).wrapping_add((random >> 40) as u32)
+    generation
+        .wrapping_add(1)
+        .wrapping_add((random >> 40) as u32)
 }
 
 fn remove_what_can_be_made<D: Disk>(

@@ -172,7 +172,11 @@ impl Net {
                 return false;
             }
             Fault::HubClockJump => self.jump_hub_clocks(),
-            Fault::LostRename | Fault::TornWrite | Fault::WriteError | Fault::SyncError | Fault::DiskFull => {
+            Fault::LostRename
+            | Fault::TornWrite
+            | Fault::WriteError
+            | Fault::SyncError
+            | Fault::DiskFull => {
                 // It counts once the journal meets it.
                 if self.limits.is_on_disk && self.keeping.failing.is_none() {
                     let power = self.rng.below(600);

@@ -115,8 +115,14 @@ mod tests {
                 reads.for_each(|at| drop(clock.read(at)));
                 let shown = clock.read(now);
                 let at = clock.when(shown + 1_234_567);
-                assert!(clock.clone().read(at) >= shown + 1_234_567, "{drift} at {now}");
-                assert!(clock.clone().read(at - 3) < shown + 1_234_567, "{drift} at {now}");
+                assert!(
+                    clock.clone().read(at) >= shown + 1_234_567,
+                    "{drift} at {now}"
+                );
+                assert!(
+                    clock.clone().read(at - 3) < shown + 1_234_567,
+                    "{drift} at {now}"
+                );
             }
             assert_eq!(clock.take_wraps() > 0, is_narrow);
         }

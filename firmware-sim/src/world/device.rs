@@ -1,7 +1,7 @@
 //! The devices: the real client, its application, and the loop that drives it.
 
-use super::fault::Fault;
 use super::clock::Clock;
+use super::fault::Fault;
 use super::inbox::Inbox;
 use super::limits::Limits;
 use super::link::{Link, framed};
@@ -67,9 +67,16 @@ pub struct Device {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
-    Waiting { at: u64 },
-    Connecting { link: u64, until: u64 },
-    Up { link: u64 },
+    Waiting {
+        at: u64,
+    },
+    Connecting {
+        link: u64,
+        until: u64,
+    },
+    Up {
+        link: u64,
+    },
     /// Its socket for datagrams is open.
     Air,
 }

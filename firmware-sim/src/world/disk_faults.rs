@@ -199,8 +199,7 @@ impl Net {
             Some((room.to_owned(), offset, at, frame.len()))
         });
         let found: Vec<_> = found.collect();
-        let Some((room, offset, at, len)) =
-            found.get(self.rng.below(found.len() as u64) as usize)
+        let Some((room, offset, at, len)) = found.get(self.rng.below(found.len() as u64) as usize)
         else {
             return;
         };

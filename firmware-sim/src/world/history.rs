@@ -115,7 +115,12 @@ impl StoreModel {
     /// Whether a post is in a room's log.
     pub fn has(&self, room: &str, id: PostId) -> bool {
         let author = self.room(room).and_then(|r| r.authors.get(&id.device));
-        author.is_some_and(|author| author.kept.iter().any(|&(_, counter)| counter == id.counter))
+        author.is_some_and(|author| {
+            author
+                .kept
+                .iter()
+                .any(|&(_, counter)| counter == id.counter)
+        })
     }
 
     /// Nobody can be handed what stands before `first` in a room.
@@ -159,9 +164,9 @@ impl StoreModel {
                 let member = state.members.get(&key);
                 let (up_seq, rejects) = member.map_or((0, 0), |m| (m.up_seq, m.rejects));
                 let mut later = room.log.iter();
-                let lost = later.by_ref().filter(|kept| {
-                    kept.id.device == device && kept.seq > up_seq && kept.is_lost()
-                });
+                let lost = later
+                    .by_ref()
+                    .filter(|kept| kept.id.device == device && kept.seq > up_seq && kept.is_lost());
                 let missing = u64::from(author.verdicts.saturating_sub(up_seq));
                 must!(
                     up_seq <= author.verdicts && missing <= lost.count() as u64,
@@ -182,7 +187,10 @@ impl StoreModel {
     fn take_survivors(&mut self, state: &State) -> Check<bool> {
         let handed = std::mem::take(&mut self.handed);
         let has = |handed: &Handed| {
-            let number = state.rooms.iter().rposition(|room| *room.name == *handed.room);
+            let number = state
+                .rooms
+                .iter()
+                .rposition(|room| *room.name == *handed.room);
             let key = number.map(|number| (number as u32, device_id(handed.device)));
             let member = key.and_then(|key| state.members.get(&key));
             match handed.verdict {

@@ -104,12 +104,7 @@ impl Net {
         Ok(Ok(()))
     }
 
-    fn session_opens(
-        &mut self,
-        hub: &Hub<'_>,
-        id: ConnId,
-        message: Option<&Message<'_>>,
-    ) -> Check {
+    fn session_opens(&mut self, hub: &Hub<'_>, id: ConnId, message: Option<&Message<'_>>) -> Check {
         let Some(Message::Hello(hello)) = message else {
             return Err(Broken(format!("S8: {message:?} opens a session")));
         };

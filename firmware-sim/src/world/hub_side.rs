@@ -59,7 +59,12 @@ impl Net {
         let is_timeout = hub.poll_timeout().is_some_and(|due| due <= self.hub_now());
         let is_commit =
             is_late(self.commits.front().map(|(due, _)| *due)) || is_late(self.keeping.next_time());
-        if due.is_empty() && !is_timeout && !is_commit && !self.air.waits_at_hub() && self.strangers.next_time() > self.now {
+        if due.is_empty()
+            && !is_timeout
+            && !is_commit
+            && !self.air.waits_at_hub()
+            && self.strangers.next_time() > self.now
+        {
             self.due = due;
             return Ok(());
         }

@@ -303,7 +303,9 @@ impl Net {
 
     fn next_time(&mut self, hub: Option<&Hub<'_>>) -> u64 {
         let mut next = self.chaos.next_at().unwrap_or(u64::MAX);
-        next = next.min(self.device_agenda.next_time()).min(self.air.next_time());
+        next = next
+            .min(self.device_agenda.next_time())
+            .min(self.air.next_time());
         if let Some(hub) = hub {
             let timeout = hub.poll_timeout().map_or(u64::MAX, |due| due.as_ticks());
             let timeout = timeout.saturating_sub(self.hub_skew);

@@ -116,10 +116,7 @@ impl Net {
                     return Err(Broken(format!("S5: {gap:?} before Joined")));
                 };
                 let follows = gap.from == *sent + 1 || is_datagrams && gap.from <= *sent;
-                must!(
-                    follows && gap.to >= gap.from,
-                    "S5: {gap:?} after {sent}"
-                );
+                must!(follows && gap.to >= gap.from, "S5: {gap:?} after {sent}");
                 if !is_datagrams {
                     *granted += gap.to - *sent;
                 }

@@ -54,7 +54,8 @@ impl Net {
 
     /// The device that is in a loop of resets is reset again, if it is time.
     pub(super) fn go_on_resetting(&mut self) {
-        let Some((at, number, left)) = self.chaos.reset_loop.filter(|(at, ..)| *at <= self.now) else {
+        let Some((at, number, left)) = self.chaos.reset_loop.filter(|(at, ..)| *at <= self.now)
+        else {
             return;
         };
         // As soon as it has begun to connect, or a little later.

@@ -3,19 +3,19 @@
 //! The journal and the way to it are the product's own. What the disk has after a crash is judged by
 //! the model: every record that was committed, and of the rest a whole commit or nothing.
 
+use super::Net;
 use super::disk_faults::Backup;
 use super::fault::Fault;
 use super::history::{Handed, StoreModel};
 use super::limits::HubMemory;
 use super::model::{Broken, Check};
-use super::Net;
 use halloo_core::chat::Hub;
 use halloo_core::chat::hub::Append;
 use halloo_core::wire::ByeReason;
 use halloo_std::journal::hub as kept;
 use halloo_std::journal::{Journal, Retention, Settings};
-use std::time::Duration;
 use halloo_std::testkit::SimDisk;
+use std::time::Duration;
 
 /// The hub's disk, and what is open on it.
 #[derive(Debug, Default)]

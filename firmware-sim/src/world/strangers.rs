@@ -289,7 +289,8 @@ impl Net {
             match binary::decode(&bytes) {
                 Ok(decoded) => {
                     let message = decoded.message;
-                    self.trace.words(self.now, || format!("a stranger says {message:?}"));
+                    self.trace
+                        .words(self.now, || format!("a stranger says {message:?}"));
                     if hub.handle_message(now, id, &message).is_err() {
                         self.busy += 1;
                         stranger.held = Some(bytes);
@@ -341,7 +342,9 @@ impl Net {
                     stranger.out = framed(message);
                     None
                 }
-                Transmit::Entries(entries) => Some((entries.sent, entries.head.len() + entries.tail.len())),
+                Transmit::Entries(entries) => {
+                    Some((entries.sent, entries.head.len() + entries.tail.len()))
+                }
                 Transmit::Stored(wanted) => {
                     let Some(journal) = &mut self.keeping.journal else {
                         return Ok(true);
@@ -357,7 +360,10 @@ impl Net {
                         Ok(_) => return Ok(true),
                         Err(found) => hub.handle_found(now, id, wanted, found),
                     }
-                    must!(stranger.is_member, "S11: a stranger is shown what is stored");
+                    must!(
+                        stranger.is_member,
+                        "S11: a stranger is shown what is stored"
+                    );
                     None
                 }
             };
@@ -410,8 +416,13 @@ impl Net {
                 _ if rng.chance(200) => (from, greeting(rng, number)),
                 _ => (from, with(any_message(rng, None))),
             };
-            let spacing = if fault == Fault::Dripping { 5_000_000 } else { 100 };
-            self.air.send_strange(self.now + nth * spacing, from, &bytes, fault);
+            let spacing = if fault == Fault::Dripping {
+                5_000_000
+            } else {
+                100
+            };
+            self.air
+                .send_strange(self.now + nth * spacing, from, &bytes, fault);
         }
     }
 }
