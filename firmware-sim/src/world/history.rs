@@ -73,6 +73,8 @@ struct Author {
     kept: VecDeque<(u32, u32)>,
     /// The highest `up_seq` that the device was told.
     told: u32,
+    /// The hub has forgotten that entries up to this one are its own.
+    forgotten_to: u64,
     /// The highest number that a live session handed in, and what has no verdict yet.
     newest: u32,
     offered: Vec<(u32, u32)>,
@@ -121,6 +123,12 @@ impl StoreModel {
                 .iter()
                 .any(|&(_, counter)| counter == id.counter)
         })
+    }
+
+    /// Whether the hub may have forgotten that an entry is a device's own.
+    pub fn is_forgotten(&self, room: &str, device: u32, offset: u64) -> bool {
+        let author = self.room(room).and_then(|r| r.authors.get(&device));
+        author.is_some_and(|author| offset <= author.forgotten_to)
     }
 
     /// Nobody can be handed what stands before `first` in a room.
@@ -271,11 +279,13 @@ impl StoreModel {
             frame,
         } = handed;
         let may_forget = self.may_forget;
+        let head = self.head(&name);
         let author = self.author(device, &name);
         if verdict == Verdict::Forgotten {
             must!(may_forget, "S7: device {device} in {name} is forgotten");
             (author.verdicts, author.rejects) = (0, 0);
             (author.told, author.newest) = (0, 0);
+            author.forgotten_to = head;
             author.offered.clear();
             return Ok(());
         }

@@ -150,10 +150,15 @@ impl Net {
         while self.now < end && self.what_waits().is_some() {
             self.run_secs(hub, 1)?;
         }
-        for (device, token) in self.devices.iter_mut().zip(1_000_000..) {
-            device.client.echo(token, b"still there");
+        // It is best effort: one that was on its way to an old address is lost with it.
+        for _ in 0..2 {
+            for (device, token) in self.devices.iter_mut().zip(1_000_000..) {
+                if !device.app.echoes.contains(&token) {
+                    device.client.echo(token, b"still there");
+                }
+            }
+            self.run_secs(hub, 20)?;
         }
-        self.run_secs(hub, 20)?;
         for (number, token) in (0..self.devices.len()).zip(1_000_000..) {
             let echoes = &self.devices[number].app.echoes;
             must!(echoes.contains(&token), "device {number} heard no echo");
