@@ -7,6 +7,7 @@ use super::model::{Broken, Check, must};
 use super::setup::{Progress, Watcher};
 use halloo_core::chat::Hub;
 use halloo_core::chat::client::From;
+use halloo_core::chat::datagram;
 use std::collections::BTreeMap;
 
 /// After the last fault everything is well within so many seconds.
@@ -94,7 +95,19 @@ impl Net {
                 let is_old = membership
                     .store
                     .is_some_and(|life| life + 1 < self.lives.len());
-                if let Some(next) = membership.next.map(|next| if is_old { 1 } else { next }) {
+                // Over datagrams what was handed on comes again until that is acknowledged.
+                let again = match device.station {
+                    Some(_) => u64::from(datagram::MAX_ENTRIES),
+                    None => 0,
+                };
+                let from = |next: u64| {
+                    if is_old {
+                        1
+                    } else {
+                        next.saturating_sub(again)
+                    }
+                };
+                if let Some(next) = membership.next.map(from) {
                     let first = first.entry(&*membership.room).or_insert(u64::MAX);
                     *first = next.min(*first);
                 }
