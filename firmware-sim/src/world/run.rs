@@ -107,7 +107,8 @@ impl Net {
                         next.saturating_sub(again)
                     }
                 };
-                if let Some(next) = membership.next.map(from) {
+                let unknown = device.station.as_ref().map(|_| 1);
+                if let Some(next) = membership.next.map(from).or(unknown) {
                     let first = first.entry(&*membership.room).or_insert(u64::MAX);
                     *first = next.min(*first);
                 }
