@@ -85,18 +85,14 @@ pub(super) fn send_stored(
 /// The first entry that a member wants out of the journal, as a datagram in `desk.out`; `None` if it
 /// is none to be sent, which the machine was told.
 pub(super) fn stored_datagram(desk: &mut Desk<'_>, id: ConnId, wanted: Wanted) -> Option<usize> {
-    let (now, journal) = (desk.now, desk.journal.as_mut()?);
-    // One at a time: each is a datagram of its own.
-    match kept::read_back(journal, wanted, 0) {
-        Ok(run) => {
-            let (hub, out) = (&mut desk.hub, &mut desk.out);
-            hub.stored_datagram(now, id, wanted, run.bytes(), out)
-        }
-        Err(found) => {
-            desk.hub.handle_found(now, id, wanted, found);
-            None
-        }
-    }
+    let journal = desk.journal.as_mut()?;
+    kept::read_datagram(
+        &mut desk.hub,
+        journal,
+        desk.now,
+        (id, wanted),
+        &mut desk.out,
+    )
 }
 
 /// Milliseconds since 1970, as the clock on the wall has it.

@@ -21,6 +21,7 @@
 //! ```
 
 mod accept;
+mod addresses;
 mod chat;
 mod connection;
 mod cookie;
@@ -54,6 +55,8 @@ use event_loop::EventLoop;
 use listeners::Bound;
 use memory::Slots;
 
+#[doc(hidden)]
+pub use addresses::{Addresses, Place, Taken};
 pub use shutdown::{Shutdown, signals};
 pub use stats::{HubStats, Memory, Stats};
 

@@ -32,7 +32,7 @@
 use std::collections::HashSet;
 
 use halloo_core::chat::Hub;
-use halloo_core::chat::hub::{Append, Found, Verdict, Wanted};
+use halloo_core::chat::hub::{Append, ConnId, Found, Verdict, Wanted};
 use halloo_core::time::Instant;
 
 use super::{Disk, Journal, JournalError, Record, Stored};
@@ -187,7 +187,8 @@ pub fn read_back<D: Disk>(
         bytes: Vec::with_capacity(most.min(64 * 1024)),
         ends: Vec::new(),
     };
-    for offset in wanted.first..=wanted.last {
+    let mut offset = wanted.first;
+    while offset <= wanted.last {
         let ahead = most.saturating_sub(run.bytes.len());
         let found = match journal.read_ahead(wanted.room, offset, ahead) {
             Ok(Stored::Entry { device, .. }) if wanted.own == Some(device) => Found::Own,
@@ -198,12 +199,17 @@ pub fn read_back<D: Disk>(
                 }
                 run.bytes.extend_from_slice(frame);
                 run.ends.push(run.bytes.len());
+                offset += 1;
                 continue;
             }
             Ok(Stored::Lost { to }) => Found::Lost { to },
             Ok(Stored::Gone) => Found::Lost { to: offset },
             // One entry is lost and told so; those behind it are not.
             Err(error) => {
+                let is_damaged = matches!(error, JournalError::Damaged { .. });
+                if is_damaged && matches!(journal.look_again(wanted.room, offset), Ok(true)) {
+                    continue;
+                }
                 tracing::error!(%error, "an entry cannot be read back");
                 Found::Lost { to: offset }
             }
@@ -214,6 +220,25 @@ pub fn read_back<D: Disk>(
         break;
     }
     Ok(run)
+}
+
+/// Reads the first entry that a member wants into `out`, as a datagram that counts as sent; `None`
+/// if there is none to be sent, which the hub was told.
+pub fn read_datagram<D: Disk>(
+    hub: &mut Hub<'_>,
+    journal: &mut Journal<D>,
+    now: Instant,
+    (id, wanted): (ConnId, Wanted),
+    out: &mut [u8],
+) -> Option<usize> {
+    // One at a time: each is a datagram of its own.
+    match read_back(journal, wanted, 0) {
+        Ok(run) => hub.stored_datagram(now, id, wanted, run.bytes(), out),
+        Err(found) => {
+            hub.handle_found(now, id, wanted, found);
+            None
+        }
+    }
 }
 
 #[cfg(test)]

@@ -49,6 +49,8 @@ pub use repair::{Repaired, renew, repair};
 pub use retention::Retention;
 pub use state::{MemberState, RoomState, State};
 
+use std::collections::HashMap;
+
 use index::{Active, Span};
 use record::Place;
 use segment::{FIRST_BATCH, HEADER, Store};
@@ -104,6 +106,9 @@ pub struct Journal<D: Disk> {
     window: read::Cache,
 }
 
+/// Where entries lie in a segment, by room and offset.
+type Places = HashMap<(u32, u64), u64>;
+
 /// A segment that is full.
 #[derive(Debug)]
 struct Sealed<F> {
@@ -112,6 +117,8 @@ struct Sealed<F> {
     index: F,
     /// The time of its latest record, in milliseconds since 1970.
     newest: u64,
+    /// Where its entries are, once the index has led to a bad place.
+    places: Option<Places>,
 }
 
 impl<D: Disk> Journal<D> {
@@ -234,6 +241,7 @@ impl<D: Disk> Journal<D> {
             file,
             index,
             newest,
+            places: None,
         };
         self.add_sealed(sealed, spans);
         Ok(())

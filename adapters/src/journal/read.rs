@@ -4,9 +4,10 @@ use halloo_core::wire::DeviceId;
 
 use super::disk::Disk;
 use super::error::JournalError;
-use super::index;
+use super::index::{self, Span};
 use super::record::{self, LONGEST, PREFIX, Place, Record};
-use super::{Journal, segment};
+use super::segment::Window;
+use super::{Journal, Places, segment, walk};
 
 /// How much is read from the disk at a time: at first, and at most where entries follow one another.
 const LEAST: usize = 4 * 1024;
@@ -43,7 +44,8 @@ pub(super) struct Cache {
 }
 
 impl<D: Disk> Journal<D> {
-    /// What stands at `offset` of `room`, which must be committed.
+    /// What stands at `offset` of `room`, which must be committed. Where that is damaged,
+    /// [`look_again`](Self::look_again) may find it elsewhere.
     pub fn read(&mut self, room: u32, offset: u64) -> Result<Stored<'_>, JournalError> {
         self.read_ahead(room, offset, MOST)
     }
@@ -88,26 +90,66 @@ impl<D: Disk> Journal<D> {
         self.window.total
     }
 
+    /// Looks for an entry that is not where the index of its segment says, as [`read`](Self::read) has
+    /// found. An index can rot while its segment is good. Whether it is worth reading again.
+    ///
+    /// Reads the whole segment, once.
+    pub fn look_again(&mut self, room: u32, offset: u64) -> Result<bool, JournalError> {
+        let span = self.span(room, offset).map(|span| span.segment);
+        let Some(nth) = self.sealed.iter().position(|s| Some(s.number) == span) else {
+            return Ok(false);
+        };
+        let sealed = &self.sealed[nth];
+        if sealed.places.is_some() {
+            return Ok(false);
+        }
+        let name = segment::name(sealed.number);
+        let mut window = Window::new(&self.disk, &sealed.file, &name)?;
+        let mut places = Places::new();
+        for spot in walk::walk(&mut window, sealed.number, false)?.records {
+            let place = Place {
+                segment: sealed.number,
+                at: spot.at,
+            };
+            match record::read(window.at(spot.at)?, place).map(|read| read.record) {
+                Some(Record::Entry { room, offset, .. }) => {
+                    places.insert((room, offset), spot.at);
+                }
+                Some(Record::Lost { room, from, to }) => {
+                    places.extend((from..=to).map(|offset| ((room, offset), spot.at)));
+                }
+                _ => {}
+            }
+        }
+        self.sealed[nth].places = Some(places);
+        Ok(true)
+    }
+
+    /// The entries of a full segment that an entry is one of.
+    fn span(&self, room: u32, offset: u64) -> Option<&Span> {
+        let spans = self.spans.get(room as usize)?;
+        let after = spans.partition_point(|span| span.first <= offset);
+        let span = spans.get(after.checked_sub(1)?)?;
+        (offset - span.first < u64::from(span.count)).then_some(span)
+    }
+
     /// The segment and the position of an entry.
     fn find(&self, room: u32, offset: u64) -> Result<Option<(u64, u64)>, JournalError> {
         if self.active.first(room).is_some_and(|first| first <= offset) {
             let at = self.active.find(room, offset);
             return Ok(at.map(|at| (self.number, at)));
         }
-        let Some(spans) = self.spans.get(room as usize) else {
+        let Some(span) = self.span(room, offset) else {
             return Ok(None);
         };
-        let after = spans.partition_point(|span| span.first <= offset);
-        let Some(span) = after.checked_sub(1).and_then(|at| spans.get(at)) else {
-            return Ok(None);
-        };
-        if offset - span.first >= u64::from(span.count) {
-            return Ok(None);
-        }
         let sealed = self.sealed.iter().find(|s| s.number == span.segment);
         let Some(sealed) = sealed else {
             return Ok(None);
         };
+        if let Some(places) = &sealed.places {
+            let at = places.get(&(room, offset));
+            return Ok(at.map(|&at| (span.segment, at)));
+        }
         let name = super::index_name(span.segment);
         let at = index::read_position(&self.disk, &sealed.index, span, offset);
         let at = at.map_err(JournalError::disk("read", &name))?;

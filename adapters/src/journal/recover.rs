@@ -16,6 +16,8 @@ struct Names {
     indexes: Vec<u64>,
     /// Ascending.
     snapshots: Vec<u64>,
+    /// What was not finished, and what is of no use any more.
+    leftovers: Vec<String>,
 }
 
 impl<D: Disk> Journal<D> {
@@ -23,6 +25,7 @@ impl<D: Disk> Journal<D> {
     pub fn open(mut disk: D, settings: &Settings) -> Result<Self, JournalError> {
         let names = survey(&mut disk)?;
         let Some((&number, full)) = names.segments.split_last() else {
+            names.clean(&mut disk)?;
             let store = Store {
                 id: settings.store,
                 generation: 1,
@@ -55,6 +58,8 @@ impl<D: Disk> Journal<D> {
             }
             (Err(error), _) => return Err(error),
         };
+        // Not before it is known that the folder is of this version.
+        names.clean(&mut disk)?;
         let mut journal = Self::over(disk, store, settings, file, number);
         journal.state = state;
         for &number in full {
@@ -106,6 +111,7 @@ impl<D: Disk> Journal<D> {
                 file,
                 index,
                 newest,
+                places: None,
             };
             self.add_sealed(sealed, spans);
             return Ok(());
@@ -170,18 +176,28 @@ impl<D: Disk> Journal<D> {
     }
 }
 
-/// What there is, without what was left unfinished, which is removed.
+impl Names {
+    /// Removes what nobody needs.
+    fn clean<D: Disk>(&self, disk: &mut D) -> Result<(), JournalError> {
+        for name in &self.leftovers {
+            let removed = disk.remove(name);
+            removed.map_err(JournalError::disk("remove", name))?;
+        }
+        Ok(())
+    }
+}
+
+/// What there is.
 fn survey<D: Disk>(disk: &mut D) -> Result<Names, JournalError> {
     let mut names = Names::default();
     let folder = "the data folder";
     for name in disk.list().map_err(JournalError::disk("list", folder))? {
-        if name.ends_with(UNFINISHED) {
-            let removed = disk.remove(&name);
-            removed.map_err(JournalError::disk("remove", &name))?;
-        }
         names.segments.extend(segment::number(&name, ".journal"));
         names.indexes.extend(segment::number(&name, ".index"));
         names.snapshots.extend(segment::number(&name, ".snapshot"));
+        if name.ends_with(UNFINISHED) {
+            names.leftovers.push(name);
+        }
     }
     names.segments.sort_unstable();
     names.snapshots.sort_unstable();
@@ -203,9 +219,7 @@ fn survey<D: Disk>(disk: &mut D) -> Result<Names, JournalError> {
     // A crash came between the end of a segment and that of its index.
     for &number in &names.indexes {
         if names.segments.first().is_some_and(|&first| number < first) {
-            let name = index_name(number);
-            let removed = disk.remove(&name);
-            removed.map_err(JournalError::disk("remove", &name))?;
+            names.leftovers.push(index_name(number));
         }
     }
     Ok(names)

@@ -23,9 +23,9 @@ pub struct Repaired {
 
 /// Mends a journal: keeps every good record, and tells members of the entries that are lost.
 ///
-/// Devices are told that the store has changed. If no segment tells the store's number any more, it
-/// is `store` from now on, which should be random. Does nothing where nothing is wrong. Where it
-/// fails, or is cut short, it can be run again.
+/// Devices are told that the store has changed. `store` has to be random: how far the generation goes
+/// up comes from it, and if no segment tells the store's number any more, it is the number from now
+/// on. Does nothing where nothing is wrong. Where it fails, or is cut short, it can be run again.
 pub fn repair<D: Disk>(disk: &mut D, store: u64) -> Result<Repaired, JournalError> {
     mend(disk, store, false)
 }
@@ -58,7 +58,7 @@ fn mend<D: Disk>(disk: &mut D, store: u64, is_old: bool) -> Result<Repaired, Jou
     let store = match found.store {
         Some((id, generation)) => Store {
             id,
-            generation: generation.wrapping_add(1),
+            generation: next_generation(generation, store),
         },
         None => Store {
             id: store,
@@ -70,6 +70,14 @@ fn mend<D: Disk>(disk: &mut D, store: u64, is_old: bool) -> Result<Repaired, Jou
         found,
         generation: Some(store.generation),
     })
+}
+
+/// A generation that the store never had: one backup may be put back twice, and what was posted in
+/// between is known to devices under the generation that it got the first time.
+const fn next_generation(generation: u32, random: u64) -> u32 {
+    generation
+        .wrapping_add(1)
+        .wrapping_add((random >> 40) as u32)
 }
 
 fn remove_what_can_be_made<D: Disk>(

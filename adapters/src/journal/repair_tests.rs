@@ -294,6 +294,17 @@ fn a_journal_from_a_backup_gets_a_new_generation_and_keeps_everything() {
 }
 
 #[test]
+fn a_backup_that_is_put_back_twice_gets_a_generation_of_its_own_each_time() {
+    let (disk, ..) = whole(300);
+    let generations = [0x1234_5678_9abc_def0, 0xfedc_ba98_7654_3210].map(|random| {
+        let renewed = renew(&mut copy(&disk), random).unwrap();
+        renewed.generation.unwrap()
+    });
+    assert_ne!(generations[0], generations[1]);
+    assert!(generations.iter().all(|&generation| generation > 1));
+}
+
+#[test]
 fn a_dump_shows_every_record_in_order_and_ends_when_it_is_told_to() {
     let (disk, before, _) = whole(300);
     let (mut seen, mut heads) = (0, BTreeMap::new());

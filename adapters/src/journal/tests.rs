@@ -366,6 +366,32 @@ fn rot_in_a_full_segment_is_found_by_who_reads_it() {
 }
 
 #[test]
+fn an_index_that_has_gone_bad_costs_no_entry() {
+    let disk = SimDisk::new();
+    run(&disk, 300, &[40, 1]).0.unwrap();
+    let len = disk.bytes(&index_name(1)).unwrap().len();
+    for at in 0..len {
+        disk.rot(&index_name(1), at, 0x41);
+        let mut journal = open(&disk, 300).unwrap();
+        for (room, state) in (0..).zip(&journal.state().rooms.clone()) {
+            for offset in state.oldest..=state.head {
+                if journal.read(room, offset).is_err() {
+                    assert!(journal.look_again(room, offset).unwrap());
+                }
+                let found = journal.read(room, offset);
+                assert!(matches!(found, Ok(Stored::Entry { .. })), "{at}: {found:?}");
+            }
+        }
+        drop(journal);
+        // The start may have made it anew.
+        let has_rot = disk.bytes(&index_name(1)).unwrap().len() == len;
+        assert!(has_rot);
+        disk.clone().remove(&index_name(1)).unwrap();
+        open(&disk, 300).unwrap();
+    }
+}
+
+#[test]
 fn a_full_disk_and_a_sync_that_fails_are_told_and_nothing_more_is_written() {
     for full in [true, false] {
         let disk = SimDisk::new();
@@ -480,6 +506,34 @@ fn what_is_no_journal_of_ours_is_refused() {
         open(&disk, 300),
         Err(JournalError::Newer { found: 2, .. })
     ));
+}
+
+#[test]
+fn a_folder_of_a_newer_hub_is_left_with_all_that_is_in_it() {
+    let mut disk = SimDisk::new();
+    let mut journal = open(&disk, 300).unwrap();
+    let mut script = Script::default();
+    for _ in 0..20 {
+        script.append(&mut journal);
+        journal.commit().unwrap();
+    }
+    drop(journal);
+    let mut names = disk.list().unwrap();
+    names.retain(|name| name.ends_with(".journal"));
+    names.sort_unstable();
+    let last = names.last().unwrap();
+    let mut header = disk.bytes(last).unwrap()[..segment::HEADER - 4].to_vec();
+    header[9] = 2;
+    let sum = crc32c::crc32c(&header);
+    header.extend_from_slice(&sum.to_be_bytes());
+    let mut file = disk.open(last).unwrap();
+    disk.write(&mut file, 0, &header).unwrap();
+    // It was stopped while it wrote a snapshot.
+    disk.create("00000000000000000007.snapshot.new").unwrap();
+    let files = disk.list().unwrap();
+    let error = open(&disk, 300).unwrap_err();
+    assert!(matches!(error, JournalError::Newer { .. }), "{error}");
+    assert_eq!(disk.list().unwrap(), files);
 }
 
 #[test]

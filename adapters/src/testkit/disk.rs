@@ -77,6 +77,8 @@ struct Inner {
     /// How many bytes may still be written, and calls of write, cut, sync and rename be made, before
     /// the power goes.
     power: Option<u64>,
+    /// The power goes with the next rename.
+    off_at_rename: bool,
     is_off: bool,
     full: bool,
     failing_writes: bool,
@@ -137,6 +139,11 @@ impl SimDisk {
         self.inner().power = Some(power);
     }
 
+    /// The power goes right after the next rename (or not any more).
+    pub fn power_off_at_rename(&self, off: bool) {
+        self.inner().off_at_rename = off;
+    }
+
     /// How much the calls up to here have counted.
     #[must_use]
     pub fn used(&self) -> u64 {
@@ -156,6 +163,21 @@ impl SimDisk {
     /// From here on syncs fail (or succeed again).
     pub fn fail_syncs(&self, fail: bool) {
         self.inner().failing_syncs = fail;
+    }
+
+    /// Another disk with the same files, as a backup is; that one works.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let inner = self.inner();
+        let inner = Inner {
+            files: inner.files.clone(),
+            names: inner.names.clone(),
+            synced_names: inner.synced_names.clone(),
+            ..Inner::default()
+        };
+        Self {
+            inner: Arc::new(Mutex::new(inner)),
+        }
     }
 
     /// Whether the power is off.
@@ -216,6 +238,7 @@ impl SimDisk {
         }
         inner.names = inner.synced_names.clone();
         inner.power = None;
+        inner.off_at_rename = false;
         inner.is_off = false;
     }
 }
@@ -342,6 +365,10 @@ impl Disk for SimDisk {
         let at = inner.names.remove(from);
         let at = at.ok_or(io::ErrorKind::NotFound)?;
         inner.names.insert(to.to_owned(), at);
+        if inner.off_at_rename {
+            inner.is_off = true;
+            return Err(off());
+        }
         Ok(())
     }
 

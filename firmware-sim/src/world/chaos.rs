@@ -13,11 +13,14 @@ pub(super) struct Chaos {
     /// The mean time between faults.
     pause: u64,
     stops_hub: Option<Fault>,
+    /// A device that is reset again and again: when next, which, and how often still.
+    pub(super) reset_loop: Option<(u64, usize, u64)>,
 }
 
 impl Chaos {
-    pub(super) const fn next_at(&self) -> Option<u64> {
-        self.next_at
+    pub(super) fn next_at(&self) -> Option<u64> {
+        let resets = self.reset_loop.map(|(at, ..)| at);
+        self.next_at.into_iter().chain(resets).min()
     }
 
     pub(super) const fn stops_hub(&self) -> bool {
@@ -38,6 +41,8 @@ impl Net {
             true => (FLEET_PAUSE / self.devices.len() as u64).max(TURN),
             false => pause,
         };
+        // Every fault strikes about once in so many of those that there are.
+        let pause = (pause / 2).max(1);
         self.chaos.pause = pause;
         self.chaos.next_at = Some(self.now + self.rng.below(pause));
         let shape = &mut self.limits.shape;
@@ -60,6 +65,13 @@ impl Net {
         for device in &mut self.devices {
             device.app.is_busy = true;
         }
+        self.bend_clocks();
+        if self.faults.has(Fault::Loss) {
+            self.air.loss = self.rng.pick(&[30, 200, 500]);
+        }
+        if self.faults.has(Fault::Mtu) {
+            self.air.mtu = self.rng.pick(&[100, 150, 250]);
+        }
     }
 
     /// Which fault stopped the hub; it has to start again.
@@ -78,6 +90,7 @@ impl Net {
 
     /// The faults whose time has come.
     pub(super) fn cause_faults(&mut self) {
+        self.go_on_resetting();
         if self.chaos.next_at.is_none_or(|at| at > self.now) {
             return;
         }
@@ -89,13 +102,18 @@ impl Net {
             false => 1,
         };
         if self.faults.has(fault) && self.rng.below(crowd) == 0 {
-            self.strike(fault);
+            let number = self.rng.below(self.devices.len() as u64) as usize;
+            if self.strike(fault, number) {
+                self.faults.count(fault);
+                self.trace
+                    .note(self.now, "fault", &[fault as u64, number as u64]);
+            }
         }
     }
 
-    fn strike(&mut self, fault: Fault) {
+    /// Strikes, a device or everybody; whether that counts already.
+    fn strike(&mut self, fault: Fault, number: usize) -> bool {
         let now = self.now;
-        let number = self.rng.below(self.devices.len() as u64) as usize;
         let key = self.devices[number].link();
         let span = self.rng.pick(&[1_000_000, 8_000_000, 100_000_000]);
         match fault {
@@ -108,11 +126,13 @@ impl Net {
                     link.hub.paused_until = now + span;
                 }
             }
+            Fault::Reset if key.is_none() => return false,
             Fault::Reset => self.reset_link(key),
             Fault::Storm => {
                 let keys: Vec<u64> = self.links.keys().collect();
                 keys.into_iter().for_each(|key| self.reset_link(Some(key)));
             }
+            Fault::HalfOpen | Fault::Silence if key.is_none() => return false,
             Fault::HalfOpen => self.half_open(key),
             Fault::Silence => {
                 if let Some(link) = key.and_then(|key| self.links.get_mut(&key)) {
@@ -121,40 +141,85 @@ impl Net {
                 }
             }
             Fault::DeviceReset => self.reset_device(number),
-            Fault::ClockJump => self.devices[number].jump(10_000_000),
-            Fault::ClockBack => self.devices[number].jump(-3_000_000),
+            Fault::ClockJump => self.devices[number].clock.jump(now, 10_000_000),
+            Fault::ClockBack => self.devices[number].clock.jump(now, -3_000_000),
             Fault::Stall => self.devices[number].stalled_until = now + 10_000_000,
             Fault::TakeOver => self.abandon(number),
             Fault::NewStore | Fault::Restored => {
-                // Not too often, else nothing ever happens between.
-                if self.rng.chance(500) {
-                    return;
-                }
-                // A disk that was restored from a backup has to be told so; nothing here does.
-                if fault == Fault::Restored && self.limits.is_on_disk {
-                    return;
+                // Not too often, else nothing ever happens between. A disk is restored by a backup.
+                let is_kept = fault == Fault::Restored && self.limits.is_on_disk;
+                if self.rng.chance(500) || is_kept {
+                    return false;
                 }
                 self.chaos.stops_hub = Some(fault);
+            }
+            Fault::NewerVersion | Fault::OldBackup | Fault::BitRot => {
+                // It counts once the journal meets it.
+                if self.limits.is_on_disk && self.rng.chance(500) && self.is_up {
+                    self.chaos.stops_hub = Some(fault);
+                }
+                return false;
             }
             Fault::HubPause => self.hub_paused_until = now + span.min(8_000_000),
             Fault::Crash => {
                 if !self.limits.is_on_disk {
-                    return;
+                    return false;
                 }
                 self.chaos.stops_hub = Some(fault);
             }
-            Fault::TornWrite | Fault::WriteError | Fault::SyncError | Fault::DiskFull => {
+            Fault::SlowSync => {
+                self.keeping.slow_until = now + span;
+                return false;
+            }
+            Fault::HubClockJump => self.jump_hub_clocks(),
+            Fault::LostRename
+            | Fault::TornWrite
+            | Fault::WriteError
+            | Fault::SyncError
+            | Fault::DiskFull => {
                 // It counts once the journal meets it.
                 if self.limits.is_on_disk && self.keeping.failing.is_none() {
                     let power = self.rng.below(600);
                     self.keeping.fail(fault, power);
                 }
-                return;
+                return false;
             }
             Fault::BadBytes => {
                 if !self.devices[number].say_rubbish() {
-                    return;
+                    return false;
                 }
+            }
+            Fault::ResetKept => self.reset_kept(number),
+            Fault::ResetLoop => {
+                let times = self.rng.within(3, 10);
+                self.chaos.reset_loop.get_or_insert((now, number, times));
+            }
+            Fault::LossBurst => {
+                // It counts once a datagram meets it.
+                self.air.burst_until = now + span / 4;
+                return false;
+            }
+            Fault::OneWayCut => {
+                let way = self.rng.below(2) as usize;
+                if let Some(station) = &mut self.devices[number].station {
+                    station.cut_until[way] = now + span;
+                }
+                return false;
+            }
+            Fault::ChangedPort => match &mut self.devices[number].station {
+                Some(station) => station.move_away(&mut self.rng),
+                None => return false,
+            },
+            Fault::RandomBytes
+            | Fault::AnyOrder
+            | Fault::Dripping
+            | Fault::NeverReads
+            | Fault::Flood
+            | Fault::WrongWay
+            | Fault::Oversize
+            | Fault::StaleSession => {
+                self.send_stranger(fault);
+                return false;
             }
             // These strike where they belong.
             Fault::Cut
@@ -164,7 +229,17 @@ impl Net {
             | Fault::Refused
             | Fault::LateBytes
             | Fault::OldWelcome
-            | Fault::SlowCommit => return,
+            | Fault::SlowCommit
+            | Fault::Loss
+            | Fault::Duplicate
+            | Fault::Reorder
+            | Fault::BitFlip
+            | Fault::Truncate
+            | Fault::Mtu
+            | Fault::LateReplay
+            | Fault::SpoofedSource
+            | Fault::ClockDrift
+            | Fault::TickWrap => return false,
         }
         match fault {
             Fault::Storm | Fault::NewStore | Fault::Restored | Fault::Crash => self.wake_all(),
@@ -176,9 +251,7 @@ impl Net {
                 }
             }
         }
-        self.faults.count(fault);
-        self.trace
-            .note(now, "fault", &[fault as u64, number as u64]);
+        true
     }
 
     /// Breaks a connection in the middle of what is on its way; both ends learn of it.
@@ -227,6 +300,9 @@ impl Net {
         self.faults.heal();
         self.chaos.next_at = None;
         self.chaos.stops_hub = None;
+        self.chaos.reset_loop = None;
+        self.air.heal(self.now);
+        self.send_strangers_home();
         self.commit_delay = 0;
         self.hub_paused_until = 0;
         self.keeping.heal(self.now);
@@ -238,6 +314,9 @@ impl Net {
             device.app.is_busy = false;
             device.paused_until = 0;
             device.stalled_until = 0;
+            if let Some(station) = &mut device.station {
+                station.cut_until = [0; 2];
+            }
         }
         let shape = &mut self.limits.shape;
         (shape.is_short, shape.per_byte, shape.delay, shape.jitter) = (false, 0, 1000, 0);

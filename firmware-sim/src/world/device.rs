@@ -1,5 +1,6 @@
 //! The devices: the real client, its application, and the loop that drives it.
 
+use super::clock::Clock;
 use super::fault::Fault;
 use super::inbox::Inbox;
 use super::limits::Limits;
@@ -8,6 +9,7 @@ use super::links::Links;
 use super::machine::Machine;
 use super::model::{Check, Membership, PostId, must};
 use super::rng::Rng;
+use super::station::Station;
 use super::{Net, at};
 use halloo_core::chat::client::{Config, From, PostError};
 use halloo_core::chat::{Backoff, HANDSHAKE};
@@ -45,20 +47,22 @@ pub struct Device {
     pub app: App,
     /// Do not connect before somebody says so.
     pub is_kept_offline: bool,
-    config: Config,
+    pub(super) config: Config,
     decoder: Inbox,
-    out: Vec<u8>,
-    phase: Phase,
+    pub(super) out: Vec<u8>,
+    pub(super) phase: Phase,
+    /// Its socket, if it speaks over datagrams.
+    pub(super) station: Option<Box<Station>>,
     pub(super) backoff: Backoff,
-    skew: i64,
+    pub(super) clock: Clock,
     pub(super) stalled_until: u64,
     pub(super) paused_until: u64,
-    blocked_since: Option<u64>,
+    pub(super) blocked_since: Option<u64>,
     pub(super) next_action: u64,
     counter: u32,
     pub(super) next_token: u32,
     /// How many sessions had ended when this connection was made.
-    ended_before: usize,
+    pub(super) ended_before: usize,
     /// The nonce of its newest hello.
     nonce: u64,
     /// The last welcome, which the way to the device may still hold.
@@ -66,10 +70,19 @@ pub struct Device {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Waiting { at: u64 },
-    Connecting { link: u64, until: u64 },
-    Up { link: u64 },
+pub(super) enum Phase {
+    Waiting {
+        at: u64,
+    },
+    Connecting {
+        link: u64,
+        until: u64,
+    },
+    Up {
+        link: u64,
+    },
+    /// Its socket for datagrams is open.
+    Air,
 }
 
 impl Device {
@@ -80,6 +93,8 @@ impl Device {
         config.credit = limits.credit;
         config.max_frame = limits.max_frame;
         config.keepalive = limits.keepalive;
+        let station = rng.chance(limits.datagram_share);
+        let station = station.then(|| Box::new(Station::new(rng)));
         Self {
             client: Machine::new(config.clone(), limits),
             rooms: no_rooms(limits),
@@ -88,11 +103,12 @@ impl Device {
             decoder: Inbox::new(config.max_frame as usize, limits.is_fleet),
             config,
             out: Vec::new(),
+            station,
             phase: Phase::Waiting {
                 at: 1_000_000 + rng.below(1000),
             },
             backoff: Backoff::new(),
-            skew: 0,
+            clock: Clock::default(),
             stalled_until: 0,
             paused_until: 0,
             blocked_since: None,
@@ -105,14 +121,17 @@ impl Device {
         }
     }
 
-    /// Its clock.
-    pub(super) fn clock(&self, now: u64) -> u64 {
-        now.saturating_add_signed(self.skew)
+    /// A connection stands: its machine greets the hub.
+    pub(super) fn begin_session(&mut self, now: u64, nonce: u64) {
+        self.ended_before = self.app.closed.len();
+        self.nonce = nonce;
+        let clock = at(self.clock.read(now));
+        self.client.handle_connected(clock, nonce);
     }
 
     pub(super) fn link(&self) -> Option<u64> {
         match self.phase {
-            Phase::Waiting { .. } => None,
+            Phase::Waiting { .. } | Phase::Air => None,
             Phase::Connecting { link, .. } | Phase::Up { link } => Some(link),
         }
     }
@@ -140,12 +159,25 @@ impl Device {
                 at(link
                     .and_then(|l| l.down.ready_at())
                     .map(|t| t.max(self.paused_until)));
-                let due = self.client.poll_timeout().map(|due| due.as_ticks());
-                at(due.map(|due| due.saturating_add_signed(-self.skew)));
+                at(self.due());
                 at(self.blocked_since.map(|since| since + NO_PROGRESS));
             }
+            Phase::Air => {
+                let station = self.station.as_ref();
+                at(station
+                    .filter(|station| !station.inbox.is_empty())
+                    .map(|_| self.paused_until));
+                at(self.due());
+            }
         }
+        at(Some(self.clock.read_by()));
         (next != u64::MAX).then(|| next.max(self.stalled_until))
+    }
+
+    /// When its machine wants to be told the time.
+    fn due(&self) -> Option<u64> {
+        let due = self.client.poll_timeout()?;
+        Some(self.clock.when(due.as_ticks()))
     }
 
     /// Reads nothing before `until`.
@@ -166,13 +198,9 @@ impl Device {
     pub(super) const fn is_blocked(&self) -> bool {
         !self.out.is_empty()
     }
-
-    pub(super) fn jump(&mut self, by: i64) {
-        self.skew += by;
-    }
 }
 
-fn no_rooms(limits: &Limits) -> Box<[Option<Membership>]> {
+pub(super) fn no_rooms(limits: &Limits) -> Box<[Option<Membership>]> {
     let mut rooms = Vec::new();
     rooms.resize_with(limits.device_rooms(), || None);
     rooms.into()
@@ -219,33 +247,6 @@ impl Net {
         self.devices[number].client.leave(slot);
     }
 
-    /// The device loses all RAM.
-    pub fn reset_device(&mut self, number: usize) {
-        self.trace.note(self.now, "device resets", &[number as u64]);
-        self.abandon(number);
-        let device = &mut self.devices[number];
-        device.client = Machine::new(device.config.clone(), &self.limits);
-        device.rooms = no_rooms(&self.limits);
-        device.backoff = Backoff::new();
-    }
-
-    /// The device forgets its connection without a word to anybody, and will connect at once.
-    pub fn abandon(&mut self, number: usize) {
-        let device = &mut self.devices[number];
-        if let Some(link) = device.link().and_then(|link| self.links.get_mut(&link)) {
-            link.is_device_open = false;
-            if self.faults.has(Fault::LateBytes) && self.rng.chance(500) {
-                link.up.hold_up(self.now, self.rng.below(40_000_000));
-                self.faults.count(Fault::LateBytes);
-            }
-        }
-        let now = device.clock(self.now);
-        device.client.handle_disconnected(at(now));
-        device.phase = Phase::Waiting { at: self.now };
-        device.out.clear();
-        device.blocked_since = None;
-    }
-
     /// Says `Bye`.
     pub fn bye(&mut self, number: usize) {
         self.devices[number].client.bye();
@@ -255,7 +256,9 @@ impl Net {
         if self.devices[number].stalled_until > self.now {
             return Ok(());
         }
-        let clock = self.devices[number].clock(self.now);
+        self.devices[number].clock.read(self.now);
+        let wraps = self.devices[number].clock.take_wraps();
+        (0..wraps).for_each(|_| self.faults.count(Fault::TickWrap));
         match self.devices[number].phase {
             Phase::Waiting { at } if at <= self.now => self.connect(number),
             Phase::Waiting { .. } => {}
@@ -271,13 +274,12 @@ impl Net {
                     device.phase = Phase::Up { link };
                     let limit = device.config.max_frame as usize;
                     device.decoder = Inbox::new(limit, self.limits.is_fleet);
-                    device.ended_before = device.app.closed.len();
-                    device.nonce = nonce;
-                    device.client.handle_connected(at(clock), nonce);
+                    device.begin_session(self.now, nonce);
                     self.repeat_welcome(number, link)?;
                 }
             }
             Phase::Up { link } => self.serve_device(number, link)?,
+            Phase::Air => self.serve_station(number)?,
         }
         self.act(number);
         self.drive_client(number)
@@ -285,6 +287,9 @@ impl Net {
 
     fn connect(&mut self, number: usize) {
         if self.devices[number].is_kept_offline {
+            return;
+        }
+        if self.open_station(number) {
             return;
         }
         let life = self.lives.len().wrapping_sub(1);
@@ -361,7 +366,7 @@ impl Net {
     }
 
     fn hand_in(&mut self, number: usize, link: u64) -> Check {
-        let clock = self.devices[number].clock(self.now);
+        let clock = self.devices[number].clock.read(self.now);
         let mut frame = std::mem::take(&mut self.frame);
         loop {
             let device = &mut self.devices[number];
@@ -410,14 +415,20 @@ impl Net {
     /// Time, events and what is to be sent.
     fn drive_client(&mut self, number: usize) -> Check {
         let device = &mut self.devices[number];
-        let clock = at(device.clock(self.now));
+        let clock = at(device.clock.read(self.now));
         device.client.handle_timeout(clock);
-        let Phase::Up { link } = device.phase else {
-            return self.take_events(number, self.lives.len().wrapping_sub(1));
+        let life = match device.phase {
+            Phase::Up { link } => self.links.get(&link).map_or(0, |link| link.life),
+            Phase::Air => device.station.as_ref().map_or(0, |station| station.life),
+            Phase::Waiting { .. } | Phase::Connecting { .. } => {
+                return self.take_events(number, self.lives.len().wrapping_sub(1));
+            }
         };
-        let life = self.links.get(&link).map_or(0, |link| link.life);
         self.take_events(number, life)?;
-        self.pump_device(number, link);
+        match self.devices[number].phase {
+            Phase::Up { link } => self.pump_device(number, link),
+            _ => self.pump_station(number)?,
+        }
         self.take_events(number, life)?;
         let device = &self.devices[number];
         let is_over = device.app.closed.len() > device.ended_before;
@@ -434,7 +445,7 @@ impl Net {
 
     fn pump_device(&mut self, number: usize, link: u64) {
         let device = &mut self.devices[number];
-        let clock = at(device.clock(self.now));
+        let clock = at(device.clock.read(self.now));
         let Some(found) = self.links.get_mut(&link) else {
             return;
         };
@@ -454,6 +465,9 @@ impl Net {
                     format!("device {number} says {:?}", binary::decode(message))
                 });
                 device.out = framed(message);
+                if self.faults.has(Fault::StaleSession) {
+                    self.strangers.overhear(message);
+                }
             }
             let taken = found.up.write(&mut self.rng, self.now, &device.out);
             if taken < device.out.len() && found.up.has_room() {
@@ -486,7 +500,7 @@ impl Net {
             }
             link.up.close(now);
         }
-        let clock = at(device.clock(now));
+        let clock = at(device.clock.read(now));
         device.client.handle_disconnected(clock);
         device.backoff.handle_disconnected(clock);
         let asked: Duration = device.client.retry_after();

@@ -1,5 +1,6 @@
 //! The faults: each has a name, a switch, and a counter that proves that it fired.
 
+use super::presets::presets;
 use super::rng::Rng;
 use std::fmt;
 use std::str::FromStr;
@@ -74,6 +75,64 @@ faults! {
     DiskFull,
     /// A connection begins with the welcome to an older hello of its device.
     OldWelcome,
+    /// Bytes of an old segment, of an index or of a snapshot go bad.
+    BitRot,
+    /// A sync takes a second, and the hub stands still meanwhile.
+    SlowSync,
+    /// The power goes after a file got its name and before that name was synced.
+    LostRename,
+    /// A datagram is lost; up to half of them are.
+    Loss,
+    /// All datagrams are lost for a while.
+    LossBurst,
+    /// A datagram comes twice.
+    Duplicate,
+    /// A datagram is overtaken by those behind it.
+    Reorder,
+    /// A bit of a datagram is flipped: the checksum of UDP finds it, and it is discarded.
+    BitFlip,
+    /// A datagram is cut off, and handed in as it is.
+    Truncate,
+    /// Datagrams above some size vanish.
+    Mtu,
+    /// A datagram comes once more, up to ten minutes later.
+    LateReplay,
+    /// A datagram comes from another address, before it comes from its own.
+    SpoofedSource,
+    /// An address translator gives a device another port in the middle of a session.
+    ChangedPort,
+    /// Nothing comes through to a device, or nothing from it.
+    OneWayCut,
+    /// A device's clock is up to 5 % fast or slow.
+    ClockDrift,
+    /// A device's counter of ticks has 32 bits, and wraps.
+    TickWrap,
+    /// A device is reset, and its client lies in memory that is spared.
+    ResetKept,
+    /// A device is reset again and again.
+    ResetLoop,
+    /// A newer hub wrote the data folder, an older one is started over it, and then the newer again.
+    NewerVersion,
+    /// The data folder is put back from a backup.
+    OldBackup,
+    /// The hub's clocks jump: the one on the wall either way, the other ahead.
+    HubClockJump,
+    /// A stranger sends bytes that are no message.
+    RandomBytes,
+    /// A stranger says valid messages in any order.
+    AnyOrder,
+    /// A stranger sends a byte each five seconds.
+    Dripping,
+    /// A stranger asks for much and never reads.
+    NeverReads,
+    /// A stranger sends as much as it can.
+    Flood,
+    /// A stranger says what only a hub says.
+    WrongWay,
+    /// A stranger sends what is larger than the hub takes.
+    Oversize,
+    /// A stranger sends again what was said in a session that is over.
+    StaleSession,
 }
 
 impl Fault {
@@ -104,6 +163,13 @@ impl Fault {
                 | Self::WriteError
                 | Self::SyncError
                 | Self::DiskFull
+                | Self::BitRot
+                | Self::SlowSync
+                | Self::LostRename
+                | Self::LossBurst
+                | Self::NewerVersion
+                | Self::OldBackup
+                | Self::HubClockJump
         )
     }
 }
@@ -121,7 +187,7 @@ impl Fault {
 /// # Ok::<(), firmware_sim::world::UnknownFault>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
-pub struct FaultSet(u64);
+pub struct FaultSet(u128);
 
 /// No fault and no preset has this name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -131,67 +197,6 @@ pub struct UnknownFault(pub String);
 impl FaultSet {
     /// No fault.
     pub const NONE: Self = Self(0);
-
-    /// The sets that have a name.
-    #[must_use]
-    pub fn presets() -> Vec<(&'static str, Self)> {
-        use Fault as F;
-        let of = |faults: &[Fault]| faults.iter().copied().collect();
-        vec![
-            ("none", Self::NONE),
-            (
-                "field",
-                of(&[
-                    F::Delay,
-                    F::Reset,
-                    F::HalfOpen,
-                    F::Silence,
-                    F::DeviceReset,
-                    F::SlowCommit,
-                    F::Crash,
-                ]),
-            ),
-            (
-                "links",
-                of(&[
-                    F::Cut,
-                    F::Delay,
-                    F::Slow,
-                    F::NotReading,
-                    F::ShortWrite,
-                    F::Reset,
-                    F::HalfOpen,
-                    F::Silence,
-                    F::Refused,
-                    F::Storm,
-                    F::TakeOver,
-                    F::LateBytes,
-                    F::BadBytes,
-                    F::OldWelcome,
-                ]),
-            ),
-            (
-                "devices",
-                of(&[F::DeviceReset, F::ClockJump, F::ClockBack, F::Stall]),
-            ),
-            (
-                "hub",
-                of(&[F::NewStore, F::Restored, F::HubPause, F::Crash]),
-            ),
-            (
-                "disk",
-                of(&[
-                    F::SlowCommit,
-                    F::Crash,
-                    F::TornWrite,
-                    F::WriteError,
-                    F::SyncError,
-                    F::DiskFull,
-                ]),
-            ),
-            ("all", of(Fault::ALL)),
-        ]
-    }
 
     /// A random subset.
     pub fn random(rng: &mut Rng) -> Self {
@@ -235,7 +240,7 @@ impl FromStr for FaultSet {
     type Err = UnknownFault;
 
     fn from_str(text: &str) -> Result<Self, UnknownFault> {
-        let presets = Self::presets();
+        let presets = presets();
         let mut set = Self::NONE;
         for line in text.lines() {
             let line = line.split('#').next().unwrap_or_default();
@@ -318,7 +323,7 @@ mod tests {
         for &fault in Fault::ALL {
             assert_eq!(fault.name().parse(), Ok(FaultSet::NONE.with(fault)));
         }
-        for (name, set) in FaultSet::presets() {
+        for (name, set) in presets() {
             assert_eq!(name.parse(), Ok(set));
             assert_eq!(set.to_string().parse(), Ok(set), "{name}");
         }

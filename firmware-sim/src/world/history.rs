@@ -4,7 +4,7 @@
 //! then told to be durable. Entries that nobody can be handed any more are forgotten.
 
 use super::limits::Limits;
-use super::model::{Broken, Check, PostId, device_id, must, number_of};
+use super::model::{Broken, Check, PostId, STRANGER, device_id, must, number_of};
 use super::rng::mix;
 use halloo_core::chat::hub::{Append, Verdict};
 use halloo_core::wire::{Message, binary};
@@ -16,6 +16,9 @@ use std::hash::{BuildHasherDefault, Hasher};
 /// verdict, and no more than 4 of a device of a fleet.
 const REMEMBERED: usize = 32;
 const REMEMBERED_OF_FLEET: usize = 4;
+
+/// Above every frame of an entry.
+const LONGEST: usize = 4096;
 
 /// One verdict that the hub handed out.
 #[derive(Debug, Clone)]
@@ -45,15 +48,24 @@ impl Handed {
 pub struct Kept {
     /// Whose it is.
     pub id: PostId,
+    /// Under which number it was posted.
+    seq: u32,
     /// The hub's number for the room, as the frame says it.
     room: u32,
     /// How many bytes the body has.
     body: u32,
     /// A hash of the frame, header included: there are too many to keep each.
     frame: u64,
+    /// Its bytes on the disk have gone bad.
+    is_lost: bool,
 }
 
 impl Kept {
+    /// Whether its bytes on the disk have gone bad: members are told so.
+    pub fn is_lost(&self) -> bool {
+        self.is_lost
+    }
+
     /// Whether this is the entry's frame, header included, in the room of this number.
     pub fn is(&self, room: u32, frame: &[u8]) -> bool {
         self.room == room && self.frame == hash(frame)
@@ -108,7 +120,7 @@ pub struct Place {
 }
 
 /// One room of one store: the true log.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct RoomModel {
     log: VecDeque<Kept>,
     /// How many entries before those were forgotten.
@@ -117,22 +129,24 @@ struct RoomModel {
 }
 
 /// Where one device stands in a room.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Author {
     /// How many verdicts there are, and which of the last 64 were rejects; bit 0 is the last one.
     verdicts: u32,
     rejects: u64,
-    /// The last counters that were kept, in order.
-    kept: VecDeque<u32>,
+    /// The last numbers and counters that were kept, in order.
+    kept: VecDeque<(u32, u32)>,
     /// The highest `up_seq` that the device was told.
     told: u32,
+    /// The hub has forgotten that entries up to this one are its own.
+    forgotten_to: u64,
     /// The highest number that a live session handed in, and what has no verdict yet.
     newest: u32,
     offered: Vec<(u32, u32)>,
 }
 
 /// One generation of a store.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct StoreModel {
     /// Its id, and how often it was restored.
     pub name: (u64, u32),
@@ -144,6 +158,8 @@ pub struct StoreModel {
     pub entries: u64,
     /// Few posts of each device wait for a verdict.
     is_fleet: bool,
+    /// By the hub's clock it may have forgotten who left a room.
+    pub may_forget: bool,
 }
 
 impl StoreModel {
@@ -178,7 +194,18 @@ impl StoreModel {
     /// Whether a post is in a room's log.
     pub fn has(&self, room: &str, id: PostId) -> bool {
         let author = self.room(room).and_then(|r| r.authors.get(&id.device));
-        author.is_some_and(|author| author.kept.binary_search(&id.counter).is_ok())
+        author.is_some_and(|author| {
+            author
+                .kept
+                .iter()
+                .any(|&(_, counter)| counter == id.counter)
+        })
+    }
+
+    /// Whether the hub may have forgotten that an entry is a device's own.
+    pub fn is_forgotten(&self, room: &str, device: u32, offset: u64) -> bool {
+        let author = self.room(room).and_then(|r| r.authors.get(&device));
+        author.is_some_and(|author| offset <= author.forgotten_to)
     }
 
     /// Nobody can be handed what stands before `first` in a room.
@@ -189,6 +216,93 @@ impl StoreModel {
                 room.forgotten += 1;
             }
         }
+    }
+
+    /// The entries whose frames lie in `bytes`, each once: room, offset, position, length.
+    pub fn entries_in(&self, bytes: &[u8]) -> Vec<(&str, u64, usize, usize)> {
+        let entries = self.rooms.iter().flat_map(|(name, room)| {
+            let entries = (room.forgotten + 1..).zip(&room.log);
+            entries.map(|(offset, kept)| (&**name, offset, kept))
+        });
+        let there = entries.filter(|(.., kept)| !kept.is_lost);
+        let mut there: BTreeMap<_, _> = there.map(|found| (found.2.frame, found)).collect();
+        let mut found = Vec::new();
+        for at in 0..bytes.len() {
+            let Some(header) = bytes[at..].first_chunk::<4>() else {
+                break;
+            };
+            let len = 4 + u32::from_be_bytes(*header) as usize;
+            let frame = bytes.get(at..at + len).filter(|_| len <= LONGEST);
+            if let Some((room, offset, _)) = frame.and_then(|frame| there.remove(&hash(frame))) {
+                found.push((room, offset, at, len));
+            }
+        }
+        found
+    }
+
+    /// An entry's bytes on the disk have gone bad.
+    pub fn lose(&mut self, name: &str, offset: u64) {
+        let room = self.room_mut(name);
+        let at = offset.saturating_sub(room.forgotten + 1);
+        if let Some(kept) = room.log.get_mut(at as usize) {
+            kept.is_lost = true;
+        }
+    }
+
+    /// The same history after a repair, under its new name: what `state` does not know of devices any
+    /// more is what was lost.
+    pub fn repaired(&self, name: (u64, u32), state: &State) -> Check<Self> {
+        let mut life = self.clone();
+        life.name = name;
+        life.take_survivors(state)?;
+        for (name, room) in &mut life.rooms {
+            let number = state.rooms.iter().rposition(|room| *room.name == **name);
+            for (&device, author) in &mut room.authors {
+                let key = (number.unwrap_or(usize::MAX) as u32, device_id(device));
+                let member = state.members.get(&key);
+                let (up_seq, rejects) = member.map_or((0, 0), |m| (m.up_seq, m.rejects));
+                let mut later = room.log.iter();
+                let lost = later
+                    .by_ref()
+                    .filter(|kept| kept.id.device == device && kept.seq > up_seq && kept.is_lost());
+                let missing = u64::from(author.verdicts.saturating_sub(up_seq));
+                must!(
+                    up_seq <= author.verdicts && missing <= lost.count() as u64,
+                    "S7: after the repair device {device} in {name} has {up_seq} of {}",
+                    author.verdicts
+                );
+                author.kept.retain(|&(seq, _)| seq <= up_seq);
+                (author.verdicts, author.rejects) = (up_seq, rejects.into());
+                (author.told, author.newest) = (author.told.min(up_seq), author.newest.min(up_seq));
+                author.offered.clear();
+            }
+        }
+        Ok(life)
+    }
+
+    /// What was handed out and not committed before a crash: a whole commit of it is on the disk, or
+    /// nothing.
+    fn take_survivors(&mut self, state: &State) -> Check<bool> {
+        let handed = std::mem::take(&mut self.handed);
+        let has = |handed: &Handed| {
+            let number = state
+                .rooms
+                .iter()
+                .rposition(|room| *room.name == *handed.room);
+            let key = number.map(|number| (number as u32, device_id(handed.device)));
+            let member = key.and_then(|key| state.members.get(&key));
+            match handed.verdict {
+                Verdict::Forgotten => member.is_none(),
+                _ => member.is_some_and(|member| member.up_seq >= handed.seq),
+            }
+        };
+        let survived = handed.back().is_some_and(has);
+        if survived {
+            for handed in handed {
+                self.commit_one(handed)?;
+            }
+        }
+        Ok(survived)
     }
 
     fn room(&self, name: &str) -> Option<&RoomModel> {
@@ -258,9 +372,15 @@ impl StoreModel {
             true => REMEMBERED_OF_FLEET,
             false => REMEMBERED,
         };
+        let may_forget = self.may_forget;
+        let head = self.head(&name);
         let author = self.author(device, &name);
         if verdict == Verdict::Forgotten {
+            must!(may_forget, "S7: device {device} in {name} is forgotten");
             (author.verdicts, author.rejects) = (0, 0);
+            (author.told, author.newest) = (0, 0);
+            author.forgotten_to = head;
+            author.offered.clear();
             return Ok(());
         }
         let expected = author.verdicts + 1;
@@ -286,14 +406,14 @@ impl StoreModel {
             return Err(Broken(format!("S5: foreign body in {name} at {offset}")));
         };
         must!(
-            author.offered.contains(&(seq, id.counter)),
+            device >= STRANGER || author.offered.contains(&(seq, id.counter)),
             "S8: {id:?} as {seq} in {name} came from no live session"
         );
         author.offered.retain(|(other, _)| *other > seq);
         if author.offered.is_empty() {
             author.offered = Vec::new();
         }
-        let last = author.kept.back().copied();
+        let last = author.kept.back().map(|&(_, counter)| counter);
         must!(
             last < Some(id.counter),
             "S2/S3: {id:?} in {name} at {offset} comes after {last:?}"
@@ -301,15 +421,17 @@ impl StoreModel {
         while author.kept.len() >= remembered {
             author.kept.pop_front();
         }
-        author.kept.push_back(id.counter);
+        author.kept.push_back((seq, id.counter));
         let room = self.room_mut(&name);
         let next = room.head() + 1;
         must!(offset == next, "S4: {name} got offset {offset}, not {next}");
         room.log.push_back(Kept {
             id,
+            seq,
             room: number,
             body,
             frame: hash(&frame),
+            is_lost: false,
         });
         self.entries += 1;
         Ok(())
@@ -360,21 +482,7 @@ impl StoreModel {
             .zip(&state.rooms)
             .map(|(number, room)| (&*room.name, number))
             .collect();
-        let handed = std::mem::take(&mut self.handed);
-        let has = |handed: &Handed| {
-            let number = numbers.get(&*handed.room).copied();
-            let member = number.and_then(|n| state.members.get(&(n, device_id(handed.device))));
-            match handed.verdict {
-                Verdict::Forgotten => member.is_none(),
-                _ => member.is_some_and(|member| member.up_seq >= handed.seq),
-            }
-        };
-        let survived = handed.back().is_some_and(has);
-        if survived {
-            for handed in handed {
-                self.commit_one(handed)?;
-            }
-        }
+        let survived = self.take_survivors(&state)?;
         for (name, room) in &self.rooms {
             let number = numbers.get(&**name).copied();
             room.recover_authors(name, number, &state)?;
@@ -390,7 +498,18 @@ impl StoreModel {
             };
             for offset in disk.oldest.max(room.forgotten + 1)..=head {
                 let kept = room.kept(offset);
+                if journal.read(number, offset).is_err() {
+                    // An index that has gone bad costs no entry.
+                    let _ = journal.look_again(number, offset);
+                }
                 let found = journal.read(number, offset);
+                if kept.is_some_and(Kept::is_lost) {
+                    must!(
+                        matches!(found, Err(_) | Ok(Stored::Lost { .. } | Stored::Gone)),
+                        "S16: {name} {offset} has gone bad, and is read as {found:?}"
+                    );
+                    continue;
+                }
                 must!(
                     matches!((&found, kept), (Ok(Stored::Entry { frame, .. }), Some(kept))
                         if kept.is(number, frame)),

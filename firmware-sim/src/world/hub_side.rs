@@ -5,12 +5,14 @@ use super::fault::Fault;
 use super::history::{Handed, Place};
 use super::link::{HubState, Link, Told, framed};
 use super::model::{Broken, Check, must};
-use super::{Net, TURN, at};
+use super::{Net, TURN};
 use halloo_core::chat::Hub;
+use halloo_core::chat::datagram;
 use halloo_core::chat::hub::{ConnId, Transmit, Wanted};
 use halloo_core::frame::FrameError;
 use halloo_core::wire::{Code, Message, binary};
 use halloo_std::journal::hub as kept;
+use std::sync::Arc;
 
 /// How many messages one connection gets in a turn.
 const SHARE: usize = 32;
@@ -20,6 +22,7 @@ impl Link {
     pub(super) fn hub_next_time(&self) -> u64 {
         let reset = self.hub_reset_at.unwrap_or(u64::MAX);
         match self.hub.state {
+            _ if self.is_datagrams => u64::MAX,
             HubState::Coming if self.up.is_hole() => u64::MAX,
             HubState::Coming => self.arrives_at,
             HubState::Open(_) | HubState::Closing(_) => {
@@ -53,14 +56,19 @@ impl Net {
         let mut due = std::mem::take(&mut self.due);
         self.link_agenda.take(self.now, &mut due);
         let is_late = |time: Option<u64>| time.is_some_and(|time| time <= self.now);
-        let is_timeout = is_late(hub.poll_timeout().map(|due| due.as_ticks()));
+        let is_timeout = hub.poll_timeout().is_some_and(|due| due <= self.hub_now());
         let is_commit =
             is_late(self.commits.front().map(|(due, _)| *due)) || is_late(self.keeping.next_time());
-        if due.is_empty() && !is_timeout && !is_commit {
+        if due.is_empty()
+            && !is_timeout
+            && !is_commit
+            && !self.air.waits_at_hub()
+            && self.strangers.next_time() > self.now
+        {
             self.due = due;
             return Ok(());
         }
-        hub.handle_timeout(at(self.now));
+        hub.handle_timeout(self.hub_now());
         let mut has_moved = is_timeout;
         for &key in &due {
             (self.moved, self.again) = (false, false);
@@ -69,6 +77,10 @@ impl Net {
             self.link_moved(key);
             has_moved |= self.moved;
         }
+        self.moved = false;
+        self.serve_air(hub)?;
+        self.serve_strangers(hub)?;
+        has_moved |= self.moved;
         self.moved = false;
         match self.keeping.journal {
             Some(_) => self.commit_on_disk(hub)?,
@@ -86,13 +98,18 @@ impl Net {
             {
                 link.hub.wants = true;
                 due.push(key);
+            } else {
+                self.strangers.wake();
             }
         }
         due.sort_unstable();
         due.dedup();
         for &key in &due {
             (self.moved, self.again) = (false, false);
-            self.pump_conn(hub, key)?;
+            match self.links.get(&key).is_some_and(|link| link.is_datagrams) {
+                true => self.pump_session(hub, key)?,
+                false => self.pump_conn(hub, key)?,
+            }
             self.link_moved(key);
             has_moved |= self.moved;
             let device = self.links.get(&key).map(|link| link.device);
@@ -127,13 +144,14 @@ impl Net {
     }
 
     fn accept(&mut self, hub: &mut Hub<'_>, key: u64) {
+        let clock = self.hub_now();
         let Some(link) = self.links.get_mut(&key) else {
             return;
         };
         if link.hub.state != HubState::Coming || link.arrives_at > self.now || link.up.is_hole() {
             return;
         }
-        link.hub.state = match hub.connect(at(self.now)) {
+        link.hub.state = match hub.connect(clock) {
             Ok(id) => {
                 self.by_conn[id.index()] = key;
                 HubState::Open(id)
@@ -153,7 +171,7 @@ impl Net {
         let Some(link) = self.links.get_mut(&key) else {
             return Ok(());
         };
-        let Some(id) = link.conn() else {
+        let Some(id) = link.conn().filter(|_| !link.is_datagrams) else {
             return Ok(());
         };
         let is_stuck = link
@@ -194,7 +212,7 @@ impl Net {
                         FrameError::Oversize { .. } => Code::Oversize,
                         _ => Code::Malformed,
                     };
-                    hub.handle_bad_frame(at(now), id, code);
+                    hub.handle_bad_frame(self.hub_now(), id, code);
                     continue;
                 }
             }
@@ -221,12 +239,12 @@ impl Net {
         let message = match binary::decode(bytes) {
             Ok(decoded) => decoded.message,
             Err(error) => {
-                hub.handle_bad_frame(at(self.now), id, error.code());
+                hub.handle_bad_frame(self.hub_now(), id, error.code());
                 return Ok(());
             }
         };
         let sessions = hub.counters().sessions;
-        let taken = hub.handle_message(at(self.now), id, &message);
+        let taken = hub.handle_message(self.hub_now(), id, &message);
         let Some(link) = self.links.get_mut(&key) else {
             return Ok(());
         };
@@ -243,10 +261,24 @@ impl Net {
         if hub.counters().sessions > sessions {
             self.live[device] = Some(key);
         }
+        self.hub_took(key, &message)
+    }
+
+    /// The hub has taken a message of a device: what the model has to know of it.
+    pub(super) fn hub_took(&mut self, key: u64, message: &Message<'_>) -> Check {
+        let Some(link) = self.links.get_mut(&key) else {
+            return Ok(());
+        };
+        let device = link.device;
         let is_live = self.live[device] == Some(key);
-        match message {
+        match *message {
             Message::Join(join) if is_live => {
-                let room = String::from_utf8_lossy(join.room).as_ref().into();
+                let room: Arc<str> = String::from_utf8_lossy(join.room).as_ref().into();
+                // Over datagrams the same join may come again, and changes nothing.
+                let is_same = |told: &mut Told| told.room == room;
+                if link.is_datagrams && link.hub.told(join.slot).is_some_and(is_same) {
+                    return Ok(());
+                }
                 let told = Told {
                     room,
                     place: Place::default(),
@@ -262,7 +294,11 @@ impl Net {
             }
             Message::Post { slot, seq, body } if is_live => {
                 if let (Some(told), Some(store)) = (link.hub.told(slot), self.lives.last_mut()) {
-                    let posted = (seq, self.limits.window);
+                    let window = match link.is_datagrams {
+                        true => self.limits.window.min(datagram::WINDOW),
+                        false => self.limits.window,
+                    };
+                    let posted = (seq, window);
                     store.offer(device as u32, &told.room, posted, body)?;
                 }
             }
@@ -275,6 +311,10 @@ impl Net {
                     && let Some((_, sent, granted)) = &mut told.joined
                 {
                     must!(cursor <= *sent, "S10: credit for {cursor}, sent {sent}");
+                    let window = match link.is_datagrams {
+                        true => window.min(datagram::MAX_ENTRIES),
+                        false => window,
+                    };
                     *granted = (*granted).max(cursor + u64::from(window));
                 }
             }
@@ -284,7 +324,7 @@ impl Net {
     }
 
     fn drop_conn(&mut self, hub: &mut Hub<'_>, key: u64, id: ConnId) {
-        hub.handle_disconnected(at(self.now), id);
+        hub.handle_disconnected(self.hub_now(), id);
         let now = self.now;
         self.trace.note(now, "hub drops", &[key]);
         if let Some(link) = self.links.get_mut(&key) {
@@ -335,6 +375,7 @@ impl Net {
 
     /// Writes what the hub has for one connection.
     fn pump_conn(&mut self, hub: &mut Hub<'_>, key: u64) -> Check {
+        let clock = self.hub_now();
         let mut buffer = [0; 200];
         for _ in 0..SHARE {
             let Some(link) = self.links.get_mut(&key) else {
@@ -363,7 +404,7 @@ impl Net {
             if !link.hub.wants {
                 return Ok(());
             }
-            match hub.poll_transmit(at(self.now), id, &mut buffer) {
+            match hub.poll_transmit(clock, id, &mut buffer) {
                 Transmit::Idle => link.hub.wants = false,
                 Transmit::Stored(wanted) => {
                     if !self.show_stored(hub, key, id, wanted)? {
@@ -382,7 +423,7 @@ impl Net {
                     bytes.extend_from_slice(entries.tail);
                     let sent = entries.sent;
                     let taken = link.down.write(&mut self.rng, self.now, &bytes);
-                    link.hub.out = hub.handle_sent(at(self.now), id, sent, taken).to_vec();
+                    link.hub.out = hub.handle_sent(clock, id, sent, taken).to_vec();
                     self.hub_shows(key, &bytes, taken)?;
                     let is_all = taken == bytes.len();
                     self.frame = bytes;
@@ -405,7 +446,7 @@ impl Net {
         id: ConnId,
         wanted: Wanted,
     ) -> Check<bool> {
-        let now = at(self.now);
+        let now = self.hub_now();
         let (Some(journal), Some(link)) = (&mut self.keeping.journal, self.links.get_mut(&key))
         else {
             return Err(Broken(

@@ -47,12 +47,16 @@ pub struct Limits {
     pub segment_bytes: u64,
     /// Entries of each room that the journal keeps at least; `None` keeps all.
     pub retention: Option<u64>,
+    /// For how many seconds the journal keeps entries at least; `None` is no limit.
+    pub retention_age: Option<u64>,
     /// Devices are as firmware has them: one room each, and posts at a pace.
     pub is_fleet: bool,
     /// Microseconds between two posts of a device of a fleet.
     pub pace: u64,
     /// The members of each room of a fleet.
     pub per_room: usize,
+    /// Of a thousand devices, so many speak over datagrams.
+    pub datagram_share: u64,
 }
 
 impl Limits {
@@ -83,9 +87,11 @@ impl Limits {
             is_on_disk: false,
             segment_bytes: 64 * 1024,
             retention: None,
+            retention_age: None,
             is_fleet: false,
             pace: 10_000_000,
             per_room: 10,
+            datagram_share: 0,
         }
     }
 
@@ -139,6 +145,8 @@ impl Limits {
         limits.is_on_disk = rng.chance(500);
         limits.segment_bytes = rng.pick(&[400, 2000, 16 * 1024]);
         limits.retention = rng.pick(&[None, Some(1), Some(20)]);
+        limits.retention_age = rng.pick(&[None, None, Some(30)]);
+        limits.datagram_share = rng.pick(&[0, 300, 500, 1000]);
         limits
     }
 

@@ -22,6 +22,8 @@ pub(super) struct Link {
     pub arrives_at: u64,
     /// When the device knows that it stands.
     pub stands_at: u64,
+    /// It is a session over datagrams: nothing goes through the pipes.
+    pub is_datagrams: bool,
     /// The device has not closed it.
     pub is_device_open: bool,
     /// When the device learns that it is broken.
@@ -103,6 +105,7 @@ impl Link {
             down: Pipe::new(shape),
             arrives_at: now + shape.delay,
             stands_at: now + 2 * shape.delay,
+            is_datagrams: false,
             is_device_open: true,
             device_reset_at: None,
             hub_reset_at: None,

@@ -49,6 +49,12 @@ impl Links {
         }
     }
 
+    /// Removes the sessions over datagrams, which end with the hub.
+    pub(super) fn remove_sessions(&mut self) {
+        let keys: Vec<u64> = self.keys().filter(|key| self[key].is_datagrams).collect();
+        keys.iter().for_each(|key| self.remove(key));
+    }
+
     pub(super) fn keys(&self) -> impl Iterator<Item = u64> {
         self.places.iter().flatten().map(|(key, _)| *key)
     }

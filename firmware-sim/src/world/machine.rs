@@ -105,6 +105,20 @@ impl Machine {
         of!(self, client => client.handle_connected(now, nonce));
     }
 
+    /// See [`Client::set_datagrams`].
+    pub const fn set_datagrams(&mut self, is_datagram: bool) {
+        of!(self, client => client.set_datagrams(is_datagram));
+    }
+
+    /// See [`Client::handle_datagram`].
+    pub fn handle_datagram<'m>(
+        &mut self,
+        now: Instant,
+        datagram: &'m [u8],
+    ) -> Option<Delivery<'m>> {
+        of!(self, client => client.handle_datagram(now, datagram))
+    }
+
     /// See [`Client::handle_disconnected`].
     pub fn handle_disconnected(&mut self, now: Instant) {
         of!(self, client => client.handle_disconnected(now));

@@ -5,11 +5,15 @@
 //! fails needs for it.
 
 mod agenda;
+mod air;
 mod app;
 mod chaos;
+mod clock;
 mod device;
+mod disk_faults;
 pub mod fault;
 pub mod history;
+mod hub_air;
 mod hub_side;
 mod inbox;
 pub mod limits;
@@ -17,18 +21,22 @@ mod link;
 mod links;
 pub mod lone_device;
 pub mod lone_hub;
-pub mod lossy;
 pub mod machine;
 pub mod model;
 mod overheard;
 pub mod pipe;
+mod presets;
 mod report;
+mod resets;
 pub mod rng;
 mod run;
 mod said;
 mod setup;
 mod shrink;
+mod station;
 mod store;
+mod strange_words;
+mod strangers;
 mod told;
 mod trace;
 
@@ -43,9 +51,11 @@ pub use setup::{Failure, Kind, Progress, Setup};
 pub use shrink::{Shrunk, shrink};
 
 use agenda::Agenda;
+use air::Air;
 use chaos::Chaos;
 use halloo_core::chat::Hub;
 use halloo_core::time::Instant;
+use halloo_std::hub::Addresses;
 use history::StoreModel;
 use inbox::Spare;
 use links::Links;
@@ -53,10 +63,14 @@ use model::{Check, Membership, must};
 use rng::Rng;
 use std::collections::{BTreeSet, VecDeque};
 use store::Keeping;
+use strangers::Strangers;
 use trace::Trace;
 
 /// The shortest time between two turns of everything.
 const TURN: u64 = 1000;
+
+/// When worlds begin, in milliseconds since 1970.
+const SINCE_1970: u64 = 1_800_000_000_000;
 
 /// Devices and links around a hub that is lent to each call.
 #[derive(Debug)]
@@ -97,6 +111,13 @@ pub struct Net {
     again: bool,
     keeping: Keeping,
     hub_paused_until: u64,
+    air: Air,
+    strangers: Strangers,
+    /// Where sessions over datagrams are, as the hub that runs knows it.
+    addresses: Option<Addresses>,
+    /// How far the hub's clock is ahead, and the one on its wall.
+    hub_skew: u64,
+    hub_wall: i64,
     device_agenda: Agenda,
     link_agenda: Agenda,
     /// Reused in each turn.
@@ -120,6 +141,10 @@ pub struct Net {
     pub survived: u64,
     /// Runs of entries that the hub read back from its disk.
     pub read_back: u64,
+    /// Answers of the hub to datagrams that belong to no session.
+    pub stray_answers: u64,
+    /// Times that the journal was repaired.
+    pub repairs: u64,
 }
 
 impl Net {
@@ -154,6 +179,11 @@ impl Net {
             again: false,
             keeping: Keeping::default(),
             hub_paused_until: 0,
+            air: Air::default(),
+            strangers: Strangers::default(),
+            addresses: None,
+            hub_skew: 0,
+            hub_wall: 0,
             device_agenda: Agenda::default(),
             link_agenda: Agenda::default(),
             due: Vec::new(),
@@ -167,6 +197,8 @@ impl Net {
             held_back: 0,
             survived: 0,
             read_back: 0,
+            stray_answers: 0,
+            repairs: 0,
             limits,
             devices,
         }
@@ -185,6 +217,7 @@ impl Net {
         self.starts += 1;
         self.live.fill(None);
         self.held.clear();
+        self.open_addresses();
         self.trace
             .note(self.now, "hub starts", &[name.0, name.1.into()]);
     }
@@ -194,6 +227,10 @@ impl Net {
         self.is_up = false;
         self.commits.clear();
         self.trace.note(self.now, "hub stops", &[]);
+        self.links.remove_sessions();
+        self.addresses = None;
+        self.air.stop_hub();
+        self.strangers.leave();
         for link in self.links.values_mut() {
             if link.hub.state != link::HubState::Gone {
                 link.hub.state = link::HubState::Gone;
@@ -235,6 +272,7 @@ impl Net {
         self.turns += 1;
         self.trace.tick(self.now);
         self.cause_faults();
+        self.land();
         let mut due = std::mem::take(&mut self.due);
         self.device_agenda.take(self.now, &mut due);
         for &number in &due {
@@ -276,13 +314,18 @@ impl Net {
         // No time before this one is another than it.
         let soon = self.now + TURN;
         let mut next = self.chaos.next_at().unwrap_or(u64::MAX);
-        next = next.min(self.device_agenda.next_time(soon));
+        next = next
+            .min(self.device_agenda.next_time(soon))
+            .min(self.air.next_time());
         if let Some(hub) = hub {
             let timeout = hub.poll_timeout().map_or(u64::MAX, |due| due.as_ticks());
+            let timeout = timeout.saturating_sub(self.hub_skew);
             let commit = self.commits.front().map_or(u64::MAX, |(due, _)| *due);
             let disk = self.keeping.next_time().unwrap_or(u64::MAX);
             let links = self.link_agenda.next_time(soon);
-            let hub_at = timeout.min(commit).min(disk).min(links);
+            let air = if self.air.waits_at_hub() { 0 } else { u64::MAX };
+            let hub_at = timeout.min(commit).min(disk).min(links).min(air);
+            let hub_at = hub_at.min(self.strangers.next_time());
             next = next.min(hub_at.max(self.hub_paused_until));
         }
         next.max(soon)
@@ -334,6 +377,30 @@ impl Net {
     /// The last lines of the trace.
     pub fn tail(&self) -> String {
         self.trace.tail()
+    }
+}
+
+impl Net {
+    /// What the hub's clock shows.
+    fn hub_now(&self) -> Instant {
+        at(self.now + self.hub_skew)
+    }
+
+    /// What the clock on the hub's wall shows, in milliseconds since 1970.
+    fn hub_wall_now(&self) -> u64 {
+        (SINCE_1970 + self.now / 1000).saturating_add_signed(self.hub_wall)
+    }
+
+    /// The hub's clock goes ahead, and the one on its wall either way.
+    fn jump_hub_clocks(&mut self) {
+        let ahead = self.rng.pick(&[0, 5_000_000, 90_000_000, 3_600_000_000]);
+        self.hub_skew += ahead;
+        if let Some(life) = self.lives.last_mut() {
+            // Who has left a room is remembered for ten minutes by the hub's clock.
+            life.may_forget |= self.hub_skew >= 600_000_000;
+        }
+        let by = self.rng.pick(&[1_000, 3_600_000, 31_536_000_000]);
+        self.hub_wall += if self.rng.chance(500) { by } else { -by };
     }
 }
 

@@ -2,8 +2,11 @@
 
 use super::Net;
 use super::fault::Fault;
+use super::history::Kept;
+use super::link::framed;
 use super::model::{Broken, Check, must};
-use halloo_core::wire::{GapReason, Message, binary};
+use halloo_core::chat::datagram;
+use halloo_core::wire::{Code, GapReason, Message, binary};
 use std::sync::Arc;
 
 impl Net {
@@ -19,7 +22,7 @@ impl Net {
             !self.planted || taken_over == 0 || !is_second,
             "PLANTED: the second device is told something after a connection was taken over"
         );
-        let mut again = [0; 256];
+        let mut again = [0; 512];
         let len = binary::encode(&message, &mut again).unwrap_or(0);
         must!(
             again[..len] == *bytes,
@@ -55,9 +58,19 @@ impl Net {
                 store.tell_up_seq(device, room, joined.up_seq, joined.rejects)?;
                 let head = store.head(room);
                 must!(joined.head == head, "S6: head {} of {head}", joined.head);
-                let granted = joined.start + u64::from(self.limits.credit);
+                let is_datagrams = link.is_datagrams;
+                let credit = match is_datagrams {
+                    true => self.limits.credit.min(datagram::MAX_ENTRIES),
+                    false => self.limits.credit,
+                };
+                let granted = joined.start + u64::from(credit);
                 if let Some(told) = link.hub.told(joined.slot) {
-                    told.joined = Some((joined.room, joined.start, granted));
+                    // What was told before stays true when it is told again.
+                    let (sent, before) = match told.joined {
+                        Some((_, sent, granted)) if is_datagrams => (sent, granted),
+                        _ => (joined.start, granted),
+                    };
+                    told.joined = Some((joined.room, sent, granted.max(before)));
                 }
             }
             Message::Ack {
@@ -65,6 +78,12 @@ impl Net {
                 up_seq,
                 rejects,
             } => store.tell_up_seq(device, &told(slot)?.room, up_seq, rejects)?,
+            // Over datagrams it answers a leave, too.
+            Message::Reject {
+                slot,
+                seq: 0,
+                code: Code::BadSlot,
+            } if link.is_datagrams && told(slot).is_err() => {}
             Message::Reject { slot, seq: 0, .. } => {
                 must!(told(slot)?.joined.is_none(), "a join is refused late");
                 link.hub.forget(slot);
@@ -78,6 +97,7 @@ impl Net {
                 if let Some(journal) = &self.keeping.journal {
                     let room = &told(gap.slot)?.room;
                     let mut rooms = journal.state().rooms.iter();
+                    let is_lost = |offset| store.kept(room, offset).is_some_and(Kept::is_lost);
                     let oldest = rooms
                         .find(|r| *r.name == **room)
                         .map_or(1, |room| room.oldest);
@@ -85,30 +105,42 @@ impl Net {
                     must!(
                         match gap.reason {
                             GapReason::Retention => is_gone,
-                            GapReason::Repair => false,
+                            GapReason::Repair => (gap.from..=gap.to).all(is_lost),
                             _ => true,
                         },
                         "S5: {gap:?}, but the disk has entries from {oldest} on"
                     );
                 }
+                let is_datagrams = link.is_datagrams;
                 let told = link.hub.told(gap.slot);
                 let Some((_, sent, granted)) = told.and_then(|t| t.joined.as_mut()) else {
                     return Err(Broken(format!("S5: {gap:?} before Joined")));
                 };
-                must!(
-                    gap.from == *sent + 1 && gap.to >= gap.from,
-                    "S5: {gap:?} after {sent}"
-                );
-                *granted += gap.to - *sent;
-                *sent = gap.to;
+                let follows = gap.from == *sent + 1 || is_datagrams && gap.from <= *sent;
+                must!(follows && gap.to >= gap.from, "S5: {gap:?} after {sent}");
+                if !is_datagrams {
+                    *granted += gap.to - *sent;
+                }
+                *sent = gap.to.max(*sent);
             }
             Message::Entry(entry) => {
-                must!(entry.flags == 1, "S5: a lone entry is no marker: {entry:?}");
+                let is_datagrams = link.is_datagrams;
+                must!(
+                    entry.flags == 1 || is_datagrams,
+                    "S5: a lone entry is no marker: {entry:?}"
+                );
                 let room = self.shown(key, entry.room, entry.offset)?;
                 let Some(store) = self.lives.last() else {
                     return Ok(());
                 };
                 let kept = store.kept(&room, entry.offset);
+                if entry.flags != 1 {
+                    must!(
+                        kept.is_some_and(|kept| kept.is(entry.room, &framed(bytes))),
+                        "S6: {room} shows {entry:?}, the log has {kept:?}"
+                    );
+                    return Ok(());
+                }
                 must!(
                     kept.is_some_and(|kept| kept.id.device == device),
                     "S5/S6: a marker for {entry:?}, which is {kept:?}"
@@ -128,6 +160,7 @@ impl Net {
     /// The hub's entry goes to a connection: the next one, within credit, of a room that is joined.
     fn shown(&mut self, key: u64, room: u32, offset: u64) -> Check<Arc<str>> {
         let link = self.links.get_mut(&key);
+        let is_datagrams = link.as_ref().is_some_and(|link| link.is_datagrams);
         let rooms = link.map(|link| link.hub.rooms.iter_mut().map(|(_, told)| told));
         let mut rooms = rooms.into_iter().flatten();
         let told = rooms.find(|told| told.joined.is_some_and(|(number, ..)| number == room));
@@ -135,9 +168,10 @@ impl Net {
             return Err(Broken(format!("S11: {offset} of room {room} to no member")));
         };
         if let Some((_, sent, granted)) = &mut told.joined {
-            must!(offset == *sent + 1, "S5: {} sent after {sent}", offset);
+            let follows = offset == *sent + 1 || is_datagrams && offset <= *sent;
+            must!(follows, "S5: {} sent after {sent}", offset);
             must!(offset <= *granted, "S10: {offset} sent, {granted} granted");
-            *sent = offset;
+            *sent = offset.max(*sent);
         }
         Ok(Arc::clone(&told.room))
     }

@@ -186,5 +186,8 @@ impl Pipe {
         self.is_short = false;
         self.per_byte = 0;
         self.jitter = 0;
+        if self.delay > 1000 {
+            self.delay = 1000;
+        }
     }
 }

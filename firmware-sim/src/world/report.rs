@@ -33,12 +33,16 @@ pub struct Report {
     pub messages: u64,
     /// Pings and pongs.
     pub keepalives: u64,
+    /// Datagrams that were sent, both ways.
+    pub datagrams: u64,
     /// Turns taken.
     pub turns: u64,
     /// Commits that outlived a crash though nobody had been told of them.
     pub survived: u64,
     /// Runs of entries that the hub read back from its disk.
     pub read_back: u64,
+    /// Times that the journal was repaired.
+    pub repairs: u64,
     /// How often each fault fired, in the order of [`Fault::ALL`].
     pub fired: Vec<u64>,
     /// All that happened, as one number.
@@ -57,9 +61,11 @@ impl Report {
             busy: net.busy,
             messages: net.busy_messages,
             keepalives: net.idle_messages,
+            datagrams: net.air.sent,
             turns: net.turns,
             survived: net.survived,
             read_back: net.read_back,
+            repairs: net.repairs,
             fired: net.faults.fired().to_vec(),
             hash: net.trace.hash(),
             ..Self::default()
@@ -90,9 +96,11 @@ impl fmt::Display for Report {
             ("messages put off", self.busy),
             ("messages", self.messages),
             ("keepalives", self.keepalives),
+            ("datagrams sent", self.datagrams),
             ("turns", self.turns),
             ("commits found after a crash", self.survived),
             ("runs read back from disk", self.read_back),
+            ("repairs of the journal", self.repairs),
         ];
         for (name, number) in lines {
             writeln!(f, "{name:<28} {number:>12}")?;

@@ -4,6 +4,7 @@ use super::Net;
 use super::fault::{FaultSet, Faults};
 use super::limits::Limits;
 use super::model::Broken;
+use super::presets::DATAGRAMS;
 use super::report::Report;
 use super::rng::Rng;
 use super::trace::Trace;
@@ -41,6 +42,9 @@ pub struct Setup {
     pub pace: u64,
     /// How many devices of a fleet are in each room. Default: 10.
     pub per_room: usize,
+    /// How many devices of a hundred speak over datagrams. Usual for a fleet: 25 if a fault of
+    /// datagrams may strike, else none.
+    pub datagrams: Option<u64>,
     /// A fault of the world itself, for tests of [`shrink`](super::shrink): it fails once a
     /// connection was taken over and the second device is told something. Default: no.
     pub planted: bool,
@@ -84,6 +88,7 @@ impl Setup {
             is_on_disk: None,
             pace: 10_000,
             per_room: 10,
+            datagrams: None,
             planted: false,
         }
     }
@@ -131,6 +136,7 @@ impl Setup {
             devices: Some(limits.devices),
             faults: Some(faults),
             is_on_disk: Some(limits.is_on_disk),
+            datagrams: Some(limits.datagram_share / 10),
             ..self.clone()
         }
     }
@@ -161,7 +167,13 @@ impl Setup {
         // With fewer places than devices, some never get in.
         limits.conns = limits.conns.max(limits.devices);
         limits.is_on_disk = self.is_on_disk.unwrap_or(limits.is_on_disk);
-        (limits, self.faults.unwrap_or(faults))
+        let faults = self.faults.unwrap_or(faults);
+        if self.kind == Kind::Fleet && DATAGRAMS.iter().any(|&fault| faults.has(fault)) {
+            limits.datagram_share = 250;
+        }
+        let share = self.datagrams.map(|share| share.min(100) * 10);
+        limits.datagram_share = share.unwrap_or(limits.datagram_share);
+        (limits, faults)
     }
 
     fn net(&self, trace: Trace) -> Net {
@@ -202,6 +214,9 @@ impl fmt::Display for Setup {
         if let Some(is_on_disk) = self.is_on_disk {
             let store = if is_on_disk { "disk" } else { "memory" };
             write!(f, " --store {store}")?;
+        }
+        if let Some(datagrams) = self.datagrams {
+            write!(f, " --datagrams {datagrams}")?;
         }
         if self.kind == Kind::Fleet && self.pace != 10_000 {
             write!(f, " --pace {}", self.pace as f64 / 1000.0)?;

@@ -3,22 +3,24 @@
 //! The journal and the way to it are the product's own. What the disk has after a crash is judged by
 //! the model: every record that was committed, and of the rest a whole commit or nothing.
 
+use super::Net;
+use super::disk_faults::Backup;
 use super::fault::Fault;
 use super::history::{Handed, StoreModel};
 use super::limits::HubMemory;
 use super::model::{Broken, Check};
-use super::{Net, at};
 use halloo_core::chat::Hub;
 use halloo_core::chat::hub::Append;
 use halloo_core::wire::ByeReason;
 use halloo_std::journal::hub as kept;
 use halloo_std::journal::{Journal, Retention, Settings};
 use halloo_std::testkit::SimDisk;
+use std::time::Duration;
 
 /// The hub's disk, and what is open on it.
 #[derive(Debug, Default)]
 pub(super) struct Keeping {
-    disk: SimDisk,
+    pub(super) disk: SimDisk,
     pub(super) journal: Option<Journal<SimDisk>>,
     /// Verdicts in the journal that wait for its commit, and when that returns.
     waiting: Option<(u64, usize)>,
@@ -26,6 +28,12 @@ pub(super) struct Keeping {
     pub(super) ends_at: Option<u64>,
     /// In which way the disk is to fail, or does.
     pub(super) failing: Option<Fault>,
+    /// Syncs take a second before that.
+    pub(super) slow_until: u64,
+    /// Copies of the disk, and what they are copies of.
+    pub(super) backups: Vec<Backup>,
+    /// Entries on the disk have gone bad.
+    pub(super) is_rotten: bool,
 }
 
 impl Keeping {
@@ -39,10 +47,12 @@ impl Keeping {
     /// The disk works from here on, and at once.
     pub(super) fn heal(&mut self, now: u64) {
         self.failing = None;
+        self.slow_until = 0;
         self.disk.set_full(false);
         self.disk.fail_writes(false);
         self.disk.fail_syncs(false);
         self.disk.power_off_after(u64::MAX);
+        self.disk.power_off_at_rename(false);
         if let Some((due, _)) = &mut self.waiting {
             *due = now;
         }
@@ -53,6 +63,7 @@ impl Keeping {
         self.failing = Some(fault);
         match fault {
             Fault::TornWrite => self.disk.power_off_after(power),
+            Fault::LostRename => self.disk.power_off_at_rename(true),
             Fault::DiskFull => self.disk.set_full(true),
             Fault::WriteError => self.disk.fail_writes(true),
             Fault::SyncError => self.disk.fail_syncs(true),
@@ -75,11 +86,11 @@ impl Net {
             store,
             retention: Retention {
                 entries: self.limits.retention,
+                age: self.limits.retention_age.map(Duration::from_secs),
                 ..Retention::default()
             },
         };
-        let opened = Journal::open(self.keeping.disk.clone(), &settings);
-        let mut journal = match opened {
+        let mut journal = match self.open_journal(&settings)? {
             Ok(journal) => journal,
             Err(_) if self.keeping.failing.is_some() => return Ok(None),
             Err(error) => return Err(Broken(format!("S16: the journal does not open: {error}"))),
@@ -90,7 +101,15 @@ impl Net {
                 let survived = life.recover(&mut journal)?;
                 self.survived += u64::from(survived);
             }
-            _ => self.lives.push(StoreModel::new(name, &self.limits)),
+            _ => {
+                let life = StoreModel::new(name, &self.limits);
+                self.take_name(&life)?;
+                self.lives.push(life);
+            }
+        }
+        let skew = self.hub_skew;
+        if let Some(life) = self.lives.last_mut() {
+            life.may_forget |= self.now + skew >= 600_000_000;
         }
         let mut config = self.limits.config(self.rng.next(), name.0, name.1);
         config.has_store = true;
@@ -143,7 +162,7 @@ impl Net {
     /// What the hub hands out goes to the journal; what the disk has done is shown.
     pub(super) fn commit_on_disk(&mut self, hub: &mut Hub<'_>) -> Check {
         loop {
-            let now = self.now;
+            let (now, wall) = (self.now, self.hub_wall_now());
             let Some(store) = self.lives.last_mut() else {
                 return Ok(());
             };
@@ -157,7 +176,7 @@ impl Net {
             if keeping.waiting.is_none() {
                 // The model sees what the journal is handed.
                 let seen = |append: &Append<'_>| store.handed.push_back(Handed::of(append));
-                let count = kept::append(hub, journal, now / 1000, seen);
+                let count = kept::append(hub, journal, wall, seen);
                 if count == 0 {
                     return Ok(());
                 }
@@ -165,6 +184,12 @@ impl Net {
                 if self.commit_delay > 0 {
                     due += self.rng.below(self.commit_delay + 1);
                     self.faults.count(Fault::SlowCommit);
+                }
+                if keeping.slow_until > now {
+                    // The hub waits for its disk.
+                    due = due.max(now + 1_000_000);
+                    self.hub_paused_until = self.hub_paused_until.max(due);
+                    self.faults.count(Fault::SlowSync);
                 }
                 keeping.waiting = Some((due, count));
             }
@@ -193,7 +218,7 @@ impl Net {
             return Ok(());
         }
         self.trace.note(self.now, "storage fails", &[]);
-        hub.shut_down(at(self.now), ByeReason::Storage);
+        hub.shut_down(self.hub_now(), ByeReason::Storage);
         self.keeping.ends_at = Some(self.now + self.rng.below(2_000_000));
         Ok(())
     }

@@ -84,7 +84,11 @@ impl Net {
             let store = self.lives.get(life);
             let slot = match event {
                 Event::Welcomed => {
-                    device.backoff.handle_service(at(device.clock(self.now)));
+                    let clock = at(device.clock.read(self.now));
+                    device.backoff.handle_service(clock);
+                    if let Some(station) = &mut device.station {
+                        station.life = life;
+                    }
                     continue;
                 }
                 Event::Closed { cause } => {

@@ -217,7 +217,7 @@ impl Hub<'_> {
     }
 
     /// Where the `n`th oldest pending post lies in the ring.
-    fn pending_place(&self, n: usize) -> usize {
+    pub(super) fn pending_place(&self, n: usize) -> usize {
         let place = self.pending_at.saturating_add(n);
         match place.checked_sub(self.storage.pending.len()) {
             Some(wrapped) => wrapped,

@@ -55,6 +55,10 @@ impl Hub<'_> {
         }
         let at_member = match known {
             Some(known) => known,
+            // What it is told then has to outlive a crash, too.
+            None if room.is_some_and(|room| self.is_being_forgotten(&device, room)) => {
+                return Err(NotJoined::Busy);
+            }
             None => self.remember(device, room_name, now)?,
         };
         Ok(self.seat(at, at_member, join, member_name)?)
@@ -304,6 +308,18 @@ impl Hub<'_> {
             verdict: Verdict::Forgotten,
         });
         Some(())
+    }
+
+    /// Whether that a device is forgotten in a room waits for its commit. Work: linear in what waits,
+    /// and only while somebody is being forgotten.
+    fn is_being_forgotten(&self, device: &DeviceId, room: u32) -> bool {
+        self.forgetting > 0
+            && (0..self.pending_len).any(|nth| {
+                let pending = self.storage.pending.get(self.pending_place(nth));
+                let forgotten = pending.filter(|pending| pending.verdict == Verdict::Forgotten);
+                let member = forgotten.and_then(|p| self.storage.members.get(p.member as usize));
+                member.is_some_and(|member| member.device == *device && member.room == room)
+            })
     }
 
     /// Takes a member that waits in no list out of the table.

@@ -152,6 +152,42 @@ fn one_that_comes_back_does_not_make_the_hub_forget_who_else_is_gone() {
 }
 
 #[test]
+fn who_is_just_being_forgotten_is_told_where_it_stands_after_the_commit() {
+    // [D-JOIN-2]
+    with_hub(|hub| {
+        let watcher = member(hub, at(0), 1, 0);
+        let gone = member(hub, at(0), 2, 0);
+        member_of(hub, at(0), 3, b"yard", 0);
+        post(hub, gone, 1);
+        hub.handle_message(at(1), gone, &Message::Leave { slot: 0 })
+            .unwrap();
+        let join = |slot, room| {
+            Message::Join(Join {
+                slot,
+                flags: 0,
+                cursor: 0,
+                history: u32::MAX,
+                room,
+                name: b"someone",
+            })
+        };
+        // For a third room somebody is forgotten, and the one who has left longest is.
+        let opens = hub.handle_message(at(700), watcher, &join(1, b"roof"));
+        assert_eq!(opens, Err(Busy));
+        // A crash could still take that back.
+        let back = hub.handle_message(at(700), gone, &join(0, b"lab"));
+        assert_eq!(back, Err(Busy));
+        hub.commit_in_memory();
+        hub.handle_message(at(700), gone, &join(0, b"lab")).unwrap();
+        let said = drain(hub, at(700), gone);
+        assert!(
+            said.iter().any(|said| said.contains("up_seq: 0")),
+            "{said:?}"
+        );
+    });
+}
+
+#[test]
 fn what_an_old_connection_reports_late_moves_no_cursor_of_a_new_one() {
     with_hub(|hub| {
         let author = member(hub, at(0), 1, 0);
