@@ -153,7 +153,13 @@ fn bit_rot_is_refused_named_and_mended_and_costs_the_entry_that_it_hit() {
         said.contains("journal:") && said.contains("1 bad place"),
         "{said}"
     );
-    assert!(log("repair", dir.path(), 0).contains("generation 2 now"));
+    let generation = |said: &str| {
+        let (_, from) = said.split_once("the store has generation ").expect(said);
+        let (number, _) = from.split_once(" now").expect(said);
+        number.parse::<u32>().expect(said)
+    };
+    let mended = generation(&log("repair", dir.path(), 0));
+    assert!(mended > 1);
     let (hub, url) = serve(dir.path());
     assert_eq!(read(&url), (1999, 1));
     let folder = dir.path().to_str().unwrap();
@@ -166,7 +172,7 @@ fn bit_rot_is_refused_named_and_mended_and_costs_the_entry_that_it_hit() {
     hub.wait();
     assert!(log("repair", dir.path(), 0).contains("nothing to mend"));
     let ended = Running::start(&["log", "repair", "--restored", folder]).wait();
-    assert!(ended.out[0].contains("generation 3 now"), "{ended:?}");
+    assert!(generation(&ended.out[0]) > mended, "{ended:?}");
     let dump = log("dump", dir.path(), 0);
     assert_eq!(dump.matches(" entry room=0 offset=").count(), 1999);
     assert_eq!(dump.matches(" lost room=0 from=").count(), 1);
