@@ -5,18 +5,19 @@ use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::pages::Pages;
 use crate::journal::Disk;
 
 /// One file: its bytes as a reader sees them, and what a crash may take back of them.
 #[derive(Debug, Clone, Default)]
 struct Content {
-    seen: Vec<u8>,
+    seen: Pages,
     /// How many bytes it had when it was last synced.
     synced_len: usize,
     /// What was written since, in order.
     writes: Vec<Written>,
     /// What a crash leaves before those, where a cut came upon bytes that were not synced.
-    cut: Option<Vec<u8>>,
+    cut: Option<Pages>,
 }
 
 /// One write that is not synced.
@@ -30,14 +31,12 @@ struct Written {
 
 impl Content {
     fn write(&mut self, at: usize, bytes: &[u8]) {
-        let before = self.seen.get(at..).unwrap_or_default();
-        let before = &before[..before.len().min(bytes.len())];
         self.writes.push(Written {
             at,
             bytes: bytes.to_vec(),
-            before: before.to_vec(),
+            before: self.seen.part(at, bytes.len()),
         });
-        write_at(&mut self.seen, at, bytes);
+        self.seen.write(at, bytes);
     }
 
     fn sync(&mut self) {
@@ -50,11 +49,11 @@ impl Content {
     fn take_back(&mut self) -> Vec<Written> {
         let writes = std::mem::take(&mut self.writes);
         for written in writes.iter().rev() {
-            write_at(&mut self.seen, written.at, &written.before);
+            self.seen.write(written.at, &written.before);
         }
         match self.cut.take() {
             Some(bytes) => self.seen = bytes,
-            None => self.seen.truncate(self.synced_len),
+            None => self.seen.set_len(self.synced_len),
         }
         writes
     }
@@ -62,9 +61,11 @@ impl Content {
     /// Taken as done at once: a journal syncs it before it relies on it.
     fn set_len(&mut self, len: usize) {
         let mut seen = self.seen.clone();
-        seen.resize(len, 0);
+        seen.set_len(len);
         self.take_back();
-        self.seen.truncate(len);
+        if self.seen.len() > len {
+            self.seen.set_len(len);
+        }
         self.cut = Some(std::mem::replace(&mut self.seen, seen));
     }
 }
@@ -201,10 +202,10 @@ impl SimDisk {
             return;
         };
         let file = &mut inner.files[file];
-        if let Some(byte) = file.seen.get_mut(at) {
+        if let Some(byte) = file.seen.byte_mut(at) {
             *byte ^= mask;
         }
-        if let Some(byte) = file.cut.as_mut().and_then(|bytes| bytes.get_mut(at)) {
+        if let Some(byte) = file.cut.as_mut().and_then(|bytes| bytes.byte_mut(at)) {
             *byte ^= mask;
         }
         for written in &mut file.writes {
@@ -220,7 +221,8 @@ impl SimDisk {
     pub fn bytes(&self, name: &str) -> Option<Vec<u8>> {
         let inner = self.inner();
         let &file = inner.names.get(name)?;
-        Some(inner.files[file].seen.clone())
+        let seen = &inner.files[file].seen;
+        Some(seen.part(0, seen.len()))
     }
 
     /// Loses what was not synced, and turns the power on again.
@@ -232,7 +234,7 @@ impl SimDisk {
         for (number, file) in inner.files.iter_mut().enumerate() {
             for (nth, written) in file.take_back().iter().enumerate() {
                 let kept = keep(number, nth).min(written.bytes.len());
-                write_at(&mut file.seen, written.at, &written.bytes[..kept]);
+                file.seen.write(written.at, &written.bytes[..kept]);
             }
             file.sync();
         }
@@ -267,21 +269,6 @@ impl Inner {
             _ => Err(off()),
         }
     }
-}
-
-fn write_at(bytes: &mut Vec<u8>, at: usize, written: &[u8]) {
-    if written.is_empty() {
-        return;
-    }
-    let end = at + written.len();
-    if bytes.len() < end {
-        if bytes.capacity() < end {
-            // Not to twice its size: it may never get there.
-            bytes.reserve_exact((end - bytes.len()).max(bytes.len() / 8));
-        }
-        bytes.resize(end, 0);
-    }
-    bytes[at..end].copy_from_slice(written);
 }
 
 fn place(at: u64) -> usize {
@@ -319,11 +306,7 @@ impl Disk for SimDisk {
         if inner.is_off {
             return Err(off());
         }
-        let bytes = inner.files[file.at].seen.get(place(at)..);
-        let bytes = bytes.unwrap_or_default();
-        let len = bytes.len().min(out.len());
-        out[..len].copy_from_slice(&bytes[..len]);
-        Ok(len)
+        Ok(inner.files[file.at].seen.read(place(at), out))
     }
 
     fn write(&mut self, file: &mut SimFile, at: u64, bytes: &[u8]) -> io::Result<()> {
@@ -408,6 +391,13 @@ mod tests {
         seen: Vec<u8>,
         synced: Vec<u8>,
         writes: Vec<(usize, Vec<u8>)>,
+    }
+
+    fn write_at(bytes: &mut Vec<u8>, at: usize, written: &[u8]) {
+        if !written.is_empty() {
+            bytes.resize(bytes.len().max(at + written.len()), 0);
+            bytes[at..at + written.len()].copy_from_slice(written);
+        }
     }
 
     fn number(state: &mut u64, below: u64) -> u64 {

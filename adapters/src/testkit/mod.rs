@@ -37,6 +37,7 @@
 
 mod disk;
 mod hub;
+mod pages;
 mod pipe;
 
 pub use disk::{SimDisk, SimFile};

@@ -76,6 +76,9 @@ impl Agenda {
         }
         let at = place(who);
         if self.entries.len() <= at {
+            // Not to twice its size: there may be ten thousand places, and not one more.
+            let more = at + 1 - self.entries.len();
+            self.entries.reserve_exact(more.max(self.entries.len() / 8));
             self.entries.resize(at + 1, NEVER);
         }
         let due = &self.entries[at];
