@@ -196,7 +196,9 @@ impl Check {
         self.report.segments += 1;
         self.report.bytes += window.len;
         let damage_before = self.report.bad.len();
-        let is_unfinished = is_newest && window.len <= HEADER as u64;
+        // Only what follows another segment, or begins the journal, can have been cut off so.
+        let has_place = number == 1 || self.segments.len() > 1;
+        let is_unfinished = is_newest && has_place && window.len <= HEADER as u64;
         match segment::read_header(&name, number, window.at(0)?) {
             Ok(store) => self.meet_store(&name, store)?,
             Err(JournalError::Damaged { .. }) if is_unfinished => {

@@ -305,6 +305,22 @@ fn a_backup_that_is_put_back_twice_gets_a_generation_of_its_own_each_time() {
 }
 
 #[test]
+fn a_newest_segment_without_a_header_is_damage_where_none_is_before_it() {
+    let (mut disk, ..) = whole(300);
+    let names = disk.list().unwrap();
+    let segments: Vec<_> = names.iter().filter(|n| n.ends_with(".journal")).collect();
+    let (last, full) = segments.split_last().unwrap();
+    for name in full {
+        disk.remove(name).unwrap();
+    }
+    put(&mut disk, last, b"HALLOO");
+    assert!(open(&copy(&disk), 300).is_err());
+    assert_eq!(verify(&mut disk).unwrap().bad.len(), 1);
+    assert!(repair(&mut disk, 5).unwrap().generation.is_some());
+    assert!(open(&disk, 300).is_ok());
+}
+
+#[test]
 fn a_dump_shows_every_record_in_order_and_ends_when_it_is_told_to() {
     let (disk, before, _) = whole(300);
     let (mut seen, mut heads) = (0, BTreeMap::new());

@@ -105,7 +105,13 @@ impl Run {
                 let head = self.store.log(joined.room).len() as u64;
                 assert_eq!(joined.head, head, "S6");
                 assert!(joined.start <= head);
+                // Over datagrams the answer to a join may come again, and takes no credit back.
+                let again = seat
+                    .reads
+                    .filter(|(room, ..)| is_datagram && *room == joined.room);
+                let before = again.map_or(0, |(.., limit)| limit);
                 let limit = joined.start + u64::from(peer.credit.max(seat.window));
+                let limit = limit.max(before);
                 seat.window = 0;
                 seat.reads = Some((joined.room, joined.start, limit));
             }
