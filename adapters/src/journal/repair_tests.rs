@@ -271,6 +271,34 @@ fn what_retention_deleted_is_not_told_as_lost() {
 }
 
 #[test]
+fn rot_in_one_snapshot_costs_nothing_however_much_retention_deleted() {
+    let disk = SimDisk::new();
+    let settings = Settings {
+        retention: Retention {
+            age: Some(std::time::Duration::from_millis(1)),
+            ..Retention::default()
+        },
+        segment_bytes: 500,
+        store: 77,
+    };
+    let mut journal = Journal::open(disk.clone(), &settings).unwrap();
+    let mut script = Script::default();
+    for _ in 0..60 {
+        (0..5).for_each(|_| script.append(&mut journal));
+        journal.commit().unwrap();
+        journal.retain(1_000_000).unwrap();
+        let names = disk.clone().list().unwrap();
+        for name in names.iter().filter(|name| name.ends_with(".snapshot")) {
+            let rotten = copy(&disk);
+            rotten.rot(name, 30, 1);
+            let again = Journal::open(rotten, &settings);
+            let again = again.unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_eq!(again.state(), journal.state(), "{name}");
+        }
+    }
+}
+
+#[test]
 fn a_journal_in_order_is_left_as_it_is() {
     let (disk, ..) = whole(300);
     let used = disk.used();

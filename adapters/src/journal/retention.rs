@@ -28,11 +28,11 @@ impl<D: Disk> Journal<D> {
     /// milliseconds since 1970.
     pub fn retain(&mut self, now: u64) -> Result<(), JournalError> {
         let mut removed = 0;
-        while let Some(oldest) = self.sealed.first()
+        // What a segment is needed for is in its snapshot and in the next one: so one of them may rot.
+        while let [oldest, _, ..] = &self.sealed[..]
             && self.is_beyond(oldest.number, oldest.newest, now)
         {
             let number = oldest.number;
-            // What it is needed for is in the snapshot of a later segment, or of itself.
             self.sealed.remove(0);
             for spans in &mut self.spans {
                 spans.retain(|span| span.segment != number);

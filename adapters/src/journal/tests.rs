@@ -460,13 +460,13 @@ fn age_lets_go_of_what_is_old() {
     }
     assert!(journal.state().rooms.iter().all(|room| room.oldest > 1));
     let before = journal.sealed.len();
-    assert!(before > 0);
+    assert!(before > 1);
     journal.retain_in_time(1_000_000).unwrap();
     assert_eq!(journal.sealed.len(), before);
     journal
         .retain_in_time(1_000_000 + retention::EVERY)
         .unwrap();
-    assert!(journal.sealed.is_empty());
+    assert_eq!(journal.sealed.len(), 1);
     check_entries(&mut journal);
 }
 

@@ -36,6 +36,13 @@ fn image(disk: &SimDisk) -> BTreeMap<String, Option<Vec<u8>>> {
     with_bytes.collect()
 }
 
+/// Whether a file ends with the sum of all before that.
+fn is_whole(disk: &SimDisk, name: &str) -> bool {
+    let bytes = disk.bytes(name).unwrap_or_default();
+    let parts = bytes.split_last_chunk::<4>();
+    parts.is_some_and(|(covered, sum)| crc32c::crc32c(covered).to_be_bytes() == *sum)
+}
+
 fn names(disk: &SimDisk, ending: &str) -> Vec<String> {
     let names = disk.clone().list().unwrap_or_default();
     let mut names: Vec<_> = names.into_iter().filter(|n| n.ends_with(ending)).collect();
@@ -159,9 +166,12 @@ impl Net {
         let disk = self.keeping.disk.clone();
         match self.rng.below(6) {
             0 => self.rot_anywhere(&names(&disk, ".index")),
-            // The older one does where both are needed.
-            1 if names(&disk, ".snapshot").len() == 2 => {
-                self.rot_anywhere(&names(&disk, ".snapshot"));
+            // One does where both are good; without any, what was deleted is lost for good.
+            1 => {
+                let snapshots = names(&disk, ".snapshot");
+                if snapshots.len() == 2 && snapshots.iter().all(|name| is_whole(&disk, name)) {
+                    self.rot_anywhere(&snapshots);
+                }
             }
             _ => {
                 for _ in 0..self.rng.within(1, 3) {
