@@ -308,7 +308,12 @@ impl Run {
             ) => {
                 if let Some(seat) = peer.seats.get_mut(slot) {
                     seat.window = seat.window.max(*window);
-                    if let Some((_, read, limit)) = &mut seat.reads {
+                    if let Some((room, read, limit)) = &mut seat.reads {
+                        // Over datagrams a device is believed what it says to have.
+                        if peer.path.is_some() {
+                            let head = self.store.log(*room).len() as u64;
+                            *read = (*cursor).min(head).max(*read);
+                        }
                         let grant = (*cursor).min(*read).saturating_add((*window).into());
                         *limit = grant.max(*limit);
                     }
