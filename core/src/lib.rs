@@ -75,7 +75,7 @@
 //! | `Client`: 2 rooms, 4 posts of 64 bytes | 920 |
 //! | `Client`: 2 rooms, 4 posts of 128 bytes | 1,176 |
 //! | `Link`: frames of 256 bytes, posts of 64 | 544 |
-//! | `Hub`, beside what it is lent | 400 |
+//! | `Hub`, beside what it is lent | 424 |
 //! | each connection, each member, each room lent to a `Hub` | 248, 208, 168 |
 //!
 //! # Features
