@@ -1,7 +1,8 @@
 //! The turn of the hub: what is ready is read, what was posted is committed, what is owed is sent.
 //!
 //! Knows which connection is served when. Each turn serves each connection once at most, and each
-//! of them has a share; who has more to do comes behind all others, in the next turn.
+//! of them has a share; who has more to do comes behind all others, in the next turn. Who said
+//! something is answered first.
 
 use std::collections::VecDeque;
 use std::io;
@@ -20,6 +21,7 @@ use super::desk::{Desk, fugit};
 use super::durable::{self, Kept};
 use super::listeners::{Bound, Datagrams, Service};
 use super::memory::PER_CONNECTION;
+use super::pass::Pass;
 use super::sessions::Sessions;
 use super::{HubConfig, HubError, HubStats, Memory, Shutdown, Stats, Summary, WAKE, chat, echo};
 use crate::journal::JournalError;
@@ -45,6 +47,9 @@ pub(super) struct EventLoop<'s> {
     /// Whose input, and whose output, is to be looked at.
     inputs: VecDeque<usize>,
     outputs: VecDeque<usize>,
+    /// Who said something in this turn: they are answered before all others.
+    spoke: Vec<usize>,
+    pass: Pass,
     /// The token of the first datagram socket, and of the first connection.
     first_datagrams: usize,
     pub(super) first_conn: usize,
@@ -89,6 +94,11 @@ impl<'s> EventLoop<'s> {
         let mut key = [0; 16];
         getrandom::fill(&mut key).map_err(|e| HubError::system("draw a secret")(e.into()))?;
         let sessions = Sessions::new(key);
+        // With a journal each part would wait for a sync of its own.
+        let pass = Pass::new(match journal {
+            Some(_) => 0,
+            None => config.log_bytes / 4,
+        });
         let desk = Desk::new(hub, journal, config);
         let shortest = config.frame_timeout.min(config.write_timeout);
         let shortest = shortest.min(config.drain_timeout).min(config.echo_idle);
@@ -112,6 +122,8 @@ impl<'s> EventLoop<'s> {
             by_place: vec![0; most],
             inputs: VecDeque::new(),
             outputs: VecDeque::new(),
+            spoke: Vec::new(),
+            pass,
             first_datagrams,
             clock: time::Instant::now(),
             sweep_at: None,
@@ -176,6 +188,12 @@ impl<'s> EventLoop<'s> {
         if self.sweep_at.is_some_and(|due| due <= self.desk.now) {
             self.sweep();
         }
+        while let Some(key) = self.spoke.pop() {
+            if let Some(conn) = self.conns.get_mut(key) {
+                conn.out_queue = true;
+                self.serve_output(key);
+            }
+        }
         while let Some(id) = self.desk.hub.poll_ready() {
             if self.sessions.queue(id) {
                 continue;
@@ -183,7 +201,7 @@ impl<'s> EventLoop<'s> {
             let key = self.by_place.get(id.index()).copied();
             self.queue_output(key.unwrap_or(NOBODY));
         }
-        for _ in 0..self.outputs.len() {
+        for _ in 0..self.pass.part(self.outputs.len()) {
             if let Some(key) = self.outputs.pop_front() {
                 self.serve_output(key);
             }
@@ -287,7 +305,11 @@ impl<'s> EventLoop<'s> {
         conn.in_queue = false;
         let desk = &mut self.desk;
         let served = match (conn.stage, conn.role) {
-            (Stage::Open, Role::Chat(id)) => chat::read(desk, conn, id),
+            (Stage::Open, Role::Chat(id)) => {
+                let read = chat::read(desk, conn, id);
+                self.pass.taken += std::mem::take(&mut desk.taken);
+                read
+            }
             (Stage::Open | Stage::Finishing, Role::Echo { listener }) => {
                 match self.acceptor.mode(listener) {
                     Some(mode) => echo::serve(desk, conn, mode),
@@ -296,9 +318,8 @@ impl<'s> EventLoop<'s> {
             }
             (Stage::Deaf | Stage::Finishing | Stage::Draining, _) => conn.drain(&mut desk.room),
         };
-        let owes = matches!(conn.role, Role::Chat(_))
-            && (conn.busy || conn.reading == Reading::Ended)
-            && served.is_ok();
+        let is_chat = matches!(conn.role, Role::Chat(_));
+        let owes = is_chat && (conn.busy || conn.reading == Reading::Ended) && served.is_ok();
         match served {
             Ok(Flow::Idle) => {}
             Ok(Flow::More) => self.queue_input(key),
@@ -308,6 +329,9 @@ impl<'s> EventLoop<'s> {
         if owes {
             self.queue_output(key);
         }
+        if is_chat {
+            self.spoke.push(key);
+        }
         self.watch(key);
     }
 
@@ -315,7 +339,10 @@ impl<'s> EventLoop<'s> {
         let Some(conn) = self.conns.get_mut(key) else {
             return;
         };
-        conn.out_queue = false;
+        if !std::mem::take(&mut conn.out_queue) {
+            // It spoke, and was served before its turn.
+            return;
+        }
         let (Role::Chat(id), false) = (conn.role, conn.stage == Stage::Draining) else {
             return;
         };
@@ -356,6 +383,8 @@ impl<'s> EventLoop<'s> {
         for queue in [&mut self.inputs, &mut self.outputs] {
             queue.reserve(self.conns.len().saturating_sub(queue.len()));
         }
+        self.spoke
+            .reserve(self.conns.len().saturating_sub(self.spoke.len()));
     }
 
     fn queue_input(&mut self, key: usize) {

@@ -32,6 +32,7 @@ mod event_loop;
 mod lifecycle;
 mod listeners;
 mod memory;
+mod pass;
 mod sessions;
 mod shutdown;
 mod stats;
