@@ -40,6 +40,14 @@ pub fn small() -> HubConfig {
     }
 }
 
+/// The number of shards that `HALLOO_TEST_SHARDS` wants every hub to have: the same rules hold
+/// whatever it is.
+#[must_use]
+pub fn shards() -> Option<usize> {
+    let wanted = std::env::var("HALLOO_TEST_SHARDS").ok()?;
+    Some(wanted.parse().expect("HALLOO_TEST_SHARDS is a number"))
+}
+
 impl RunningHub {
     /// Starts a hub; `before` runs first in its thread.
     pub fn start_with(
@@ -48,6 +56,10 @@ impl RunningHub {
         before: impl FnOnce() + Send + 'static,
     ) -> Self {
         let endpoints: Vec<Endpoint> = urls.iter().map(|url| url.parse().unwrap()).collect();
+        let config = HubConfig {
+            shards: shards().unwrap_or(config.shards),
+            ..config
+        };
         let server = Server::bind(&endpoints, config).unwrap();
         let endpoints = server.endpoints().to_vec();
         let stats = server.stats();

@@ -10,7 +10,7 @@ use halloo_core::wire::{ByeReason, Code, GapReason, Join, Message};
 use halloo_std::hub::{HubConfig, HubError, Server, Shutdown, run};
 use halloo_std::socket::{Options, SocketError};
 use halloo_std::url::Endpoint;
-use halloo_tests::hub::{Got, Peer, RunningHub, hello, post, small};
+use halloo_tests::hub::{Got, Peer, RunningHub, hello, post, shards, small};
 
 const ROOM: &str = "lab";
 
@@ -213,12 +213,17 @@ fn a_member_that_stops_reading_costs_little_and_then_gets_everything() {
     let mut slow = hub.narrow_member(1, ROOM);
     let mut ann = hub.member(2, ROOM);
     let mut bob = hub.member(3, ROOM);
+    // Another shard keeps up to 64 KiB of what the system does not take.
+    let most = match shards() {
+        None | Some(1) => 16 * 1024,
+        Some(_) => 144 * 1024,
+    };
     let count = 1000_u32;
     for n in 0..count {
         ann.post_and_wait(&[n as u8; 1000]);
         assert_eq!(bob.entry().0, u64::from(n) + 1);
         let buffers = hub.stats.snapshot().memory.buffers;
-        assert!(buffers <= 16 * 1024, "{buffers}");
+        assert!(buffers <= most, "{buffers}");
     }
     for n in 0..count {
         assert_eq!(slow.entry(), (u64::from(n) + 1, vec![n as u8; 1000]));

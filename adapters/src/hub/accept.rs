@@ -7,8 +7,8 @@ use halloo_core::time::{Duration, Instant, after, earliest, millis, secs, since}
 use mio::{Registry, Token};
 use rustix::io::Errno;
 
-use super::connection::Stream;
 use super::listeners::Listener;
+use super::socket::Socket;
 use crate::url::Endpoint;
 
 /// How many connections one listener hands over per turn.
@@ -74,7 +74,7 @@ impl Acceptor {
     }
 
     /// The next connection of this turn, and the number of its listener.
-    pub(super) fn accept(&mut self, now: Instant, connections: usize) -> Option<(usize, Stream)> {
+    pub(super) fn accept(&mut self, now: Instant, connections: usize) -> Option<(usize, Socket)> {
         if self.is_full(connections) {
             return None;
         }
@@ -85,7 +85,7 @@ impl Acceptor {
             while listener.ready && listener.paused_until.is_none() && listener.share > 0 {
                 listener.share -= 1;
                 let error = match listener.accept() {
-                    Ok(stream) => return Some((number, stream)),
+                    Ok(socket) => return Some((number, socket)),
                     Err(error) => error,
                 };
                 match error.kind() {

@@ -25,6 +25,7 @@ pub(super) fn read(desk: &mut Desk<'_>, conn: &mut Connection, id: ConnId) -> io
     let mut len = held;
     if !conn.busy {
         len += conn.read(&mut desk.room[held..held + READ_SHARE])?;
+        conn.release_carried(&mut desk.buffers);
     }
     if len > held {
         conn.heard = desk.now;

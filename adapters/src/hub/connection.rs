@@ -3,22 +3,24 @@
 //! Knows bytes and readiness. Readiness is told by the system only once (edge-triggered), so it is
 //! remembered here until a read or a write finds that there is no more.
 
-use std::io::{self, IoSlice, Read, Write};
-use std::net::Shutdown;
+use std::io::{self, IoSlice};
 
 use halloo_core::chat::hub::ConnId;
 use halloo_core::time::{Duration, Instant, after, since};
-use mio::event::Source;
-use mio::{Interest, Registry, Token};
+use mio::{Registry, Token};
 
 use super::durable::FIRST_RUN;
 use super::memory::Buffers;
+use super::shards::Carried;
+use super::socket::Socket;
 
-/// A stream of either family.
+/// Where a connection's bytes go and come from.
 #[derive(Debug)]
 pub(super) enum Stream {
-    Tcp(mio::net::TcpStream),
-    Unix(mio::net::UnixStream),
+    /// A socket that this loop reads and writes itself.
+    Here(Socket),
+    /// A socket that another shard reads and writes.
+    There(Carried),
 }
 
 /// What a connection is for.
@@ -144,9 +146,8 @@ impl Connection {
         if !self.writable {
             return Ok(0);
         }
-        let slices = pieces.map(IoSlice::new);
         loop {
-            match self.stream.write_vectored(&slices) {
+            match self.stream.write_vectored(pieces) {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                     self.writable = false;
@@ -210,8 +211,18 @@ impl Connection {
 
     /// Gives all memory back.
     pub(super) fn release(&mut self, buffers: &mut Buffers) {
+        if let Stream::There(carried) = &mut self.stream {
+            carried.release(buffers);
+        }
         buffers.release(&mut self.inbox);
         buffers.release(&mut self.pending);
+    }
+
+    /// Gives back the memory of what another shard handed over, once all of it was read.
+    pub(super) fn release_carried(&mut self, buffers: &mut Buffers) {
+        if let Stream::There(carried) = &mut self.stream {
+            carried.release_read(buffers);
+        }
     }
 
     /// In the stage `Finishing`: once nothing is pending, ends this side of the stream and waits
@@ -247,38 +258,44 @@ impl Connection {
 
 impl Stream {
     pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        let interest = Interest::READABLE | Interest::WRITABLE;
         match self {
-            Self::Tcp(stream) => stream.register(registry, token, interest),
-            Self::Unix(stream) => stream.register(registry, token, interest),
+            Self::Here(socket) => socket.register(registry, token),
+            Self::There(_) => Ok(()),
         }
     }
 
-    pub(super) fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+    /// Nothing of it is told any more.
+    pub(super) fn close(self, registry: &Registry) {
         match self {
-            Self::Tcp(stream) => stream.deregister(registry),
-            Self::Unix(stream) => stream.deregister(registry),
+            Self::Here(mut socket) => {
+                // Closing the descriptor does the same a moment later.
+                let _ = socket.deregister(registry);
+            }
+            Self::There(carried) => carried.close(),
         }
     }
 
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
         match self {
-            Self::Tcp(stream) => stream.read(room),
-            Self::Unix(stream) => stream.read(room),
+            Self::Here(socket) => socket.read(room),
+            Self::There(carried) => carried.read(room),
         }
     }
 
-    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+    fn write_vectored(&mut self, pieces: [&[u8]; 3]) -> io::Result<usize> {
         match self {
-            Self::Tcp(stream) => stream.write_vectored(pieces),
-            Self::Unix(stream) => stream.write_vectored(pieces),
+            Self::Here(socket) => socket.write_vectored(&pieces.map(IoSlice::new)),
+            Self::There(carried) => carried.write(pieces),
         }
     }
 
     fn end(&self) -> io::Result<()> {
         match self {
-            Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
-            Self::Unix(stream) => stream.shutdown(Shutdown::Write),
+            Self::Here(socket) => socket.end(),
+            Self::There(carried) => {
+                carried.end();
+                Ok(())
+            }
         }
     }
 }
@@ -304,7 +321,7 @@ mod tests {
         let mut slots = Slots::new(&config);
         let id = Hub::new(config.machine().unwrap(), slots.lend()).connect(at(0));
         let role = Role::Chat(id.unwrap());
-        let mut conn = Connection::new(Stream::Unix(stream), role, at(0));
+        let mut conn = Connection::new(Stream::Here(Socket::Unix(stream)), role, at(0));
         conn.writable = false;
         conn.watch_write(false, at(100));
         conn.heard = at(60);

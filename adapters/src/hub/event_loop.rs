@@ -16,13 +16,14 @@ use mio::{Events, Poll, Token};
 use slab::Slab;
 
 use super::accept::Acceptor;
-use super::connection::{Connection, Flow, Reading, Role, Stage};
+use super::connection::{Connection, Flow, Reading, Role, Stage, Stream};
 use super::desk::{Desk, fugit};
 use super::durable::{self, Kept};
 use super::listeners::{Bound, Datagrams, Service};
 use super::memory::PER_CONNECTION;
 use super::pass::Pass;
 use super::sessions::Sessions;
+use super::shards::{Shards, Told};
 use super::{HubConfig, HubError, HubStats, Memory, Shutdown, Stats, Summary, WAKE, chat, echo};
 use crate::journal::JournalError;
 
@@ -41,6 +42,7 @@ pub(super) struct EventLoop<'s> {
     pub(super) acceptor: Acceptor,
     datagrams: Vec<Datagrams>,
     pub(super) sessions: Sessions,
+    pub(super) shards: Shards,
     pub(super) conns: Slab<Connection>,
     /// The connection at each of the chat machine's places.
     pub(super) by_place: Vec<usize>,
@@ -69,16 +71,27 @@ pub(super) struct EventLoop<'s> {
     is_published: bool,
 }
 
+/// What the loop waits for.
+pub(super) struct Sockets {
+    pub(super) poll: Poll,
+    pub(super) shards: Shards,
+    pub(super) bound: Bound,
+}
+
 impl<'s> EventLoop<'s> {
     pub(super) fn new(
-        poll: Poll,
-        bound: Bound,
+        sockets: Sockets,
         hub: Hub<'s>,
         journal: Option<Kept>,
         config: &HubConfig,
         handle: HubStats,
         fixed: usize,
     ) -> Result<Self, HubError> {
+        let Sockets {
+            poll,
+            shards,
+            bound,
+        } = sockets;
         let refused = || HubError::system("watch a listener");
         let first_datagrams = 1 + bound.streams.len();
         let mut acceptor = Acceptor::new(bound.streams, config.max_connections);
@@ -118,6 +131,7 @@ impl<'s> EventLoop<'s> {
             acceptor,
             datagrams,
             sessions,
+            shards,
             conns: Slab::new(),
             by_place: vec![0; most],
             inputs: VecDeque::new(),
@@ -156,7 +170,10 @@ impl<'s> EventLoop<'s> {
             if shutdown.is_triggered() && self.stopping.is_none() {
                 self.stop(ByeReason::Shutdown);
             }
+            self.take_reports()?;
             self.turn();
+            let handed = self.shards.flush();
+            handed.map_err(HubError::system("hand over to a shard"))?;
         }
         self.publish();
         match self.failure {
@@ -298,6 +315,55 @@ impl<'s> EventLoop<'s> {
         }
     }
 
+    /// What the shards tell, remembered for the turn.
+    fn take_reports(&mut self) -> Result<(), HubError> {
+        let Self {
+            shards,
+            conns,
+            desk,
+            inputs,
+            outputs,
+            ..
+        } = self;
+        let taken = shards.take(|lane, told| {
+            let Some(conn) = conns.get_mut(lane.key()) else {
+                return;
+            };
+            let Stream::There(carried) = &mut conn.stream else {
+                return;
+            };
+            if carried.lane() != lane {
+                return;
+            }
+            let ending = match told {
+                Told::Wrote(bytes) => {
+                    carried.handle_wrote(bytes);
+                    if !std::mem::replace(&mut conn.writable, true) {
+                        enqueue(outputs, &mut conn.out_queue, lane.key());
+                    }
+                    return;
+                }
+                Told::Read(bytes) => {
+                    carried.handle_read(&mut desk.buffers, bytes);
+                    false
+                }
+                Told::Ended => {
+                    carried.handle_end();
+                    true
+                }
+                Told::Failed(kind) => {
+                    carried.handle_failed(kind);
+                    true
+                }
+            };
+            if conn.reading != Reading::Ended {
+                conn.reading = Reading::Ready { ending };
+                enqueue(inputs, &mut conn.in_queue, lane.key());
+            }
+        });
+        taken.map_err(HubError::system("hear from a shard"))
+    }
+
     fn serve_input(&mut self, key: usize) {
         let Some(conn) = self.conns.get_mut(key) else {
             return;
@@ -388,18 +454,14 @@ impl<'s> EventLoop<'s> {
     }
 
     fn queue_input(&mut self, key: usize) {
-        if let Some(conn) = self.conns.get_mut(key)
-            && !std::mem::replace(&mut conn.in_queue, true)
-        {
-            self.inputs.push_back(key);
+        if let Some(conn) = self.conns.get_mut(key) {
+            enqueue(&mut self.inputs, &mut conn.in_queue, key);
         }
     }
 
     fn queue_output(&mut self, key: usize) {
-        if let Some(conn) = self.conns.get_mut(key)
-            && !std::mem::replace(&mut conn.out_queue, true)
-        {
-            self.outputs.push_back(key);
+        if let Some(conn) = self.conns.get_mut(key) {
+            enqueue(&mut self.outputs, &mut conn.out_queue, key);
         }
     }
 
@@ -439,12 +501,20 @@ impl<'s> EventLoop<'s> {
         self.stats.accept_pauses = self.acceptor.pauses;
         self.stats.echoed = self.desk.echoed;
         self.stats.datagrams_dropped = self.desk.datagrams_dropped;
-        self.stats.cpu = thread_cpu_time();
+        let (of_shards, kept) = self.shards.usage();
+        self.stats.cpu = thread_cpu_time() + of_shards;
         let journal = self.desk.journal.as_ref();
         self.stats.read_back = journal.map_or(0, Kept::bytes_read);
         self.stats.commits = journal.map_or(0, Kept::commits);
-        self.stats.memory.buffers = self.desk.buffers.in_use();
+        self.stats.memory.buffers = self.desk.buffers.in_use() + kept;
         self.handle.publish(self.stats);
+    }
+}
+
+/// Puts a connection into a queue that it is not in.
+fn enqueue(queue: &mut VecDeque<usize>, is_queued: &mut bool, key: usize) {
+    if !std::mem::replace(is_queued, true) {
+        queue.push_back(key);
     }
 }
 

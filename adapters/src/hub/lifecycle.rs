@@ -9,6 +9,7 @@ use mio::Token;
 use super::chat;
 use super::connection::{Connection, Role, Stage, Stream};
 use super::event_loop::EventLoop;
+use super::socket::Socket;
 
 impl EventLoop<'_> {
     pub(super) fn accept(&mut self) {
@@ -16,30 +17,39 @@ impl EventLoop<'_> {
             return;
         }
         self.acceptor.start_turn();
-        while let Some((listener, stream)) = self.acceptor.accept(self.desk.now, self.connections())
+        while let Some((listener, socket)) = self.acceptor.accept(self.desk.now, self.connections())
         {
             self.stats.accepted += 1;
-            if let Err(error) = self.open(listener, stream) {
+            if let Err(error) = self.open(listener, socket) {
                 tracing::warn!(%error, "a connection was accepted and could not be served");
             }
         }
     }
 
-    fn open(&mut self, listener: usize, mut stream: Stream) -> io::Result<()> {
+    fn open(&mut self, listener: usize, socket: Socket) -> io::Result<()> {
         let slot = self.conns.vacant_entry();
         let key = slot.key();
-        let token = Token(self.first_conn + key);
-        stream.register(self.poll.registry(), token)?;
-        let role = if self.acceptor.mode(listener).is_some() {
-            Role::Echo { listener }
+        let (role, mut stream) = if self.acceptor.mode(listener).is_some() {
+            (Role::Echo { listener }, Stream::Here(socket))
         } else {
             let id = self.desk.hub.connect(self.desk.now);
             let id = id.map_err(io::Error::other)?;
             if let Some(place) = self.by_place.get_mut(id.index()) {
                 *place = key;
             }
-            Role::Chat(id)
+            let stream = match self.shards.carry(key, socket) {
+                Ok(carried) => Stream::There(carried),
+                Err(socket) => Stream::Here(socket),
+            };
+            (Role::Chat(id), stream)
         };
+        let token = Token(self.first_conn + key);
+        if let Err(error) = stream.register(self.poll.registry(), token) {
+            if let Role::Chat(id) = role {
+                self.desk.hub.handle_disconnected(self.desk.now, id);
+            }
+            return Err(error);
+        }
         let mut conn = Connection::new(stream, role, self.desk.now);
         if let Role::Echo { .. } = role {
             conn.read_due = Some(after(self.desk.now, self.desk.echo_idle));
@@ -146,8 +156,7 @@ impl EventLoop<'_> {
             return;
         };
         conn.release(&mut self.desk.buffers);
-        // Closing the descriptor does the same a moment later.
-        let _ = conn.stream.deregister(self.poll.registry());
+        conn.stream.close(self.poll.registry());
         if let Role::Chat(id) = conn.role {
             self.desk.hub.handle_disconnected(self.desk.now, id);
         }

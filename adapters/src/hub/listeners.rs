@@ -10,8 +10,8 @@ use mio::{Interest, Registry, Token};
 use socket2::SockRef;
 
 use super::HubError;
-use super::connection::Stream;
 use super::sessions::Waiting;
+use super::socket::Socket;
 use crate::socket::{self, Address, Options, SocketError, SocketFile};
 use crate::url::{Endpoint, Protocol, Transport};
 
@@ -156,17 +156,17 @@ impl Listener {
     }
 
     /// The next connection that waits.
-    pub(super) fn accept(&self) -> io::Result<Stream> {
+    pub(super) fn accept(&self) -> io::Result<Socket> {
         match &self.socket {
             Accepting::Tcp(socket) => {
                 let (stream, _) = socket.accept()?;
                 self.options.apply_tcp(&SockRef::from(&stream))?;
-                Ok(Stream::Tcp(stream))
+                Ok(Socket::Tcp(stream))
             }
             Accepting::Unix(socket, _) => {
                 let (stream, _) = socket.accept()?;
                 self.options.apply(&SockRef::from(&stream))?;
-                Ok(Stream::Unix(stream))
+                Ok(Socket::Unix(stream))
             }
         }
     }

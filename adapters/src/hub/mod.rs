@@ -34,7 +34,9 @@ mod listeners;
 mod memory;
 mod pass;
 mod sessions;
+mod shards;
 mod shutdown;
+mod socket;
 mod stats;
 
 use std::io;
@@ -52,9 +54,10 @@ use mio::{Poll, Token, Waker};
 use crate::journal::{self, Folder, Journal, JournalError, Retention};
 use crate::socket::{Options, SocketError};
 use crate::url::Endpoint;
-use event_loop::EventLoop;
+use event_loop::{EventLoop, Sockets};
 use listeners::Bound;
 use memory::Slots;
+use shards::Shards;
 
 #[doc(hidden)]
 pub use addresses::{Addresses, Place, Taken};
@@ -95,6 +98,9 @@ pub struct HubConfig {
     /// How long devices are told to stay away when the hub stops, is full or has lost its store.
     /// Default: 1 s.
     pub retry_after: Duration,
+    /// How many threads read and write the sockets of chat over streams; the first of them is the
+    /// one that all messages are taken and given on. Default: 1.
+    pub shards: usize,
     /// What session numbers and the store's number come from. Default: the system's randomness.
     pub seed: Option<u64>,
     /// How long the rest of a frame may take. Default: 10 s.
@@ -153,6 +159,7 @@ impl Default for HubConfig {
             latest: Vec::new(),
             lifetime: Duration::from_secs(30 * 24 * 3600),
             retry_after: Duration::from_secs(1),
+            shards: 1,
             seed: None,
             frame_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(30),
@@ -298,16 +305,15 @@ impl Server {
                 .map_err(HubError::system("wake the hub"))?;
         }
         let (config, stats) = (&self.config, self.stats);
-        let done = EventLoop::new(
-            self.poll,
-            self.bound,
-            hub,
-            self.journal,
-            config,
-            stats,
-            fixed,
-        )
-        .and_then(|event_loop| event_loop.run(shutdown));
+        let shards = Shards::start(config.shards - 1, &self.waker);
+        let shards = shards.map_err(HubError::system("start a shard"))?;
+        let sockets = Sockets {
+            poll: self.poll,
+            shards,
+            bound: self.bound,
+        };
+        let done = EventLoop::new(sockets, hub, self.journal, config, stats, fixed)
+            .and_then(|event_loop| event_loop.run(shutdown));
         shutdown.detach(&self.waker);
         done
     }
@@ -335,6 +341,7 @@ impl HubConfig {
         let one = "at least 1 is needed";
         least("max_connections", self.max_connections, 1, one)?;
         least("rooms", self.rooms, 1, one)?;
+        least("shards", self.shards, 1, one)?;
         least("members", self.members, 1, one)?;
         least("log_entries", self.log_entries, 1, one)?;
         let entry = FRAME_HEADER + ENTRY_OVERHEAD + MAX_NAME + usize::from(self.max_body);

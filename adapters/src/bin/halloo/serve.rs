@@ -63,6 +63,10 @@ pub(crate) struct Args {
     /// the newest post and is told the gap: for telemetry. May be given several times
     #[arg(long, value_name = "ROOM", value_parser = pattern)]
     latest: Vec<String>,
+    /// How many threads read and write the sockets of chat over tcp and unix; one of them also
+    /// serves the rooms and everything else
+    #[arg(long, value_name = "N", default_value_t = HubConfig::default().shards)]
+    shards: usize,
     #[command(flatten)]
     data: DataArgs,
 }
@@ -78,6 +82,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         log_bytes: args.room_bytes,
         log_entries: args.room_posts,
         latest: args.latest.clone(),
+        shards: args.shards,
         data: args.data.data()?,
         ..HubConfig::default()
     };
