@@ -3,19 +3,16 @@
 //! At most `outstanding` posts have not reached every member yet, whatever the server. A post is
 //! counted once for each member that has read it.
 
-use std::io::{ErrorKind, Write};
 use std::time::{Duration, Instant};
 
-use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Poll, Token};
 
-use crate::dialect::{Dialect, Part, RUN, Shape, Template};
-use crate::inbox::{Inbox, ROOM};
-use crate::machine::{self, Memory};
+use crate::client::{Client, PATIENCE};
+use crate::dialect::{Dialect, Part, RUN};
+use crate::inbox::{ROOM, Read};
+use crate::machine;
+use crate::measure::{Sample, Span};
 use crate::server::Server;
-
-/// How long nothing may come before it counts as lost.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 const ROOM_NAME: &str = "r";
 
@@ -24,33 +21,17 @@ pub(crate) struct Load {
     pub(crate) members: usize,
     pub(crate) outstanding: usize,
     pub(crate) seconds: f64,
+    /// One more member reads nothing until all is over.
+    pub(crate) sleeper: bool,
 }
 
-/// What came of one run.
-pub(crate) struct Sample {
-    pub(crate) deliveries: u64,
-    pub(crate) seconds: f64,
-    pub(crate) server_cpu: f64,
-    pub(crate) generator_cpu: f64,
-    pub(crate) memory: Memory,
-}
-
-/// A connection that posts.
-struct Lane {
-    stream: TcpStream,
-    shape: Shape,
-    template: Template,
-    inbox: Inbox,
-    posted: u64,
-    pending: Vec<u8>,
-}
-
-/// A connection that reads.
-struct Member {
-    stream: TcpStream,
-    shape: Shape,
-    inbox: Inbox,
-    credited: u64,
+/// What the member that slept had when nothing more came.
+pub(crate) struct Woken {
+    pub(crate) got: u64,
+    pub(crate) of: u64,
+    pub(crate) cut_off: bool,
+    /// The server's memory before it read.
+    pub(crate) memory: u64,
 }
 
 /// Which runs of posts have reached everybody.
@@ -75,112 +56,14 @@ impl Progress {
     }
 }
 
-impl Lane {
-    /// Whether the protocol allows another run.
-    fn is_free(&self, window: Option<usize>) -> bool {
-        let waiting = self.posted - self.inbox.confirmed;
-        window.is_none_or(|window| waiting + RUN as u64 <= window as u64)
-    }
-
-    fn flush(&mut self) {
-        while !self.pending.is_empty() {
-            match self.stream.write(&self.pending) {
-                Ok(n) => drop(self.pending.drain(..n)),
-                Err(e) if e.kind() == ErrorKind::WouldBlock => return,
-                Err(e) => panic!("posting: {e}"),
-            }
-        }
-    }
-}
-
-/// A connection that has joined.
-pub(crate) fn attach(
-    server: &Server,
-    dialect: &dyn Dialect,
-    nth: usize,
-    room: &str,
-    part: Part,
-) -> (TcpStream, Shape) {
-    let mut stream = std::net::TcpStream::connect(server.address).expect("the server listens");
-    stream.set_nodelay(true).expect("a TCP option");
-    stream
-        .set_read_timeout(Some(PATIENCE))
-        .expect("a TCP option");
-    let shape = dialect.attach(&mut stream, nth, room, part);
-    stream.set_nonblocking(true).expect("a TCP option");
-    (TcpStream::from_std(stream), shape)
-}
-
-/// Runs the load against a server that has just started.
-pub(crate) fn run(server: &Server, dialect: &dyn Dialect, load: &Load) -> Sample {
-    let mut poll = Poll::new().expect("an event queue");
-    let mut members = Vec::with_capacity(load.members);
-    for nth in 0..load.members {
-        let (mut stream, shape) = attach(server, dialect, nth, ROOM_NAME, Part::Member);
-        let registry = poll.registry();
-        registry
-            .register(&mut stream, Token(nth), Interest::READABLE)
-            .expect("a place in the queue");
-        members.push(Member {
-            stream,
-            shape,
-            inbox: Inbox::default(),
-            credited: 0,
-        });
-    }
-    let mut lanes = Vec::new();
-    let count = dialect
-        .window()
-        .map_or(1, |window| load.outstanding / window);
-    for nth in 0..count {
-        let nth = load.members + nth;
-        let (mut stream, shape) = attach(server, dialect, nth, ROOM_NAME, Part::Poster);
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        let registry = poll.registry();
-        registry
-            .register(&mut stream, Token(nth), interest)
-            .expect("a place in the queue");
-        lanes.push(Lane {
-            stream,
-            // Deliveries never come here.
-            shape: Shape {
-                head: vec![0xff; 8],
-                ..shape
-            },
-            template: dialect.template(ROOM_NAME),
-            inbox: Inbox::default(),
-            posted: 0,
-            pending: Vec::new(),
-        });
-    }
-    Run {
-        dialect,
-        window: dialect.window(),
-        credit_every: dialect.credit_every(),
-        progress: Progress {
-            members: load.members,
-            readers: vec![0; load.outstanding / RUN + 1],
-            complete: 0,
-        },
-        outstanding: load.outstanding as u64,
-        members,
-        lanes,
-        next: 0,
-        posted: 0,
-        deliveries: 0,
-        room: vec![0; ROOM],
-    }
-    .measure(&mut poll, server, load)
-}
-
 struct Run<'a> {
     dialect: &'a dyn Dialect,
-    window: Option<usize>,
-    credit_every: u64,
+    poll: Poll,
+    events: Events,
     progress: Progress,
     outstanding: u64,
-    members: Vec<Member>,
-    lanes: Vec<Lane>,
+    members: Vec<Client>,
+    posters: Vec<Client>,
     /// Whose turn it is to post.
     next: usize,
     posted: u64,
@@ -188,43 +71,68 @@ struct Run<'a> {
     room: Vec<u8>,
 }
 
+/// Runs the load against a server that has just started.
+pub(crate) fn run(server: &Server, dialect: &dyn Dialect, load: &Load) -> (Sample, Option<Woken>) {
+    let attach = |nth, part| Client::attach(server, dialect, nth, ROOM_NAME, part);
+    let mut members: Vec<_> = (0..load.members)
+        .map(|nth| attach(nth, Part::Member))
+        .collect();
+    let asleep = load.sleeper.then(|| attach(load.members, Part::Member));
+    // As many devices post as the window of one does not hold.
+    let count = dialect
+        .window()
+        .map_or(1, |window| load.outstanding / window);
+    let first = load.members + 1;
+    let mut posters: Vec<_> = (0..count)
+        .map(|nth| attach(first + nth, Part::Poster))
+        .collect();
+    let poll = Poll::new().expect("an event queue");
+    for (nth, client) in members.iter_mut().chain(&mut posters).enumerate() {
+        client.register(poll.registry(), nth);
+    }
+    let mut run = Run {
+        dialect,
+        poll,
+        events: Events::with_capacity(1024),
+        progress: Progress {
+            members: load.members,
+            readers: vec![0; load.outstanding / RUN + 1],
+            complete: 0,
+        },
+        outstanding: load.outstanding as u64,
+        members,
+        posters,
+        next: 0,
+        posted: 0,
+        deliveries: 0,
+        room: vec![0; ROOM],
+    };
+    let sample = run.measure(server, load);
+    let woken = asleep.map(|client| run.wake(server, client));
+    (sample, woken)
+}
+
 impl Run<'_> {
-    fn measure(mut self, poll: &mut Poll, server: &Server, load: &Load) -> Sample {
-        let mut events = Events::with_capacity(1024);
-        let span = Duration::from_secs_f64(load.seconds);
-        self.turn_for(poll, &mut events, span / 4);
-        let (cpu, own) = (machine::cpu_of(server.pid()), machine::own_cpu());
-        let (before, begun) = (self.deliveries, Instant::now());
-        self.turn_for(poll, &mut events, span);
-        let seconds = begun.elapsed();
-        let own = machine::own_cpu() - own;
-        let cpu = machine::cpu_of(server.pid()) - cpu;
-        let deliveries = self.deliveries - before;
+    fn measure(&mut self, server: &Server, load: &Load) -> Sample {
+        let length = Duration::from_secs_f64(load.seconds);
+        self.turn_for(length / 4);
+        let (before, span) = (self.deliveries, Span::begin(server));
+        self.turn_for(length);
+        let sample = span.end(self.deliveries - before);
         let wanted = self.posted * load.members as u64;
         while self.deliveries < wanted {
-            self.turn(poll, &mut events);
+            self.turn();
         }
-        assert_eq!(self.deliveries, wanted, "posts were doubled");
-        let members = &self.members;
-        assert!(
-            members
-                .iter()
-                .all(|member| member.inbox.deliveries == self.posted)
-        );
-        Sample {
-            deliveries,
-            seconds: seconds.as_secs_f64(),
-            server_cpu: cpu.as_secs_f64(),
-            generator_cpu: own.as_secs_f64(),
-            memory: machine::memory_of(server.pid()),
-        }
+        let everything = self.members.iter().all(|m| m.deliveries() == self.posted);
+        assert!(everything, "posts were lost or doubled");
+        sample
     }
 
-    fn turn_for(&mut self, poll: &mut Poll, events: &mut Events, span: Duration) {
+    fn turn_for(&mut self, length: Duration) {
         let begun = Instant::now();
-        while begun.elapsed() < span {
+        while begun.elapsed() < length {
             self.post();
-            self.turn(poll, events);
+            self.turn();
         }
     }
 
@@ -232,59 +140,64 @@ impl Run<'_> {
     fn post(&mut self) {
         let limit = self.progress.complete * RUN as u64 + self.outstanding;
         while self.posted < limit {
-            let lane = &mut self.lanes[self.next];
-            if !lane.is_free(self.window) {
+            let poster = &mut self.posters[self.next];
+            if !poster.may_post(RUN, self.dialect.window()) {
                 break;
             }
-            let seq = lane.posted + 1;
-            self.dialect
-                .add_run(&lane.template, &mut lane.pending, self.posted, seq);
-            lane.posted += RUN as u64;
+            poster.post(self.dialect, RUN, self.posted);
             self.posted += RUN as u64;
-            self.next = (self.next + 1) % self.lanes.len();
+            self.next = (self.next + 1) % self.posters.len();
         }
-        self.lanes.iter_mut().for_each(Lane::flush);
+        self.posters.iter_mut().for_each(Client::flush);
     }
 
     /// Reads what has come.
-    fn turn(&mut self, poll: &mut Poll, events: &mut Events) {
-        poll.poll(events, Some(PATIENCE)).expect("an event queue");
-        assert!(!events.is_empty(), "posts were lost: nothing more comes");
-        for event in events.iter() {
+    fn turn(&mut self) {
+        let polled = self.poll.poll(&mut self.events, Some(PATIENCE));
+        polled.expect("an event queue");
+        assert!(
+            !self.events.is_empty(),
+            "posts were lost: nothing more comes"
+        );
+        for event in self.events.iter() {
             let Token(nth) = event.token();
             if let Some(member) = self.members.get_mut(nth) {
-                let before = member.inbox.deliveries;
-                member.read(self.dialect, &mut self.room, self.credit_every);
-                let after = member.inbox.deliveries;
-                self.deliveries += after - before;
-                self.progress.read(before, after);
-                continue;
+                let before = member.deliveries();
+                member.read(self.dialect, &mut self.room, |_| {});
+                self.deliveries += member.deliveries() - before;
+                self.progress.read(before, member.deliveries());
+            } else {
+                let poster = &mut self.posters[nth - self.members.len()];
+                poster.read(self.dialect, &mut self.room, |_| {});
+                poster.flush();
             }
-            let lane = &mut self.lanes[nth - self.members.len()];
-            while lane.inbox.read(
-                &mut lane.stream,
-                &mut self.room,
-                self.dialect,
-                &lane.shape,
-                |_| {},
-            ) {}
-            lane.flush();
         }
     }
-}
 
-impl Member {
-    fn read(&mut self, dialect: &dyn Dialect, room: &mut [u8], credit_every: u64) {
-        while self
-            .inbox
-            .read(&mut self.stream, room, dialect, &self.shape, |_| {})
-        {}
-        let deliveries = self.inbox.deliveries;
-        if deliveries - self.credited >= credit_every {
-            self.credited = deliveries;
-            let credit = dialect.credit(deliveries);
-            let written = self.stream.write(&credit).expect("the server reads");
-            assert_eq!(written, credit.len(), "a credit fits into a socket");
+    /// Lets a member read that has not until now.
+    fn wake(&mut self, server: &Server, client: Client) -> Woken {
+        let memory = machine::memory_of(server.pid()).now;
+        let mut client = client.uncounted();
+        client.register(self.poll.registry(), usize::MAX);
+        let mut read = Read::Done;
+        let mut heard = Instant::now();
+        while client.deliveries() < self.posted && read != Read::Closed {
+            if heard.elapsed() > PATIENCE / 5 {
+                break;
+            }
+            let before = client.deliveries();
+            read = client.read_once(self.dialect, &mut self.room);
+            if client.deliveries() != before {
+                heard = Instant::now();
+            } else if read == Read::Done {
+                let _ = self.poll.poll(&mut self.events, Some(PATIENCE / 100));
+            }
+        }
+        Woken {
+            got: client.deliveries(),
+            of: self.posted,
+            cut_off: read == Read::Closed,
+            memory,
         }
     }
 }

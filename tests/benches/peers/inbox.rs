@@ -4,12 +4,23 @@
 //! first and the last whole one that were read are where they should be and carry the right numbers;
 //! where they are not, something else stands between them, and each is looked at.
 
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind};
 
 use crate::dialect::{Confirms, Dialect, Shape};
 
 /// How many bytes are read at a time.
 pub(crate) const ROOM: usize = 256 * 1024;
+
+/// What a read came to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Read {
+    /// There may be more.
+    More,
+    /// That was all for now.
+    Done,
+    /// The server has closed the connection.
+    Closed,
+}
 
 #[derive(Default)]
 pub(crate) struct Inbox {
@@ -20,24 +31,43 @@ pub(crate) struct Inbox {
 }
 
 impl Inbox {
-    /// Reads once; whether there may be more.
-    pub(crate) fn read(
+    /// Reads until all is read.
+    pub(crate) fn drain(
         &mut self,
-        stream: &mut impl Read,
+        stream: &mut impl io::Read,
         room: &mut [u8],
         dialect: &dyn Dialect,
         shape: &Shape,
         mut each: impl FnMut(&[u8]),
-    ) -> bool {
+    ) {
+        loop {
+            match self.read(stream, room, dialect, shape, &mut each) {
+                Read::More => {}
+                Read::Done => return,
+                Read::Closed => panic!("the server closed a connection"),
+            }
+        }
+    }
+
+    /// Reads once.
+    pub(crate) fn read(
+        &mut self,
+        stream: &mut impl io::Read,
+        room: &mut [u8],
+        dialect: &dyn Dialect,
+        shape: &Shape,
+        mut each: impl FnMut(&[u8]),
+    ) -> Read {
         let kept = self.kept.len();
         room[..kept].copy_from_slice(&self.kept);
         let n = match stream.read(&mut room[kept..]) {
-            Ok(0) => panic!("the server closed a connection"),
+            Ok(0) => return Read::Closed,
             Ok(n) => n,
-            Err(e) if e.kind() == ErrorKind::WouldBlock => return false,
+            Err(e) if e.kind() == ErrorKind::WouldBlock => return Read::Done,
+            Err(e) if e.kind() == ErrorKind::ConnectionReset => return Read::Closed,
             Err(e) => panic!("reading: {e}"),
         };
-        let more = kept + n == room.len();
+        let is_full = kept + n == room.len();
         let data = &room[..kept + n];
         let used = if self.is_plain(data, shape) {
             let whole = data.len() / shape.size;
@@ -49,7 +79,7 @@ impl Inbox {
         };
         self.kept.clear();
         self.kept.extend_from_slice(&data[used..]);
-        more
+        if is_full { Read::More } else { Read::Done }
     }
 
     /// Whether all that is whole in `data` are deliveries.

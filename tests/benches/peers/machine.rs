@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -41,20 +42,40 @@ pub(crate) fn own_cpu() -> Duration {
     Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
 }
 
-/// What a process has in memory.
+/// How often a process has called `write` or `writev`.
+pub(crate) fn writes_of(pid: u32) -> u64 {
+    number(&format!("/proc/{pid}/io"), "syscw:").unwrap_or(0)
+}
+
+/// What a process has in memory, in bytes.
 #[derive(Clone, Copy)]
 pub(crate) struct Memory {
+    pub(crate) now: u64,
     pub(crate) peak: u64,
 }
 
 pub(crate) fn memory_of(pid: u32) -> Memory {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the server runs");
-    let bytes = |name: &str| {
-        let line = status.lines().find(|line| line.starts_with(name));
-        let kilobytes = line.and_then(|line| line.split_whitespace().nth(1));
-        kilobytes.map_or(0, |text| text.parse::<u64>().unwrap_or(0) * 1024)
-    };
+    let bytes = |name| number(&format!("/proc/{pid}/status"), name).unwrap_or(0) * 1024;
     Memory {
+        now: bytes("VmRSS:"),
         peak: bytes("VmHWM:"),
     }
+}
+
+/// The number behind a name in a file of proc(5).
+fn number(path: &str, name: &str) -> Option<u64> {
+    let text = fs::read_to_string(path).ok()?;
+    let line = text.lines().find(|line| line.starts_with(name))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// Lets this program, and what it starts, open as many files as it may; how many that is.
+pub(crate) fn raise_files() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    let _ = setrlimit(Resource::Nofile, raised);
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }

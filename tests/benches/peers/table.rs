@@ -70,3 +70,22 @@ pub(crate) fn percent(share: f64) -> String {
 pub(crate) fn mebibytes(bytes: f64) -> String {
     format!("{:.1}", bytes / (1024.0 * 1024.0))
 }
+
+pub(crate) fn kibibytes(bytes: f64) -> String {
+    format!("{:.2}", bytes / 1024.0)
+}
+
+pub(crate) fn micros(nanos: f64) -> String {
+    match nanos / 1000.0 {
+        micros if micros >= 100.0 => format!("{micros:.0}"),
+        micros => format!("{micros:.1}"),
+    }
+}
+
+pub(crate) fn ratio(ratio: f64) -> String {
+    match ratio {
+        ratio if ratio >= 100.0 => format!("{ratio:.0}"),
+        ratio if ratio >= 10.0 => format!("{ratio:.1}"),
+        ratio => format!("{ratio:.2}"),
+    }
+}

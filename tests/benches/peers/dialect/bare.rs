@@ -38,11 +38,19 @@ impl Dialect for Bare {
         }
     }
 
-    fn template(&self, _room: &str) -> Template {
+    fn template(&self, _nth: usize, _room: &str) -> Template {
         Template::default()
     }
 
-    fn add_run(&self, _template: &Template, out: &mut Vec<u8>, _mark: u64, _seq: u64) {
+    fn add_posts(
+        &self,
+        _template: &Template,
+        out: &mut Vec<u8>,
+        posts: usize,
+        _mark: u64,
+        _seq: u64,
+    ) {
+        assert_eq!(posts, RUN, "a byte is a run");
         out.push(b'.');
     }
 

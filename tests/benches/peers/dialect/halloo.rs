@@ -64,7 +64,7 @@ impl Dialect for Halloo {
         }
     }
 
-    fn template(&self, _room: &str) -> Template {
+    fn template(&self, _nth: usize, _room: &str) -> Template {
         let body = [0; BODY];
         let post = framed(&Message::Post {
             slot: 0,

@@ -12,8 +12,10 @@ use std::net::TcpStream;
 pub(crate) use bare::{Bare, MEMBER};
 pub(crate) use halloo::Halloo;
 pub(crate) use mqtt::Mqtt;
-pub(crate) use nats::Nats;
-pub(crate) use redis::Redis;
+pub(crate) use nats::{JetStream, Nats};
+pub(crate) use redis::{Redis, RedisStream};
+
+use crate::server::Server;
 
 /// How many posts go out together.
 pub(crate) const RUN: usize = 32;
@@ -26,6 +28,8 @@ pub(crate) const BODY: usize = 64;
 pub(crate) enum Part {
     Member,
     Poster,
+    /// Reads what it posts, too.
+    Both,
 }
 
 impl Part {
@@ -54,6 +58,27 @@ impl Shape {
             bytes[at..at + 8] == first.wrapping_add(number).to_be_bytes()
         });
         bytes.starts_with(&self.head) && counted && self.has_body(bytes)
+    }
+
+    /// The same where several connections post at once: whose numbers are in the bodies are in no
+    /// order then, and answers to posts stand between deliveries.
+    pub(crate) fn crowded(mut self) -> Self {
+        self.mixed = true;
+        self.count = self.count.filter(|(at, _)| *at != self.body_at);
+        self
+    }
+
+    /// The 8 bytes that the body of a delivery begins with.
+    pub(crate) fn mark(&self, bytes: &[u8]) -> u64 {
+        let mark = bytes[self.body_at..][..8].try_into();
+        u64::from_be_bytes(mark.expect("8 bytes"))
+    }
+
+    /// The same for who counts what comes and minds no holes.
+    pub(crate) fn uncounted(mut self) -> Self {
+        self.mixed = true;
+        self.count = None;
+        self
     }
 
     /// Whether the end of the body is as it was posted.
@@ -115,15 +140,18 @@ pub(crate) enum Confirms {
 
 /// A protocol.
 pub(crate) trait Dialect {
+    /// Has the server keep what is posted, before anybody posts.
+    fn prepare(&self, _server: &Server) {}
+
     /// Opens the connection and joins `room`, and comes back once that stands.
     fn attach(&self, stream: &mut TcpStream, nth: usize, room: &str, part: Part) -> Shape;
 
-    /// A post for `room`.
-    fn template(&self, room: &str) -> Template;
+    /// A post for `room`, of the connection of that number.
+    fn template(&self, nth: usize, room: &str) -> Template;
 
-    /// Adds a run of posts, the first with that mark and that number of the connection's.
-    fn add_run(&self, template: &Template, out: &mut Vec<u8>, mark: u64, seq: u64) {
-        for nth in 0..RUN as u64 {
+    /// Adds posts, the first with that mark and that number of the connection's.
+    fn add_posts(&self, template: &Template, out: &mut Vec<u8>, posts: usize, mark: u64, seq: u64) {
+        for nth in 0..posts as u64 {
             template.add(out, mark + nth, seq + nth);
         }
     }
@@ -144,6 +172,12 @@ pub(crate) trait Dialect {
     fn credit_every(&self) -> u64 {
         u64::MAX
     }
+}
+
+/// The length of a line at the start of `data`, with its end, if that is there.
+fn line(data: &[u8]) -> Option<usize> {
+    let end = data.windows(2).position(|two| two == b"\r\n")?;
+    Some(end + 2)
 }
 
 /// Reads until `done` says that `held` is all.

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::net::TcpStream;
 
-use super::{BODY, Confirms, Control, Dialect, Part, Shape, Template, read_until};
+use super::{BODY, Confirms, Control, Dialect, Part, Shape, Template, line, read_until};
 
 pub(crate) struct Redis;
 
@@ -33,7 +33,7 @@ impl Dialect for Redis {
         }
     }
 
-    fn template(&self, room: &str) -> Template {
+    fn template(&self, _nth: usize, room: &str) -> Template {
         let (name, body) = (bulk(room.len()), bulk(BODY));
         let before = format!("*3\r\n$7\r\nPUBLISH\r\n{name}\r\n{room}\r\n{body}\r\n");
         Template::new(before.as_bytes(), b"\r\n")
@@ -41,15 +41,47 @@ impl Dialect for Redis {
 
     /// The answer to a `PUBLISH`: how many got it.
     fn control(&self, data: &[u8]) -> Option<Control> {
-        let end = data.windows(2).position(|two| two == b"\r\n")?;
+        let len = line(data)?;
         assert_eq!(
             data[0],
             b':',
             "redis-server says {}",
-            data[..end].escape_ascii()
+            data[..len].escape_ascii()
         );
         Some(Control {
-            len: end + 2,
+            len,
+            confirms: Confirms::One,
+        })
+    }
+}
+
+/// Adds to a stream of its, which is written to a file.
+pub(crate) struct RedisStream;
+
+impl Dialect for RedisStream {
+    fn attach(&self, stream: &mut TcpStream, nth: usize, room: &str, _part: Part) -> Shape {
+        Redis.attach(stream, nth, room, Part::Poster)
+    }
+
+    fn template(&self, _nth: usize, room: &str) -> Template {
+        let (name, body) = (bulk(room.len()), bulk(BODY));
+        let before =
+            format!("*5\r\n$4\r\nXADD\r\n{name}\r\n{room}\r\n$1\r\n*\r\n$1\r\nb\r\n{body}\r\n");
+        Template::new(before.as_bytes(), b"\r\n")
+    }
+
+    /// The answer to an `XADD`: where it stands.
+    fn control(&self, data: &[u8]) -> Option<Control> {
+        let head = line(data)?;
+        assert_eq!(
+            data[0],
+            b'$',
+            "redis-server says {}",
+            data[..head].escape_ascii()
+        );
+        let len = head + line(&data[head..])?;
+        Some(Control {
+            len,
             confirms: Confirms::One,
         })
     }
