@@ -1,6 +1,9 @@
 //! The benches: what is run, and the table of each.
 
 use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 
 use hdrhistogram::Histogram;
 
@@ -18,6 +21,8 @@ pub(crate) struct Plan {
     pub(crate) outstanding: usize,
     /// How many files may be open.
     pub(crate) files: u64,
+    /// By a signal.
+    pub(crate) interrupted: Arc<AtomicBool>,
     pub(crate) quick: bool,
 }
 
@@ -35,10 +40,11 @@ pub(crate) const BENCHES: [(&str, Bench); 8] = [
 ];
 
 /// Runs all by turns, so that what else the machine does hits them alike.
-fn by_turns<P, T>(peers: &[P], repeats: usize, run: impl Fn(&P) -> T) -> Vec<Vec<T>> {
+fn by_turns<P, T>(plan: &Plan, peers: &[P], run: impl Fn(&P) -> T) -> Vec<Vec<T>> {
     let mut samples: Vec<Vec<T>> = peers.iter().map(|_| Vec::new()).collect();
-    for _ in 0..repeats {
+    for _ in 0..plan.repeats {
         for (peer, samples) in peers.iter().zip(&mut samples) {
+            assert!(!plan.interrupted.load(Relaxed), "interrupted");
             samples.push(run(peer));
         }
     }
@@ -105,7 +111,7 @@ fn fan_out(plan: &Plan, peers: &[Peer]) {
         };
         let batch = Cell::new(1);
         let turns: Vec<usize> = (0..peers.len()).collect();
-        let samples = by_turns(&turns, plan.repeats, |&nth| {
+        let samples = by_turns(plan, &turns, |&nth| {
             let mode = if nth == last {
                 Mode::Runs(batch.get())
             } else {
@@ -127,7 +133,7 @@ fn fan_out(plan: &Plan, peers: &[Peer]) {
 fn many_rooms(plan: &Plan, peers: &[Peer]) {
     let hubs = hubs(peers);
     let load = rooms_load(plan);
-    let samples = by_turns(&hubs, plan.repeats, |peer| {
+    let samples = by_turns(plan, &hubs, |peer| {
         rooms::run(
             &peer.start(Mode::Memory),
             &*peer.dialect(Mode::Memory),
@@ -156,7 +162,7 @@ fn shards(plan: &Plan, peers: &[Peer]) {
     }
     let load = rooms_load(plan);
     let counts = [1, 2];
-    let samples = by_turns(&counts, plan.repeats, |&count| {
+    let samples = by_turns(plan, &counts, |&count| {
         let mode = Mode::Shards(count);
         rooms::run(&peers[0].start(mode), &*peers[0].dialect(mode), &load)
     });
@@ -205,7 +211,7 @@ fn timed(title: &str, unit: &str, names: &[String], samples: Vec<Vec<(Sample, Hi
 fn durable_posts(plan: &Plan, peers: &[Peer]) {
     let hubs = hubs(peers);
     let posters = if plan.quick { 50 } else { 1000 };
-    let samples = by_turns(&hubs, plan.repeats, |peer| {
+    let samples = by_turns(plan, &hubs, |peer| {
         let (server, dialect) = (peer.start(Mode::Disk), peer.dialect(Mode::Disk));
         dialect.prepare(&server);
         durable::run(&server, &*dialect, posters, plan.seconds)
@@ -225,7 +231,7 @@ fn delivery_latency(plan: &Plan, peers: &[Peer]) {
         per_second: 10_000,
         seconds: plan.seconds,
     };
-    let samples = by_turns(&hubs, plan.repeats, |peer| {
+    let samples = by_turns(plan, &hubs, |peer| {
         latency::run(
             &peer.start(Mode::Memory),
             &*peer.dialect(Mode::Memory),
@@ -245,7 +251,7 @@ fn echo_servers(plan: &Plan, peers: &[Peer]) {
         &[100, 1000, 5000]
     };
     for &connections in sizes {
-        let samples = by_turns(&echoes, plan.repeats, |(_, start)| {
+        let samples = by_turns(plan, &echoes, |(_, start)| {
             echo::run(&start(), connections, plan.seconds)
         });
         let title = format!("echo: {connections} connections, 64 bytes to and fro");
@@ -262,7 +268,7 @@ fn idle_members(plan: &Plan, peers: &[Peer]) {
     } else {
         most.min(10_000) as usize
     };
-    let samples = by_turns(&hubs, plan.repeats.min(3), |peer| {
+    let samples = by_turns(plan, &hubs, |peer| {
         idle::run(
             &peer.start(Mode::Memory),
             &*peer.dialect(Mode::Memory),
@@ -294,12 +300,13 @@ fn slow_member(plan: &Plan, peers: &[Peer]) {
         }
         cases.push((format!("{}, memory", peer.name), peer, Mode::Memory));
     }
-    let samples = by_turns(&cases, plan.repeats, |(_, peer, mode)| {
+    let samples = by_turns(plan, &cases, |(_, peer, mode)| {
         [false, true].map(|sleeper| {
             let load = fanout::Load {
                 members: members - 1,
                 outstanding: plan.outstanding,
-                seconds: plan.seconds,
+                // Long enough to fill what the kernel keeps for it.
+                seconds: plan.seconds * 3.0,
                 sleeper,
             };
             fanout::run(&peer.start(*mode), &*peer.dialect(*mode), &load)
@@ -316,7 +323,7 @@ fn slow_member(plan: &Plan, peers: &[Peer]) {
         "then it got",
     ];
     let mut table = Table::new(title, &columns);
-    for ((name, ..), samples) in cases.iter().zip(&samples) {
+    for ((name, peer, _), samples) in cases.iter().zip(&samples) {
         let of = |nth: usize, number: fn(&Sample) -> f64| {
             median(samples.iter().map(|both| number(&both[nth].0)))
         };
@@ -332,6 +339,7 @@ fn slow_member(plan: &Plan, peers: &[Peer]) {
         let fate = match (woken.iter().any(|w| w.cut_off), share) {
             (true, share) => format!("{}, cut off", percent(share)),
             (false, 1.0) => "all".into(),
+            (false, share) if peer.kind == Kind::Halloo => format!("{}, and a gap", percent(share)),
             (false, share) => percent(share),
         };
         table.row(vec![

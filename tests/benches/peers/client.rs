@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
+use socket2::{Domain, Socket, Type};
 
 use crate::dialect::{Dialect, Part, Shape, Template};
 use crate::inbox::{Inbox, Read};
@@ -12,6 +13,9 @@ use crate::server::Server;
 
 /// How long nothing may come before it counts as lost.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The receive buffer of a slow member.
+const NARROW: usize = 32 * 1024;
 
 /// One connection that has joined a room.
 pub(crate) struct Client {
@@ -36,8 +40,24 @@ impl Client {
         Self::join(stream, dialect, nth, room, part)
     }
 
+    /// The same over a socket that holds little that was not read.
+    pub(crate) fn attach_narrow(
+        server: &Server,
+        dialect: &dyn Dialect,
+        nth: usize,
+        room: &str,
+    ) -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        // Before it connects, so that the window never grows.
+        let narrow = socket.set_recv_buffer_size(NARROW);
+        narrow
+            .and_then(|()| socket.connect(&server.address.into()))
+            .expect("it listens");
+        Self::join(socket.into(), dialect, nth, room, Part::Member)
+    }
+
     /// Joins over a connection that stands.
-    pub(crate) fn join(
+    fn join(
         mut stream: std::net::TcpStream,
         dialect: &dyn Dialect,
         nth: usize,

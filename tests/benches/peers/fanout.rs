@@ -77,7 +77,9 @@ pub(crate) fn run(server: &Server, dialect: &dyn Dialect, load: &Load) -> (Sampl
     let mut members: Vec<_> = (0..load.members)
         .map(|nth| attach(nth, Part::Member))
         .collect();
-    let asleep = load.sleeper.then(|| attach(load.members, Part::Member));
+    let asleep = load
+        .sleeper
+        .then(|| Client::attach_narrow(server, dialect, load.members, ROOM_NAME));
     // As many devices post as the window of one does not hold.
     let count = dialect
         .window()

@@ -1,7 +1,5 @@
 //! What members cost that only are there.
 
-use std::net::TcpStream;
-
 use crate::client::Client;
 use crate::dialect::{Dialect, Part};
 use crate::machine;
@@ -23,9 +21,8 @@ pub(crate) fn run(server: &Server, dialect: &dyn Dialect, members: usize) -> Cos
     let before = machine::memory_of(server.pid()).now;
     let clients: Vec<Client> = (0..members)
         .map(|nth| {
-            let stream = TcpStream::connect(server.address).expect("the server listens");
             let room = format!("r{:04}", nth / PER_ROOM);
-            Client::join(stream, dialect, nth, &room, Part::Member)
+            Client::attach(server, dialect, nth, &room, Part::Member)
         })
         .collect();
     let after = machine::memory_of(server.pid()).now;

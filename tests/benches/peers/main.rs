@@ -21,6 +21,9 @@ mod server;
 mod table;
 
 use std::env;
+use std::sync::Arc;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
 
 use benches::{BENCHES, Plan};
 
@@ -40,6 +43,7 @@ fn plan(quick: bool) -> Plan {
         seconds: number("HALLOO_BENCH_SECONDS", seconds),
         outstanding: outstanding.next_multiple_of(dialect::RUN),
         files: machine::raise_files(),
+        interrupted: Arc::default(),
         quick,
     }
 }
@@ -76,6 +80,11 @@ fn main() {
         );
     }
     let plan = plan(quick);
+    // What is under way fails then, and takes its server and its files with it.
+    for signal in [SIGINT, SIGTERM] {
+        let flag = Arc::clone(&plan.interrupted);
+        signal_hook::flag::register(signal, flag).expect("a signal that can be caught");
+    }
     let peers = peer::all();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     machine::pin(machine::GENERATOR_CORE);
