@@ -67,12 +67,20 @@ pub(crate) fn all() -> Vec<Peer> {
         println!("not installed, so left out: {}", absent.join(", "));
     }
     peers.push(peer("write-only limit", Kind::WriteOnly, this_program()));
+    if let Ok(chosen) = std::env::var("HALLOO_BENCH_PEERS") {
+        let is_chosen = |name: &str| chosen.split(',').any(|chosen| chosen == name);
+        peers.retain(|peer| !is_hub_of_others(peer.kind) || is_chosen(&peer.name));
+    }
     for peer in &peers {
         if let Some(version) = peer.version() {
             println!("{}: {version}", peer.name);
         }
     }
     peers
+}
+
+fn is_hub_of_others(kind: Kind) -> bool {
+    !matches!(kind, Kind::Halloo | Kind::WriteOnly)
 }
 
 fn this_program() -> PathBuf {
