@@ -1,0 +1,87 @@
+//! What a span of work took, of the server and of the generator.
+
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+
+use crate::machine;
+use crate::server::Server;
+use crate::table::median;
+
+/// For times in nanoseconds, up to a minute.
+pub(crate) fn times() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("bounds that can be")
+}
+
+/// A span that has begun.
+pub(crate) struct Span {
+    pid: u32,
+    begun: Instant,
+    cpu: Duration,
+    own: Duration,
+    writes: u64,
+}
+
+/// A span that is over.
+pub(crate) struct Sample {
+    /// What was counted.
+    pub(crate) count: u64,
+    pub(crate) seconds: f64,
+    pub(crate) server_cpu: f64,
+    pub(crate) generator_cpu: f64,
+    /// Calls of `write` and `writev`; `send` and its like are not among them.
+    pub(crate) writes: u64,
+    pub(crate) peak: u64,
+}
+
+impl Span {
+    pub(crate) fn begin(server: &Server) -> Self {
+        let pid = server.pid();
+        Self {
+            pid,
+            cpu: machine::cpu_of(pid),
+            own: machine::own_cpu(),
+            writes: machine::writes_of(pid),
+            begun: Instant::now(),
+        }
+    }
+
+    pub(crate) fn end(self, count: u64) -> Sample {
+        let seconds = self.begun.elapsed().as_secs_f64();
+        Sample {
+            count,
+            seconds,
+            server_cpu: (machine::cpu_of(self.pid) - self.cpu).as_secs_f64(),
+            generator_cpu: (machine::own_cpu() - self.own).as_secs_f64(),
+            writes: machine::writes_of(self.pid) - self.writes,
+            peak: machine::memory_of(self.pid).peak,
+        }
+    }
+}
+
+/// Medians over the repeats of one server.
+pub(crate) struct Figures {
+    pub(crate) rate: f64,
+    /// The share of a core.
+    pub(crate) server: f64,
+    /// Seconds of the server's core for a million.
+    pub(crate) per_million: f64,
+    pub(crate) generator: f64,
+    pub(crate) per_write: Option<f64>,
+    pub(crate) peak: f64,
+}
+
+impl Figures {
+    pub(crate) fn of(samples: &[Sample]) -> Self {
+        let of = |number: fn(&Sample) -> f64| median(samples.iter().map(number));
+        let counted = samples.iter().all(|sample| sample.writes > 0);
+        Self {
+            rate: of(|s| s.count as f64 / s.seconds),
+            server: of(|s| s.server_cpu / s.seconds),
+            per_million: of(|s| s.server_cpu / s.count as f64 * 1e6),
+            generator: of(|s| s.generator_cpu / s.seconds),
+            per_write: counted.then(|| of(|s| s.count as f64 / s.writes as f64)),
+            peak: of(|s| s.peak as f64),
+        }
+    }
+}
