@@ -92,6 +92,9 @@ fn main() {
         "{cores} cores; {} repeats by turns, each of {} s after a warm-up; medians",
         plan.repeats, plan.seconds
     );
+    if quick {
+        println!("a short run, to see that it works: the figures mean nothing");
+    }
     for (name, bench) in BENCHES {
         if chosen.is_empty() || chosen.contains(&name) {
             bench(&plan, &peers);
