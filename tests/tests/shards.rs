@@ -151,6 +151,31 @@ fn connections_that_are_lost_leave_nothing_behind_on_any_shard() {
 }
 
 #[test]
+fn a_hub_that_stops_leaves_nothing_unsaid_to_who_reads_slowly() {
+    let mut config = sharded(4);
+    config.options.send_buffer = Some(4096);
+    config.stop_timeout = std::time::Duration::from_millis(200);
+    let hub = RunningHub::chat(config);
+    let mut slow: Vec<_> = (1..=3).map(|n| hub.narrow_member(n, "lab")).collect();
+    let mut ann = hub.member(4, "lab");
+    for n in 0..20 {
+        ann.post_and_wait(&[n; 1000]);
+    }
+    // More than the system's buffers take, less than a shard keeps.
+    let reading = thread::spawn(move || {
+        for member in &mut slow {
+            for n in 0..20_u8 {
+                assert_eq!(member.entry(), (u64::from(n) + 1, vec![n; 1000]));
+            }
+            assert_eq!(member.recv(), Got::Bye(ByeReason::Shutdown));
+        }
+    });
+    hub.trigger();
+    hub.stop();
+    reading.join().unwrap();
+}
+
+#[test]
 fn a_hub_that_stops_tells_everybody_on_every_shard() {
     let hub = RunningHub::chat(sharded(3));
     let mut members: Vec<_> = (1..=9).map(|n| hub.member(n, "lab")).collect();

@@ -24,7 +24,7 @@ use crate::hub::socket::Socket;
 const EVENTS: usize = 1024;
 
 /// How long what was written before the end of a connection may take to be gone.
-const LINGER: Duration = Duration::from_secs(2);
+const LINGER: Duration = Duration::from_secs(1);
 
 /// No lane.
 const NOBODY: usize = usize::MAX;
@@ -100,7 +100,7 @@ impl Shard {
         }
     }
 
-    /// Until the loop is gone.
+    /// Until the loop is gone, and what lingers with it.
     pub(super) fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS);
         loop {
@@ -111,19 +111,22 @@ impl Shard {
             for event in &events {
                 self.note(event);
             }
-            loop {
+            let is_over = loop {
                 match self.orders.try_recv() {
                     Ok(orders) => self.carry_out(orders),
-                    Err(TryRecvError::Empty) => break,
-                    Err(TryRecvError::Disconnected) => return Ok(()),
+                    Err(TryRecvError::Empty) => break false,
+                    Err(TryRecvError::Disconnected) => break true,
                 }
-            }
+            };
             for _ in 0..self.reads.len() {
                 if let Some(at) = self.reads.pop_front() {
                     self.read(at);
                 }
             }
             self.end_closing();
+            if is_over && self.closing == 0 {
+                return Ok(());
+            }
             if !self.report.notes.is_empty() {
                 self.tell()?;
             }
