@@ -16,6 +16,10 @@ use crate::server::Server;
 
 const ROOM_NAME: &str = "r";
 
+/// How many devices post where each may have so many posts on its way: one, as long as it is acked,
+/// and then the next.
+const POSTERS: usize = 16;
+
 #[derive(Clone, Copy)]
 pub(crate) struct Load {
     pub(crate) members: usize,
@@ -27,8 +31,9 @@ pub(crate) struct Load {
 pub(crate) fn run(server: &Server, dialect: &dyn Dialect, load: &Load) -> (Sample, Histogram<u64>) {
     let mut poll = Poll::new().expect("an event queue");
     let mut clients: Vec<Client> = Vec::new();
-    for nth in 0..=load.members {
-        let is_poster = nth == load.members;
+    let posters = dialect.window().map_or(1, |_| POSTERS);
+    for nth in 0..load.members + posters {
+        let is_poster = nth >= load.members;
         let part = if is_poster {
             Part::Poster
         } else {
@@ -53,9 +58,12 @@ pub(crate) fn run(server: &Server, dialect: &dyn Dialect, load: &Load) -> (Sampl
     while got < wanted {
         let now = begun.elapsed();
         let due = ((now.as_nanos() / apart.as_nanos()) as u64 + 1).min(posts);
-        while posted < due && clients[load.members].may_post(1, dialect.window()) {
+        while posted < due {
+            let mut posters = clients[load.members..].iter_mut();
+            let Some(poster) = posters.find(|poster| poster.may_post(1, dialect.window())) else {
+                break;
+            };
             let mark = apart.as_nanos() as u64 * posted;
-            let poster = &mut clients[load.members];
             poster.post(dialect, 1, mark);
             poster.flush();
             posted += 1;

@@ -17,7 +17,7 @@ pub(crate) struct Bare;
 impl Bare {
     /// What is written to each member for one byte.
     pub(crate) fn run() -> Vec<u8> {
-        let mut frame = vec![b'e'; SIZE];
+        let mut frame = [b'e'; SIZE];
         frame[SIZE - FILL.len()..].copy_from_slice(&FILL);
         frame.repeat(RUN)
     }
