@@ -24,8 +24,9 @@ const WARM_UP: u32 = 2;
 /// Rounds that are counted.
 const COUNTED: u32 = 8;
 
-/// One body of memcpy and memcmp on every x86-64: which one glibc takes depends on the processor.
-const TUNABLES: &str = "glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX2,-AVX_Fast_Unaligned_Load,-ERMS";
+/// The plain memcpy and memcmp of every x86-64: else glibc's choice hangs on the processor.
+const TUNABLES: &str = "glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX2,-AVX_Fast_Unaligned_Load,-ERMS:\
+    glibc.cpu.x86_non_temporal_threshold=0x1000000";
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 

@@ -72,7 +72,7 @@ const JSON_ENTRY: JsonEntry<'static> = JsonEntry {
 };
 
 /// Messages in a round.
-const ROUND: u32 = 100;
+const ROUND: u32 = 500;
 
 const ENCODE_POST: &str = "encode a post";
 const DECODE_POST: &str = "decode a post";
