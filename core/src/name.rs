@@ -93,10 +93,12 @@ fn sized_text(bytes: &[u8]) -> Result<&str, NameError> {
 
 /// Unicode's Cc, the bidirectional controls and the zero-width characters.
 fn is_forbidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
+    // Most characters are told by one look.
+    !matches!(c, ' '..='~')
+        && (c.is_control()
+            || matches!(c,
             '\u{00ad}' | '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'))
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ impl<const H: usize> Counted<H> {
         self.limit = self.limit.min(most);
     }
 
+    #[inline]
     pub(super) fn scan(&mut self, input: &[u8]) -> Result<Scan, FrameError> {
         match self.state {
             State::AtHeader => self.header(input),
@@ -47,6 +48,7 @@ impl<const H: usize> Counted<H> {
         }
     }
 
+    #[inline]
     fn header(&mut self, input: &[u8]) -> Result<Scan, FrameError> {
         let Some(header) = input.first_chunk::<H>() else {
             return Ok(Scan::More);
@@ -56,10 +58,7 @@ impl<const H: usize> Counted<H> {
             .fold(0_u64, |length, &byte| (length << 8) | u64::from(byte));
         let within = usize::try_from(declared).ok().filter(|&n| n <= self.limit);
         let Some(len) = within else {
-            self.state = State::Skipping {
-                left: declared.saturating_add(H as u64),
-            };
-            return Err(FrameError::Oversize { limit: self.limit });
+            return Err(self.oversize(declared));
         };
         let end = H.saturating_add(len);
         if input.len() < end {
@@ -72,6 +71,15 @@ impl<const H: usize> Counted<H> {
         })
     }
 
+    #[cold]
+    fn oversize(&mut self, declared: u64) -> FrameError {
+        self.state = State::Skipping {
+            left: declared.saturating_add(H as u64),
+        };
+        FrameError::Oversize { limit: self.limit }
+    }
+
+    #[cold]
     fn skip(&mut self, input: &[u8], left: u64) -> Scan {
         if input.is_empty() {
             return Scan::More;

@@ -101,6 +101,7 @@ impl<F: Framing, const N: usize> Decoder<F, N> {
     /// After an error that [is survivable](FrameError::is_survivable) the next call goes on behind
     /// what the error was about; there is no other error here. Work: linear in the bytes that were
     /// committed since the last call or wait behind the last frame, at most `N`.
+    #[inline]
     pub fn poll_frame(&mut self) -> Result<Option<FrameToken>, FrameError> {
         loop {
             if F::WHOLE && !self.datagram_waits {
@@ -130,14 +131,19 @@ impl<F: Framing, const N: usize> Decoder<F, N> {
                 }
                 Ok(Scan::More | Scan::Skip { .. }) => return Ok(None),
                 Err(error) => {
-                    // Skipped at once, so that there is room even if the caller reads next.
-                    let again = self.framing.scan(waiting(&self.buf, self.start, self.end));
-                    if let Ok(Scan::Skip { consumed }) = again {
-                        self.consume(consumed);
-                    }
+                    self.pass_over();
                     return Err(error);
                 }
             }
+        }
+    }
+
+    /// Skips what an error was about at once, so that there is room even if the caller reads next.
+    #[cold]
+    fn pass_over(&mut self) {
+        let again = self.framing.scan(waiting(&self.buf, self.start, self.end));
+        if let Ok(Scan::Skip { consumed }) = again {
+            self.consume(consumed);
         }
     }
 
@@ -152,7 +158,9 @@ impl<F: Framing, const N: usize> Decoder<F, N> {
     /// At least one byte, if there is one: a framing that consumes nothing makes no progress.
     fn consume(&mut self, consumed: usize) {
         self.start = self.start.saturating_add(consumed.max(1)).min(self.end);
-        self.datagram_waits = self.datagram_waits && self.start < self.end;
+        if F::WHOLE {
+            self.datagram_waits = self.datagram_waits && self.start < self.end;
+        }
     }
 }
 

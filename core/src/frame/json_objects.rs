@@ -236,29 +236,33 @@ impl Cursor {
 
     /// Moves over `bytes`, of which the first `seen` have moved it before.
     fn advance(&mut self, bytes: &[u8], seen: usize) -> Stop {
-        for (at, &byte) in bytes.iter().enumerate().skip(seen) {
+        let mut at = seen;
+        loop {
+            if let Place::InString = self.place {
+                let rest = bytes.get(at..).unwrap_or_default();
+                at = at.saturating_add(crate::bytes::plain_json(rest));
+            }
+            let Some(&byte) = bytes.get(at) else {
+                return Stop::Open;
+            };
+            at = at.saturating_add(1);
             match (self.place, byte) {
                 (Place::Outside, b'"') => self.place = Place::InString,
                 (Place::Outside, b'{') => self.depth = self.depth.saturating_add(1),
                 (Place::Outside, b'}') => {
                     self.depth = self.depth.saturating_sub(1);
                     if self.depth == 0 {
-                        let end = at.saturating_add(1);
-                        return Stop::Closed { end };
+                        return Stop::Closed { end: at };
                     }
                 }
                 (Place::Outside, _) => {}
-                (Place::InString | Place::Escaped, b'\n') => {
-                    let end = at.saturating_add(1);
-                    return Stop::Broken { end };
-                }
+                (Place::InString | Place::Escaped, b'\n') => return Stop::Broken { end: at },
                 (Place::InString, b'"') => self.place = Place::Outside,
                 (Place::InString, b'\\') => self.place = Place::Escaped,
                 (Place::InString, _) => {}
                 (Place::Escaped, _) => self.place = Place::InString,
             }
         }
-        Stop::Open
     }
 }
 

@@ -36,6 +36,7 @@ impl Framing for Length16 {
     const HEADER: usize = 2;
     const OVERHEAD: usize = 2;
 
+    #[inline]
     fn scan(&mut self, input: &[u8]) -> Result<Scan, FrameError> {
         self.counted.scan(input)
     }

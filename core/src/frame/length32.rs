@@ -36,6 +36,7 @@ impl Framing for Length32 {
     const HEADER: usize = 4;
     const OVERHEAD: usize = 4;
 
+    #[inline]
     fn scan(&mut self, input: &[u8]) -> Result<Scan, FrameError> {
         self.counted.scan(input)
     }

@@ -127,7 +127,7 @@ impl Framing for Lines {
 }
 
 fn line_feed(bytes: &[u8]) -> Option<usize> {
-    bytes.iter().position(|&byte| byte == b'\n')
+    crate::bytes::find(bytes, b'\n')
 }
 
 #[cfg(test)]

@@ -66,7 +66,7 @@ kinds! {
 }
 
 /// How many bytes the fields of fixed width take in the binary layout; 0 for an unknown kind.
-#[inline(never)]
+#[cfg_attr(target_pointer_width = "32", inline(never))]
 pub(super) fn fixed_width(kind: u8) -> usize {
     match WIDTHS.get(usize::from(kind & !CRITICAL)) {
         Some(width) if (width ^ kind) & CRITICAL == 0 => (width & !CRITICAL).into(),

@@ -29,7 +29,9 @@ pub fn decode(frame: &[u8]) -> Result<Decoded<'_>, WireError> {
     let kind = from.u8();
     let message = read(kind, &mut from);
     // After Hello and Welcome nothing is left for this.
-    from.extensions(0);
+    if !from.rest.is_empty() {
+        from.extensions(0);
+    }
     match from.fault {
         None => Ok(Decoded {
             message,
@@ -199,9 +201,10 @@ struct Reader<'a> {
     fault: Option<WireError>,
 }
 
-// Calls are cheaper than copies of these bodies: flash is what a device is short of.
+// Where words are small, calls are cheaper than copies of these bodies: flash is what a device is
+// short of.
 impl<'a> Reader<'a> {
-    #[inline(never)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn take(&mut self, len: usize) -> &'a [u8] {
         match self.rest.split_at_checked(len) {
             Some((head, tail)) => {
@@ -215,13 +218,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    #[inline(never)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn u8(&mut self) -> u8 {
         Fields(self.take(1)).u8()
     }
 
     /// A length byte and at most `most` bytes.
-    #[inline(never)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn short(&mut self, most: usize) -> &'a [u8] {
         let len = usize::from(self.u8());
         if len > most {
@@ -231,7 +234,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Two length bytes and that many bytes.
-    #[inline(never)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn long(&mut self) -> &'a [u8] {
         let len = usize::from(Fields(self.take(2)).u16());
         self.take(len)

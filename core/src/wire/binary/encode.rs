@@ -40,7 +40,7 @@ pub fn encode(message: &Message<'_>, out: &mut [u8]) -> Result<usize, WireError>
 }
 
 /// Writes the fields of fixed width into `head`, the others to `to`.
-#[inline(never)]
+#[cfg_attr(target_pointer_width = "32", inline(never))]
 fn write(message: &Message<'_>, head: &mut [u8; MAX_FIXED], to: &mut Writer<'_>) {
     let mut fields = Fields(head);
     match message {
@@ -185,10 +185,11 @@ struct Writer<'a> {
     fault: Option<WireError>,
 }
 
-// Calls are cheaper than copies of these bodies: flash is what a device is short of.
+// Where words are small, calls are cheaper than copies of these bodies: flash is what a device is
+// short of.
 impl<'a> Writer<'a> {
     /// The next `len` bytes to write into; none if there are not so many.
-    #[inline(never)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn reserve(&mut self, len: usize) -> &'a mut [u8] {
         match core::mem::take(&mut self.rest).split_at_mut_checked(len) {
             Some((head, tail)) => {
@@ -203,7 +204,7 @@ impl<'a> Writer<'a> {
     }
 
     /// A length byte and at most `most` bytes.
-    #[inline(never)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn short(&mut self, bytes: &[u8], most: usize) {
         match u8::try_from(bytes.len()) {
             Ok(len) if bytes.len() <= most => self.run(&[len], bytes),
@@ -212,7 +213,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Two length bytes and at most [`MAX_BODY`] bytes.
-    #[inline(never)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn long(&mut self, bytes: &[u8]) {
         const { assert!(MAX_BODY == u16::MAX as usize) };
         match u16::try_from(bytes.len()) {
@@ -222,7 +223,7 @@ impl<'a> Writer<'a> {
     }
 
     /// The extension for a proof, if there is one.
-    #[inline(never)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn proof(&mut self, proof: &[u8]) {
         if !proof.is_empty() {
             self.put(&[TAG_PROOF]);
@@ -235,7 +236,7 @@ impl<'a> Writer<'a> {
         self.put(bytes);
     }
 
-    #[inline(never)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn put(&mut self, bytes: &[u8]) {
         let to = self.reserve(bytes.len());
         // Otherwise there was a fault.
@@ -245,7 +246,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Keeps the first fault and writes nothing more.
-    #[inline(never)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn fail(&mut self, fault: WireError) {
         self.rest = &mut [];
         self.fault.get_or_insert(fault);

@@ -14,7 +14,8 @@ use crate::wire::{
 /// object, [`WireError::TooLong`] above a limit, [`WireError::Name`] for a bad `from` or `who`,
 /// else [`WireError::Malformed`].
 pub fn decode(frame: &mut [u8]) -> Result<Decoded<'_>, WireError> {
-    let mut members = Members::read(frame)?;
+    let mut members = Members::new();
+    members.read(frame)?;
     let kind: &[u8] = members.need("type")?;
     let message = message(kind, &mut members)?;
     Ok(Decoded {

@@ -259,13 +259,14 @@ impl Writer<'_> {
 
     fn quoted(&mut self, text: &str) -> &mut Self {
         self.put(b"\"");
-        let must_escape = |byte: &u8| matches!(byte, 0..=0x1f | b'"' | b'\\');
-        for piece in text.as_bytes().split_inclusive(must_escape) {
-            match piece.split_last() {
-                Some((&last, plain)) if must_escape(&last) => self.put(plain).escaped(last),
-                _ => self.put(piece),
-            };
+        let mut rest = text.as_bytes();
+        while let Some((plain, [special, tail @ ..])) =
+            rest.split_at_checked(crate::bytes::plain_json(rest))
+        {
+            self.put(plain).escaped(*special);
+            rest = tail;
         }
+        self.put(rest);
         self.put(b"\"")
     }
 

@@ -43,13 +43,18 @@ pub(super) trait Field<'a>: Sized {
 }
 
 impl<'a> Members<'a> {
+    pub(super) const fn new() -> Self {
+        Self(Vec::new())
+    }
+
     /// Cuts `frame`, which holds one object and nothing else, into its members.
-    pub(super) fn read(frame: &'a mut [u8]) -> Result<Self, WireError> {
+    ///
+    /// Not a constructor: what it fills is too large to be handed on.
+    pub(super) fn read(&mut self, frame: &'a mut [u8]) -> Result<(), WireError> {
         core::str::from_utf8(frame).map_err(|error| match error.error_len() {
             Some(_) => WireError::Malformed,
             None => WireError::Truncated,
         })?;
-        let mut members = Self(Vec::new());
         let mut cutter = Cutter { rest: frame };
         cutter.token(b'{')?;
         if !cutter.accept(b'}') {
@@ -58,7 +63,7 @@ impl<'a> Members<'a> {
                 let key = cutter.string()?;
                 cutter.token(b':')?;
                 let value = cutter.value()?;
-                members.push(Member { key, value })?;
+                self.push(Member { key, value })?;
                 if cutter.accept(b'}') {
                     break;
                 }
@@ -66,7 +71,7 @@ impl<'a> Members<'a> {
             }
         }
         if scan::space(cutter.rest).is_empty() {
-            Ok(members)
+            Ok(())
         } else {
             Err(WireError::Malformed)
         }

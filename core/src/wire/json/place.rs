@@ -8,7 +8,7 @@ use crate::wire::WireError;
 
 /// Replaces the escapes of a string, quotes not included, by what they stand for.
 pub(super) fn unescape(text: &mut [u8]) -> Result<&mut [u8], WireError> {
-    let Some(first) = text.iter().position(|&byte| byte == b'\\') else {
+    let Some(first) = crate::bytes::find(text, b'\\') else {
         return Ok(text);
     };
     let (mut read, mut write) = (first, first);

@@ -88,12 +88,12 @@ pub(super) fn value(bytes: &[u8]) -> Rest<'_> {
 pub(super) fn string(bytes: &[u8]) -> Rest<'_> {
     let mut rest = bytes;
     loop {
-        rest = match rest {
+        let plain = crate::bytes::plain_json(rest);
+        rest = match rest.get(plain..).unwrap_or_default() {
             [] => return Err(WireError::Truncated),
             [b'"', tail @ ..] => return Ok(tail),
             [b'\\', tail @ ..] => escape(tail)?.1,
-            [0..=0x1f, ..] => return Err(WireError::Malformed),
-            [_, tail @ ..] => tail,
+            _ => return Err(WireError::Malformed),
         }
     }
 }
