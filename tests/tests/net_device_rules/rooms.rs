@@ -266,3 +266,14 @@ fn a_slot_is_free_while_another_s_posts_wait() {
     device.client.post(0, b"a body").unwrap();
     assert_eq!(device.client.join("yard", From::Latest), Ok(1));
 }
+
+#[test]
+fn who_is_there_is_asked_once_for_each_question_of_the_application() {
+    let mut device = LoneDevice::member();
+    device.client.who(0, 3);
+    device.client.who(9, 0);
+    let said = device.says();
+    let asked: Vec<_> = said.iter().map(Said::message).collect();
+    assert_eq!(asked, [Message::Who { slot: 0, skip: 3 }]);
+    assert_eq!(device.says(), []);
+}
