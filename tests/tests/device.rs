@@ -431,7 +431,7 @@ fn numbers_of_posts_pass_the_wrap_and_zero_is_one_of_them() {
 fn no_gap_and_no_entry_takes_a_cursor_to_where_offsets_end() {
     // [D-GAP-3]
     let last = u64::MAX - 1;
-    for offsets in [vec![u64::MAX], vec![last, u64::MAX]] {
+    for offsets in [vec![u64::MAX], vec![last], vec![last, u64::MAX]] {
         let mut client = serving(1, at(0));
         for to in &offsets {
             let gap = Gap {
@@ -450,7 +450,7 @@ fn no_gap_and_no_entry_takes_a_cursor_to_where_offsets_end() {
             body: b"",
         };
         hear(&mut client, at(0), Message::Entry(entry));
-        let cursor = if offsets.len() == 1 { 0 } else { last };
+        let cursor = if offsets[0] == last { last } else { 0 };
         assert_eq!(client.cursor(0), Some(cursor));
         assert!(said(&mut client, at(0)).iter().any(|m| m.contains("Error")));
     }
@@ -523,4 +523,27 @@ fn what_the_device_refuses_is_said_in_words() {
     for (error, text) in posts {
         assert!(error.to_string().contains(text), "{error}");
     }
+}
+
+#[test]
+fn the_last_of_all_entries_is_handed_on() {
+    // [D-GAP-3]
+    let mut client = serving(1, at(0));
+    let gap = Gap {
+        slot: 0,
+        from: 1,
+        to: u64::MAX - 2,
+        reason: GapReason::Retention,
+    };
+    hear(&mut client, at(0), Message::Gap(gap));
+    let entry = Entry {
+        room: 7,
+        offset: u64::MAX - 1,
+        flags: 0,
+        from: "bob",
+        body: b"",
+    };
+    let delivered = client.handle_message(at(0), &Message::Entry(entry));
+    assert!(delivered.is_some());
+    assert_eq!(client.cursor(0), Some(u64::MAX - 1));
 }
