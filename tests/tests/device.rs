@@ -1,6 +1,11 @@
 //! The device's machine, message by message.
 
-use halloo_core::chat::client::{Client, Config, Event, From, PostError, Store, outbox_bytes};
+use std::error::Error;
+
+use halloo_core::chat::client::{
+    self, Client, Config, Event, From, PostError, Store, outbox_bytes,
+};
+use halloo_core::name::NameError;
 use halloo_core::time::Instant;
 use halloo_core::wire::{
     self, Code, Entry, Gap, GapReason, Joined, Message, Notice, NoticeKind, Welcome,
@@ -426,7 +431,7 @@ fn numbers_of_posts_pass_the_wrap_and_zero_is_one_of_them() {
 fn no_gap_and_no_entry_takes_a_cursor_to_where_offsets_end() {
     // [D-GAP-3]
     let last = u64::MAX - 1;
-    for offsets in [vec![u64::MAX], vec![last, u64::MAX]] {
+    for offsets in [vec![u64::MAX], vec![last], vec![last, u64::MAX]] {
         let mut client = serving(1, at(0));
         for to in &offsets {
             let gap = Gap {
@@ -445,8 +450,100 @@ fn no_gap_and_no_entry_takes_a_cursor_to_where_offsets_end() {
             body: b"",
         };
         hear(&mut client, at(0), Message::Entry(entry));
-        let cursor = if offsets.len() == 1 { 0 } else { last };
+        let cursor = if offsets[0] == last { last } else { 0 };
         assert_eq!(client.cursor(0), Some(cursor));
         assert!(said(&mut client, at(0)).iter().any(|m| m.contains("Error")));
     }
+}
+
+#[test]
+fn the_numbers_without_a_told_verdict_are_those_of_the_room_that_is_asked_for() {
+    let mut client = serving(1, at(0));
+    for slot in [0, 0, 1] {
+        client.post(slot, b"x").unwrap();
+    }
+    let unsettled = |client: &Device, slot| client.unsettled(slot).collect::<Vec<_>>();
+    assert_eq!(unsettled(&client, 0), [1, 2]);
+    assert_eq!(unsettled(&client, 1), [1]);
+    said(&mut client, at(0));
+    let (up_seq, rejects) = (1, 0);
+    let ack = |slot| Message::Ack {
+        slot,
+        up_seq,
+        rejects,
+    };
+    hear(&mut client, at(0), ack(0));
+    assert_eq!(
+        unsettled(&client, 0),
+        [1, 2],
+        "the application knows of none"
+    );
+    assert_eq!(events(&mut client), [Event::Acked { slot: 0, seq: 1 }]);
+    assert_eq!(unsettled(&client, 0), [2]);
+    hear(&mut client, at(0), ack(1));
+    events(&mut client);
+    assert_eq!(unsettled(&client, 1), []);
+}
+
+#[test]
+fn a_body_that_not_even_an_empty_outbox_holds_is_too_large() {
+    let mut client =
+        Client::<1, { outbox_bytes(1, 50) }>::new(Config::new([1; 16], "ann").unwrap());
+    client.join("a", From::Earliest).unwrap();
+    client.handle_connected(at(0), 3);
+    client.poll_transmit(at(0), &mut [0; 512]);
+    let _ = client.handle_message(at(0), &Message::Welcome(welcome(3, 1)));
+    client.poll_transmit(at(0), &mut [0; 512]);
+    let _ = client.handle_message(at(0), &Message::Joined(joined(0, 0)));
+    // The hub takes 1,000 bytes.
+    assert_eq!(client.post(0, &[7; 51]), Err(PostError::TooLarge));
+    assert_eq!(client.post(0, &[7; 50]), Ok(1));
+    assert_eq!(client.post(0, b""), Err(PostError::OutboxFull));
+}
+
+#[test]
+fn what_the_device_refuses_is_said_in_words() {
+    let too_long = client::JoinError::Name(NameError::TooLong);
+    let joins = [
+        (too_long, "not valid"),
+        (client::JoinError::NoSlot, "leave a room first"),
+        (client::JoinError::Again, "joined already"),
+    ];
+    for (error, text) in joins {
+        assert!(error.to_string().contains(text), "{error}");
+        let cause = error.source().map(ToString::to_string);
+        let is_name = error == too_long;
+        assert_eq!(cause, is_name.then(|| NameError::TooLong.to_string()));
+    }
+    let posts = [
+        (PostError::OutboxFull, "is full"),
+        (PostError::NotJoined, "not joined"),
+        (PostError::TooLarge, "longer than"),
+    ];
+    for (error, text) in posts {
+        assert!(error.to_string().contains(text), "{error}");
+    }
+}
+
+#[test]
+fn the_last_of_all_entries_is_handed_on() {
+    // [D-GAP-3]
+    let mut client = serving(1, at(0));
+    let gap = Gap {
+        slot: 0,
+        from: 1,
+        to: u64::MAX - 2,
+        reason: GapReason::Retention,
+    };
+    hear(&mut client, at(0), Message::Gap(gap));
+    let entry = Entry {
+        room: 7,
+        offset: u64::MAX - 1,
+        flags: 0,
+        from: "bob",
+        body: b"",
+    };
+    let delivered = client.handle_message(at(0), &Message::Entry(entry));
+    assert!(delivered.is_some());
+    assert_eq!(client.cursor(0), Some(u64::MAX - 1));
 }

@@ -1,7 +1,7 @@
 //! Framings against models that see the whole input at once, on random streams in random pieces.
 
 use halloo_core::frame::{
-    Datagram, Decoder, FrameError, Framing, JsonObjects, Length16, Length32, Lines,
+    Datagram, Decoder, FrameError, Framing, JsonObjects, Length16, Length32, Lines, Scan,
 };
 use proptest::collection::vec;
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop, prop_oneof, proptest};
@@ -302,4 +302,77 @@ proptest! {
             objects_model(&stream, lowered(1))
         );
     }
+}
+
+#[test]
+fn each_error_says_what_is_wrong_and_whether_the_next_frame_is_found() {
+    let errors = [
+        (
+            FrameError::Oversize { limit: 9 },
+            true,
+            "above the limit of 9",
+        ),
+        (FrameError::Malformed, true, "no frame"),
+        (FrameError::Unframeable, true, "cannot be framed"),
+        (FrameError::Truncated, false, "ended inside a frame"),
+    ];
+    for (error, is_survivable, text) in errors {
+        assert_eq!(error.is_survivable(), is_survivable, "{error:?}");
+        assert!(error.to_string().contains(text), "{error}");
+    }
+}
+
+/// Shows `input` until there is no news, so that an error is followed by what is skipped for it;
+/// then nothing.
+#[track_caller]
+fn check_empty<F: Framing>(mut framing: F, input: &[u8]) {
+    assert_eq!(framing.scan(b""), Ok(Scan::More), "before {input:?}");
+    if framing.scan(input).is_err() {
+        assert_eq!(framing.scan(b""), Ok(Scan::More), "in {input:?}");
+        assert!(matches!(framing.scan(input), Ok(Scan::Skip { .. })));
+    }
+    assert_eq!(framing.scan(b""), Ok(Scan::More), "behind {input:?}");
+}
+
+#[test]
+fn an_empty_input_is_no_news_whatever_came_before_it() {
+    for line in [&b"a line"[..], b"above the limit", b"above\nthe limit"] {
+        check_empty(Lines::new(8), line);
+    }
+    check_empty(Length16::new(8), &[0, 9, 1]);
+    check_empty(Length32::new(8), &[0, 0, 0, 9, 1]);
+    for text in ["junk", "{\"a\":\"above the limit", "{\"a\n", "{}"] {
+        check_empty(JsonObjects::new(8), text.as_bytes());
+    }
+}
+
+#[test]
+fn an_empty_datagram_is_a_frame_behind_one_that_was_too_large_too() {
+    let mut framing = Datagram::new(4);
+    assert_eq!(
+        framing.scan(b"large"),
+        Err(FrameError::Oversize { limit: 4 })
+    );
+    let empty = Scan::Frame {
+        start: 0,
+        end: 0,
+        consumed: 0,
+    };
+    assert_eq!(framing.scan(b""), Ok(empty));
+}
+
+#[test]
+fn white_space_that_fills_the_buffer_hides_no_object() {
+    let stream = [&[b' '; 3 * N][..], b"{}"].concat();
+    for size in [1, N - 1, N] {
+        let seen = decode(JsonObjects::new(N), &stream, &[size]);
+        assert_eq!(seen, [Seen::Frame(b"{}".to_vec())], "in pieces of {size}");
+    }
+}
+
+#[test]
+fn an_object_that_was_not_asked_for_counts_as_one_that_is_not_whole() {
+    let framing = JsonObjects::new(8);
+    assert_eq!(framing.end(b"{}"), Err(FrameError::Truncated));
+    assert_eq!(framing.end(b" \r\n\t"), Ok(()));
 }

@@ -279,3 +279,30 @@ fn welcome_frame() -> Vec<u8> {
     let sealed = Length32::new(124).seal(&mut buf, len).unwrap();
     buf[..sealed].to_vec()
 }
+
+#[test]
+fn the_last_word_is_out_before_the_end_is_told() {
+    let (mut link, mut client, mut io) = greeting(1000);
+    io.inward = welcome_frame();
+    while link.poll(&mut io, &mut client, at(0)) != Ok(Output::Event(Event::Welcomed)) {}
+    client.bye();
+    io.takes = 3;
+    let waits = Err(nb::Error::WouldBlock);
+    assert_eq!(link.poll(&mut io, &mut client, at(0)), waits);
+    io.takes = 1000;
+    let cause = Cause::Done;
+    let told = link.poll(&mut io, &mut client, at(0));
+    assert_eq!(told, Ok(Output::Event(Event::Closed { cause })));
+    assert!(!link.is_writing());
+}
+
+#[test]
+fn a_link_without_a_connection_waits_for_nothing() {
+    let (mut link, mut client, mut io) = greeting(3);
+    let waits = Err(nb::Error::WouldBlock);
+    assert_eq!(link.poll(&mut io, &mut client, at(0)), waits);
+    assert!(link.is_writing(), "of the Hello");
+    assert_eq!(link.poll(&mut io, &mut client, at(1)), waits);
+    client.handle_disconnected(at(2));
+    assert_eq!(link.poll_timeout(&client), None);
+}

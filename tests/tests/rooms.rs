@@ -1,10 +1,12 @@
 //! The hub message by message: who is served, who is remembered, what is told.
 
 use halloo_core::chat::datagram::{HEADER, Header};
-use halloo_core::chat::hub::{self, Busy, Conn, Full, Member, Pending, Room, Storage, Transmit};
+use halloo_core::chat::hub::{
+    self, Busy, Conn, Full, Member, NotOpened, Pending, Room, Storage, Transmit,
+};
 use halloo_core::chat::{Hub, SESSION_LIFETIME};
 use halloo_core::time::{Instant, after, secs};
-use halloo_core::wire::{self, Bye, ByeReason, Hello, Join, Message, kind};
+use halloo_core::wire::{self, Bye, ByeReason, Code, Hello, Join, Message, kind};
 
 fn at(seconds: u64) -> Instant {
     Instant::from_ticks(seconds * 1_000_000)
@@ -506,4 +508,25 @@ fn a_large_room_is_told_name_by_name_and_no_skip_walks_all_of_it() {
         assert_eq!(names(hub, last, 1024, 160)[0], "n1024");
         assert_eq!(names(hub, last, 1025, 160), [""; 0]);
     });
+}
+
+#[test]
+fn a_device_that_was_just_welcomed_is_not_asked_whether_it_is_there() {
+    with_hub(FEW, |hub| {
+        let id = hub.connect(at(1000)).unwrap();
+        hub.handle_message(at(1000), id, &hello(1, 60)).unwrap();
+        // Its pipe takes nothing yet, and the hub is called before that is seen.
+        hub.handle_timeout(at(1000));
+        let said = drain(hub, at(1000), id);
+        assert!(said.iter().all(|m| m.starts_with("Welcome")), "{said:?}");
+    });
+}
+
+#[test]
+fn what_a_hub_refuses_is_said_in_words() {
+    assert_eq!(Full.to_string(), "the hub takes no more connections");
+    assert!(Busy.to_string().contains("before it has committed"));
+    let refused = NotOpened::Refused(Code::Version);
+    assert!(refused.to_string().ends_with(&Code::Version.to_string()));
+    assert!(NotOpened::Stale.to_string().contains("newer session"));
 }

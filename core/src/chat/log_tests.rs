@@ -246,3 +246,9 @@ fn no_commit_goes_beyond_what_was_appended_or_back() {
     world.log.commit(1);
     assert_eq!(world.log.head(), 2);
 }
+
+#[test]
+fn why_an_entry_was_not_appended_is_said_in_words() {
+    let said = std::format!("{}; {}", AppendError::Full, AppendError::TooLarge);
+    assert!(said.contains("not committed; the post is longer"), "{said}");
+}

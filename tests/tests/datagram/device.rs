@@ -1,10 +1,11 @@
 //! The device alone, with a hub that is played by hand.
 
-use halloo_core::chat::client::{Cause, Event, From};
+use halloo_core::chat::client::{Cause, Event, From, SlotId};
 use halloo_core::chat::datagram::{HEADER, Header, MIN_HELLO};
 use halloo_core::time::{Instant, after, secs};
-use halloo_core::wire::{self, Code, Hello, Message, PeerError, Welcome, kind};
+use halloo_core::wire::{self, Code, Entry, Hello, Joined, Message, PeerError, Welcome, kind};
 
+use crate::NOTHING;
 use crate::world::{Device, config};
 
 const NONCE: u64 = 77;
@@ -58,6 +59,46 @@ impl Alone {
         let len = wire::binary::encode(message, &mut out[HEADER..]).expect("it fits");
         out[..HEADER].copy_from_slice(&header.encode());
         let _ = self.device.handle_datagram(self.now, &out[..HEADER + len]);
+    }
+
+    /// Becomes a member of a room; its application is told.
+    fn join(&mut self, room: &str) -> SlotId {
+        let slot = self.device.join(room, From::Latest).expect("a slot");
+        let (join, _) = self.sent().expect("it joins");
+        let joined = Joined {
+            slot,
+            room: slot.into(),
+            up_seq: 0,
+            rejects: 0,
+            start: 0,
+            head: 0,
+            members: 1,
+            presence: 1,
+        };
+        self.say(SESSION, join.number, &Message::Joined(joined));
+        assert!(matches!(
+            self.device.poll_event(),
+            Some(Event::Joined { .. })
+        ));
+        slot
+    }
+
+    fn say_entry(&mut self, room: u32, offset: u64) {
+        let entry = Entry {
+            room,
+            offset,
+            flags: 0,
+            from: "ann",
+            body: b"x",
+        };
+        self.say(SESSION, 0, &Message::Entry(entry));
+    }
+
+    /// The kinds of what it says now.
+    fn kinds(&mut self) -> Vec<u8> {
+        std::iter::from_fn(|| self.sent())
+            .map(|(_, message)| message[0])
+            .collect()
     }
 
     /// Until its next deadline.
@@ -230,4 +271,60 @@ fn an_error_in_the_name_of_its_session_ends_it_at_once() {
     };
     assert_eq!(alone.device.poll_event(), Some(closed));
     alone.device.handle_disconnected(after(alone.now, secs(1)));
+}
+
+#[test]
+fn a_retry_in_a_session_is_passed_over() {
+    // [F-HELLO-3]
+    let mut alone = Alone::welcomed();
+    let skipped = alone.device.skipped();
+    alone.say(SESSION, 1, &Message::Retry { cookie: [5; 16] });
+    assert!(alone.device.is_serving());
+    assert!(alone.sent().is_none());
+    assert_eq!(alone.device.skipped(), skipped + 1);
+}
+
+#[test]
+fn only_the_answer_to_leave_ends_a_membership() {
+    // [F-JOIN-3]
+    let mut alone = Alone::welcomed();
+    let slot = alone.join("lab");
+    alone.device.leave(slot);
+    let (leave, message) = alone.sent().expect("it leaves");
+    assert_eq!(message[0], kind::LEAVE);
+    let code = Code::BadSlot;
+    for (seq, left) in [(1, None), (0, Some(Event::Left { slot }))] {
+        let answer = Message::Reject { slot, seq, code };
+        alone.say(SESSION, leave.number, &answer);
+        assert_eq!(alone.device.poll_event(), left, "to {seq}");
+    }
+}
+
+#[test]
+fn nothing_is_said_again_before_its_time_and_all_of_it_after() {
+    // [F-TIMER-1]
+    let mut alone = Alone::welcomed();
+    let _ = alone.device.join("lab", From::Latest);
+    assert_eq!(alone.kinds(), [kind::JOIN]);
+    alone.device.handle_timeout(alone.now);
+    assert_eq!(alone.kinds(), NOTHING, "a call too many");
+    alone.now = after(alone.now, secs(5));
+    alone.device.handle_timeout(alone.now);
+    assert_eq!(alone.kinds(), [kind::JOIN], "a late call");
+}
+
+#[test]
+fn entries_of_all_rooms_are_acknowledged_together_when_it_is_time() {
+    // [F-CURSOR-2]
+    let mut alone = Alone::welcomed();
+    let rooms = [alone.join("lab"), alone.join("den")];
+    for offset in 1..=2 {
+        for room in rooms {
+            alone.say_entry(room.into(), offset);
+        }
+        alone.device.handle_timeout(alone.now);
+        assert_eq!(alone.kinds(), NOTHING, "a call too many");
+        alone.wait();
+        assert_eq!(alone.kinds(), [kind::CREDIT, kind::CREDIT]);
+    }
 }

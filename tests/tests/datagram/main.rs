@@ -1,6 +1,7 @@
 //! Chat over datagrams: the machines against a network that loses, doubles, delays and repeats.
 
 mod device;
+mod hub;
 mod stories;
 mod world;
 
@@ -8,6 +9,9 @@ use halloo_core::chat::client::From;
 use halloo_core::chat::hub::RoomPattern;
 use halloo_core::time::{millis, secs};
 use world::{Faults, ROOMS, Rng, Slots, World};
+
+/// The kinds of no messages.
+const NOTHING: [u8; 0] = [];
 
 /// A while of faults and of devices that do anything, then none: all must end well.
 fn check_seed(seed: u64, latest: &[RoomPattern<'_>]) -> [u64; 4] {

@@ -11,7 +11,7 @@ use firmware_sim::world::lone_device::joined;
 use firmware_sim::world::lone_hub::{ack, hello, join, post};
 use firmware_sim::world::{LoneDevice, Said};
 use halloo_core::chat::Backoff;
-use halloo_core::chat::client::{Cause, Delivery, Event, From, PostError};
+use halloo_core::chat::client::{Cause, Delivery, Event, From, JoinError, PostError};
 use halloo_core::time::{millis, secs};
 use halloo_core::wire::{
     Bye, ByeReason, Code, Entry, Gap, GapReason, Hello, Join, Joined, MAX_ECHO, Message, Names,

@@ -34,6 +34,7 @@ fn a_full_outbox_is_an_error_at_once_and_a_verdict_makes_room() {
     let mut device = LoneDevice::member();
     assert_eq!(device.client.post(1, b""), Err(PostError::NotJoined));
     assert_eq!(device.client.post(0, &[0; 257]), Err(PostError::TooLarge));
+    assert_eq!(device.client.post(0, &[0; 256]), Ok(1));
     while device.client.post(0, &[0; 200]).is_ok() {}
     let full = Err(PostError::OutboxFull);
     assert_eq!(device.client.post(0, &[0; 200]), full);
@@ -176,4 +177,18 @@ fn numbers_go_on_behind_the_largest_one() {
     assert_eq!(seqs(&device.says()), [u32::MAX, 0, 1]);
     device.hears(&ack(0, 0));
     assert_eq!(device.events().len(), 2);
+}
+
+#[test]
+fn an_ack_is_awaited_from_the_first_post_on_its_way() {
+    // [D-ACK-5]
+    let mut device = LoneDevice::member();
+    assert_eq!(device.wait(100), []);
+    for seconds in [0, 10, 10] {
+        assert_eq!(device.wait(seconds), []);
+        device.client.post(0, b"a body").unwrap();
+        assert_eq!(device.says().len(), 1);
+    }
+    let due = device.client.poll_timeout().unwrap();
+    assert_eq!(due.as_ticks(), device.now + 10_000_000, "of 30 s");
 }

@@ -266,3 +266,129 @@ fn a_slot_is_free_while_another_s_posts_wait() {
     device.client.post(0, b"a body").unwrap();
     assert_eq!(device.client.join("yard", From::Latest), Ok(1));
 }
+
+#[test]
+fn who_is_there_is_asked_once_for_each_question_of_the_application() {
+    let mut device = LoneDevice::member();
+    device.client.who(0, 3);
+    device.client.who(9, 0);
+    let said = device.says();
+    let asked: Vec<_> = said.iter().map(Said::message).collect();
+    assert_eq!(asked, [Message::Who { slot: 0, skip: 3 }]);
+    assert_eq!(device.says(), []);
+}
+
+#[test]
+fn a_log_that_ends_before_the_cursor_is_told_and_read_from_where_the_hub_says() {
+    // [D-STORE-2]
+    for (start, is_changed) in [(1, true), (2, false)] {
+        let mut device = LoneDevice::member();
+        (1..=2).for_each(|offset| assert!(device.hears(&entry(5, offset)).is_some()));
+        device.lose();
+        device.open();
+        device.hears(&Message::Joined(Joined {
+            start,
+            head: start,
+            ..joined(0)
+        }));
+        let changed = Event::StoreChanged { slot: 0 };
+        assert_eq!(device.events().contains(&changed), is_changed, "at {start}");
+        assert_eq!(device.client.cursor(0), Some(start));
+    }
+}
+
+#[test]
+fn where_the_latest_is_was_never_another_log() {
+    let mut device = LoneDevice::default();
+    device.client.join("lab", From::Latest).unwrap();
+    device.open();
+    let (slot, head, members) = (0, 7, 1);
+    device.hears(&Message::Joined(Joined {
+        start: head,
+        head,
+        ..joined(0)
+    }));
+    let told = Event::Joined {
+        slot,
+        head,
+        members,
+    };
+    assert_eq!(device.events(), [told]);
+    assert_eq!(device.client.cursor(0), Some(7));
+}
+
+#[test]
+fn a_limit_on_history_holds_until_a_join_that_it_cuts_nothing_off() {
+    // What the room has, and what the next join asks for while nothing was read.
+    for (head, asked) in [(4, u32::MAX), (5, u32::MAX), (6, 5)] {
+        let mut device = LoneDevice::default();
+        device.client.join("lab", From::Last(5)).unwrap();
+        assert_eq!(first_join(&device.open()), (0, 0, 5));
+        device.hears_joined(&Joined { head, ..joined(0) });
+        device.lose();
+        assert_eq!(first_join(&device.open()), (0, 0, asked), "of {head}");
+    }
+}
+
+#[test]
+fn a_room_is_joined_once_until_it_is_left() {
+    let mut device = LoneDevice::default();
+    assert_eq!(device.client.join("lab", From::Latest), Ok(0));
+    let again = Err(JoinError::Again);
+    assert_eq!(device.client.join("lab", From::Latest), again);
+    device.client.leave(0);
+    assert_eq!(device.events(), [Event::Left { slot: 0 }]);
+    assert_eq!(device.client.join("lab", From::Latest), Ok(0));
+}
+
+#[test]
+fn a_join_says_what_the_application_asks_for() {
+    for flags in [0, Join::OWN_BODIES, Join::OWN_BODIES | Join::NO_PRESENCE] {
+        let mut device = LoneDevice::default();
+        let joined = device.client.join_with("lab", From::Latest, flags);
+        assert_eq!(joined, Ok(0));
+        let said = device.open();
+        let asked = |said: &Said| matches!(said.message(), Message::Join(j) if j.flags == flags);
+        assert!(said.iter().any(asked), "{flags}: {said:?}");
+    }
+}
+
+#[test]
+fn a_slot_is_free_once_the_verdicts_of_its_posts_are_told() {
+    let mut device = LoneDevice::member();
+    device.client.post(0, b"a body").unwrap();
+    device.lose();
+    device.open();
+    let (slot, code) = (0, Code::NotAllowed);
+    device.hears(&Message::Reject { slot, seq: 0, code });
+    assert_eq!(device.client.join("den", From::Latest), Ok(1), "0 is owed");
+    assert!(matches!(
+        device.client.poll_event(),
+        Some(Event::Rejected { slot: 0, .. })
+    ));
+    let none = Err(JoinError::NoSlot);
+    assert_eq!(device.client.join("yard", From::Latest), none);
+    assert_eq!(device.events(), [Event::Refused { slot, code }]);
+    assert_eq!(device.client.join("yard", From::Latest), Ok(0));
+}
+
+#[test]
+fn a_slot_is_free_though_its_told_posts_lie_behind_another_s() {
+    let mut device = LoneDevice::member();
+    device.client.join("den", From::Latest).unwrap();
+    device.says();
+    device.hears_joined(&Joined {
+        room: 6,
+        ..joined(1)
+    });
+    device.client.post(1, b"waits").unwrap();
+    device.client.post(0, b"is kept").unwrap();
+    device.says();
+    device.hears(&ack(1, 0));
+    device.client.leave(0);
+    device.says();
+    let (slot, seq) = (0, 1);
+    let told = [Event::Acked { slot, seq }, Event::Left { slot }];
+    assert_eq!(device.events(), told);
+    assert_eq!(device.client.join("yard", From::Latest), Ok(0));
+}

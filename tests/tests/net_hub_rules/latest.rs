@@ -197,3 +197,13 @@ fn what_is_set_holds_for_rooms_that_there_are() {
     hub.posts(ann, 31, 30);
     assert_eq!(told(&hub.hear(bob)), (vec![], (31..=38).collect()));
 }
+
+#[test]
+fn a_pattern_without_a_star_means_one_room() {
+    let one = RoomPattern::new("roof").unwrap();
+    let names = ["roof", "roo", "roofs", "cellar"];
+    assert_eq!(
+        names.map(|room| one.matches(room)),
+        [true, false, false, false]
+    );
+}

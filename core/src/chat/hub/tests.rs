@@ -188,6 +188,37 @@ fn who_is_just_being_forgotten_is_told_where_it_stands_after_the_commit() {
 }
 
 #[test]
+fn while_one_is_being_forgotten_only_those_wait_who_need_its_place() {
+    // [D-JOIN-2]
+    with_hub(|hub| {
+        let watcher = member(hub, at(0), 1, 0);
+        let gone = member(hub, at(0), 2, 0);
+        let other = member_of(hub, at(0), 3, b"yard", 0);
+        post(hub, gone, 1);
+        hub.handle_message(at(1), gone, &Message::Leave { slot: 0 })
+            .unwrap();
+        let join = |room| {
+            Message::Join(Join {
+                slot: 1,
+                flags: 0,
+                cursor: 0,
+                history: u32::MAX,
+                room,
+                name: b"someone",
+            })
+        };
+        for (id, room) in [(watcher, b"roof"), (other, b"shed")] {
+            let opens = hub.handle_message(at(700), id, &join(room));
+            assert_eq!(opens, Err(Busy), "both need a third room");
+        }
+        // A place is free for one who is new in a room, and for the one elsewhere.
+        member(hub, at(700), 4, 0);
+        let elsewhere = hub.handle_message(at(700), gone, &join(b"yard"));
+        assert_eq!(elsewhere, Ok(()));
+    });
+}
+
+#[test]
 fn what_an_old_connection_reports_late_moves_no_cursor_of_a_new_one() {
     with_hub(|hub| {
         let author = member(hub, at(0), 1, 0);

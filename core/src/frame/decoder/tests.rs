@@ -206,3 +206,67 @@ fn frames_of_every_size_pass_a_buffer_that_just_holds_the_largest() {
         .collect();
     check_every_cut::<_, 16>(&Length16::new(14), &input, &expected);
 }
+
+#[test]
+fn a_token_tells_how_much_payload_its_frame_has() {
+    let mut decoder: Decoder<_, 16> = Decoder::new(Lines::new(10));
+    feed(&mut decoder, b"\none\n");
+    let empty = decoder.poll_frame().unwrap().unwrap();
+    assert_eq!((empty.len(), empty.is_empty()), (0, true));
+    let three = decoder.poll_frame().unwrap().unwrap();
+    assert_eq!((three.len(), three.is_empty()), (3, false));
+}
+
+/// Skips marks in front of what is left of the input; `step` bytes at a time, which may be none.
+struct Marked<const WHOLE: bool> {
+    step: usize,
+}
+
+impl<const WHOLE: bool> Framing for Marked<WHOLE> {
+    const HEADER: usize = 0;
+    const OVERHEAD: usize = 0;
+    const WHOLE: bool = WHOLE;
+
+    fn scan(&mut self, input: &[u8]) -> Result<Scan, FrameError> {
+        let consumed = self.step;
+        match input {
+            [b'#', ..] | [] => Ok(Scan::Skip { consumed }),
+            _ => Ok(Scan::Frame {
+                start: 0,
+                end: input.len(),
+                consumed: input.len(),
+            }),
+        }
+    }
+
+    fn end(&self, _: &[u8]) -> Result<(), FrameError> {
+        Ok(())
+    }
+
+    fn seal(&self, _: &mut [u8], len: usize) -> Result<usize, FrameError> {
+        Ok(len)
+    }
+
+    fn limit(&self) -> usize {
+        8
+    }
+
+    fn lower_limit(&mut self, _: usize) {}
+}
+
+fn check_marked<const WHOLE: bool>(step: usize) {
+    let mut decoder: Decoder<_, 8> = Decoder::new(Marked::<WHOLE> { step });
+    feed(&mut decoder, b"##two");
+    assert_eq!(poll(&mut decoder), Some(frame(b"two")));
+    assert_eq!(poll(&mut decoder), None);
+    feed(&mut decoder, b"");
+    assert_eq!(poll(&mut decoder), None, "there is nothing to skip");
+}
+
+#[test]
+fn a_framing_may_skip_the_front_of_a_datagram_and_may_not_stand_still() {
+    for step in [0, 1] {
+        check_marked::<false>(step);
+        check_marked::<true>(step);
+    }
+}
