@@ -3,7 +3,7 @@
 use halloo_core::chat::client::{Cause, Event, From};
 use halloo_core::chat::datagram::{HEADER, Header, MIN_HELLO};
 use halloo_core::time::{Instant, after, secs};
-use halloo_core::wire::{self, Code, Hello, Message, PeerError, Welcome, kind};
+use halloo_core::wire::{self, Code, Hello, Lineage, Message, PeerError, Welcome, kind};
 
 use crate::world::{Device, config};
 
@@ -80,6 +80,7 @@ fn welcome(nonce: u64) -> Message<'static> {
         max_body: 100,
         window: 4,
         proof: &[],
+        lineage: Lineage::NONE,
     })
 }
 
