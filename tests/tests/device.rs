@@ -8,7 +8,7 @@ use halloo_core::chat::client::{
 use halloo_core::name::NameError;
 use halloo_core::time::Instant;
 use halloo_core::wire::{
-    self, Code, Entry, Gap, GapReason, Joined, Message, Notice, NoticeKind, Welcome,
+    self, Code, Entry, Gap, GapReason, Joined, Lineage, Message, Notice, NoticeKind, Welcome,
 };
 
 fn at(seconds: u64) -> Instant {
@@ -49,6 +49,7 @@ fn welcome(nonce: u64, store: u64) -> Welcome<'static> {
         max_body: 1000,
         window: 32,
         proof: &[],
+        lineage: Lineage::NONE,
     }
 }
 

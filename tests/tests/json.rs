@@ -3,8 +3,8 @@
 use halloo_core::name;
 use halloo_core::wire::json::{MAX_CONTROL, MAX_MEMBERS, decode, encode};
 use halloo_core::wire::{
-    Bye, ByeReason, Code, Decoded, Entry, Gap, GapReason, Hello, Join, Joined, Message, Names,
-    Notice, NoticeKind, PeerError, Roster, Welcome,
+    Bye, ByeReason, Code, Decoded, Entry, Gap, GapReason, Hello, Join, Joined, Lineage,
+    MAX_LINEAGE, Message, Names, Notice, NoticeKind, PeerError, Roster, Welcome,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -80,6 +80,12 @@ fn member() -> impl Strategy<Value = String> {
 }
 
 impl Draw {
+    fn lineage(&self) -> Lineage<'_> {
+        let (generations, _) = self.short.as_chunks::<4>();
+        let most = generations.len().min(MAX_LINEAGE);
+        Lineage::new(generations[..most].as_flattened()).unwrap()
+    }
+
     fn message(&self) -> Message<'_> {
         let [a, b, c, d, e, f, g, h, i, j] = self.numbers[..].try_into().unwrap();
         let (slot, token, seq) = (a as u8, b as u32, c as u32);
@@ -112,6 +118,7 @@ impl Draw {
                 max_body: i as u16,
                 window: j as u16,
                 proof: &self.short,
+                lineage: self.lineage(),
             }),
             3 => Message::Join(Join {
                 slot,
@@ -219,7 +226,7 @@ fn object(message: &Message<'_>) -> Value {
             "type": "welcome", "version": m.version, "suite": m.suite, "flags": m.flags,
             "nonce": wide(m.nonce), "session": wide(m.session), "store": wide(m.store),
             "generation": m.generation, "keepalive": m.keepalive, "max_body": m.max_body,
-            "window": m.window, "proof": hex(m.proof),
+            "window": m.window, "proof": hex(m.proof), "lineage": hex(m.lineage.as_bytes()),
         }),
         Message::Join(m) => json!({
             "type": "join", "slot": m.slot, "flags": m.flags,

@@ -5,7 +5,7 @@ use halloo_core::chat::client::{Cause, Client, Config, Event, From, PostError, o
 use halloo_core::frame::{Framing, Length32};
 use halloo_core::link::{Link, LinkError, Output, rx_bytes, tx_bytes};
 use halloo_core::time::Instant;
-use halloo_core::wire::{self, Code, Message, Welcome};
+use halloo_core::wire::{self, Code, Lineage, Message, Welcome};
 use halloo_std::testkit::{HubMemory, PipeError, pipe};
 
 type Sensor = Client<1, { outbox_bytes(4, 64) }>;
@@ -273,6 +273,7 @@ fn welcome_frame() -> Vec<u8> {
         max_body: 1000,
         window: 32,
         proof: &[],
+        lineage: Lineage::NONE,
     });
     let mut buf = [0; 128];
     let len = wire::binary::encode(&welcome, &mut buf[4..]).unwrap();

@@ -11,7 +11,7 @@ use halloo_core::chat::client::{Client, Config, Delivery, Event, From, outbox_by
 use halloo_core::frame::{Framing, Length32};
 use halloo_core::link::{Link, LinkError, Output, rx_bytes, tx_bytes};
 use halloo_core::time::Instant;
-use halloo_core::wire::{self, Message, Notice, NoticeKind, Welcome};
+use halloo_core::wire::{self, Lineage, Message, Notice, NoticeKind, Welcome};
 use halloo_std::testkit::{End, HubMemory, PipeError, pipe};
 
 type Device = Client<1, { outbox_bytes(2, 32) }>;
@@ -147,6 +147,7 @@ const WELCOME: Welcome<'_> = Welcome {
     max_body: 1000,
     window: 32,
     proof: &[],
+    lineage: Lineage::NONE,
 };
 
 /// Bytes that wait to be read, and a writer that takes nothing.

@@ -8,9 +8,10 @@ use std::path::Path;
 use halloo_core::chat::datagram;
 use halloo_core::name::MAX_NAME;
 use halloo_core::wire::{
-    Bye, ByeReason, Code, ENTRY_OVERHEAD, Entry, Gap, GapReason, Hello, Join, Joined, MAGIC,
-    MAX_BODY, MAX_CONTROL, MAX_ECHO, MAX_EXTENSION_BYTES, MAX_EXTENSIONS, MAX_PROOF, MAX_TEXT,
-    Message, Names, Notice, NoticeKind, PeerError, Roster, VERSION, Welcome, binary, kind,
+    Bye, ByeReason, Code, ENTRY_OVERHEAD, Entry, Gap, GapReason, Hello, Join, Joined, Lineage,
+    MAGIC, MAX_BODY, MAX_CONTROL, MAX_ECHO, MAX_EXTENSION_BYTES, MAX_EXTENSIONS, MAX_LINEAGE,
+    MAX_PROOF, MAX_TEXT, Message, Names, Notice, NoticeKind, PeerError, Roster, VERSION, Welcome,
+    binary, kind,
 };
 
 const DOC: &str = include_str!("../../core/PROTOCOL.md");
@@ -253,6 +254,7 @@ const WELCOME: Welcome<'static> = Welcome {
     max_body: 400,
     window: 4,
     proof: b"",
+    lineage: Lineage::NONE,
 };
 
 const JOIN: Join<'static> = Join {

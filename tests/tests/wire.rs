@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use halloo_core::wire::{
-    Bye, ByeReason, Code, DeviceId, Entry, Gap, GapReason, Hello, Join, Joined, MAX_ECHO,
-    MAX_PROOF, MAX_TEXT, Message, Names, Notice, NoticeKind, PeerError, Roster, Welcome, binary,
-    kind,
+    Bye, ByeReason, Code, DeviceId, Entry, Gap, GapReason, Hello, Join, Joined, Lineage, MAX_ECHO,
+    MAX_LINEAGE, MAX_PROOF, MAX_TEXT, Message, Names, Notice, NoticeKind, PeerError, Roster,
+    Welcome, binary, kind,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -99,6 +99,10 @@ fn with_message(which: usize, fill: &Fill, check: impl FnOnce(&Message<'_>)) {
             max_body: s2,
             window: s3,
             proof: part(0..MAX_PROOF),
+            lineage: {
+                let (generations, _) = part(40..40 + 4 * MAX_LINEAGE).as_chunks::<4>();
+                Lineage::new(generations.as_flattened()).expect("whole generations")
+            },
         }),
         kind::JOIN => Message::Join(Join {
             slot,

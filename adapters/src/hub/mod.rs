@@ -287,6 +287,8 @@ impl Server {
         let mut slots = Slots::new(&self.config);
         let fixed = slots.bytes();
         let mut machine = self.config.machine()?;
+        let lineage = self.journal.as_ref().map(|j| j.lineage().to_vec());
+        let lineage = lineage.unwrap_or_default();
         if let Some(journal) = &self.journal {
             (machine.store, machine.generation) = journal.store();
             machine.has_store = true;
@@ -294,6 +296,7 @@ impl Server {
         let latest = self.config.latest()?;
         let mut hub = Hub::new(machine, slots.lend());
         hub.set_latest(&latest);
+        hub.set_lineage(&lineage);
         if let Some(journal) = &self.journal {
             durable::restore(&mut hub, journal)?;
         }

@@ -7,6 +7,7 @@ use super::State;
 use super::disk::Disk;
 use super::error::JournalError;
 use super::index::Active;
+use super::lineage::{self, Found};
 use super::record::{self, Place, Record};
 use super::repair::Rewriter;
 use super::segment::{self, HEADER, Store, Window};
@@ -115,6 +116,9 @@ impl Check {
         };
         let snapshots = numbers(disk, ".snapshot")?;
         check.find_truth(disk, &snapshots)?;
+        if lineage::load(disk)? == Found::Bad {
+            check.bad(lineage::NAME, 0, "the lineage's sum is wrong");
+        }
         Ok(check)
     }
 

@@ -20,9 +20,12 @@
 //!     index: &mut [[0; 4]; 16],
 //!     pending: &mut [Pending::FREE; 8],
 //! };
-//! let mut config = Config::new(1, [1; 4], journal.store().0);
+//! let mut config = Config::new(1, [1; 4], 0);
+//! (config.store, config.generation) = journal.store();
 //! config.has_store = true;
 //! let mut hub = Hub::new(config, storage);
+//! let lineage = journal.lineage().to_vec();
+//! hub.set_lineage(&lineage);
 //! journal::hub::restore(&mut hub, &journal)?;
 //! // In each turn, with the time in milliseconds since 1970:
 //! journal::hub::commit(&mut hub, &mut journal, 0)?;

@@ -30,6 +30,7 @@ mod error;
 mod follow;
 pub mod hub;
 mod index;
+mod lineage;
 mod read;
 mod record;
 mod recover;
@@ -84,6 +85,8 @@ impl Default for Settings {
 pub struct Journal<D: Disk> {
     disk: D,
     store: Store,
+    /// The generations that the store had before, the newest first.
+    lineage: Vec<u32>,
     settings: Settings,
     state: State,
     /// Where entries of full segments lie: for each room, in order.
@@ -132,6 +135,13 @@ impl<D: Disk> Journal<D> {
     #[must_use]
     pub const fn store(&self) -> (u64, u32) {
         (self.store.id, self.store.generation)
+    }
+
+    /// The generations that the store had before its own, the newest first, as a hub tells them to
+    /// devices; none where that is not known.
+    #[must_use]
+    pub fn lineage(&self) -> &[u32] {
+        &self.lineage
     }
 
     /// The disk, to look at.

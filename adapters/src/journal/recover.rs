@@ -3,6 +3,7 @@
 use super::disk::Disk;
 use super::error::JournalError;
 use super::index::{self, Active};
+use super::lineage::{self, Found};
 use super::segment::{self, End, FIRST_BATCH, HEADER, Scanned, Store};
 use super::snapshot::{self, UNFINISHED};
 use super::state::State;
@@ -62,6 +63,14 @@ impl<D: Disk> Journal<D> {
         names.clean(&mut disk)?;
         let mut journal = Self::over(disk, store, settings, file, number);
         journal.state = state;
+        let lineage = lineage::load(&mut journal.disk)?;
+        if lineage == Found::Bad {
+            tracing::warn!(
+                file = lineage::NAME,
+                "the generations that the store had are not known any more"
+            );
+        }
+        journal.lineage = lineage.before(store);
         for &number in full {
             journal.open_full(number, number > snapshot)?;
         }
@@ -74,6 +83,7 @@ impl<D: Disk> Journal<D> {
         Self {
             disk,
             store,
+            lineage: Vec::new(),
             settings: settings.clone(),
             state: State::default(),
             spans: Vec::new(),

@@ -3,11 +3,13 @@
 //! Each segment is written whole under another name and then renamed, from the first to the last, as
 //! a part of the next generation of the store. Until the last one has its name, a start refuses the
 //! mix of generations, and another repair completes it. What can be made from the segments (indexes,
-//! and all snapshots but the newest good one) is removed before.
+//! and all snapshots but the newest good one) is removed before, and the new generation is added to
+//! the lineage.
 
 use super::check::{Check, Report};
 use super::disk::Disk;
 use super::error::JournalError;
+use super::lineage::{self, Found};
 use super::record::{self, Place, Record};
 use super::segment::{self, FIRST_BATCH, HEADER, Store};
 use super::snapshot::UNFINISHED;
@@ -48,7 +50,8 @@ fn mend<D: Disk>(disk: &mut D, store: u64, is_old: bool) -> Result<Repaired, Jou
             generation: None,
         });
     }
-    remove_what_can_be_made(disk, snapshot)?;
+    let lineage = lineage::load(disk)?;
+    remove_what_can_be_made(disk, snapshot, &lineage)?;
     if !anew {
         return Ok(Repaired {
             found,
@@ -65,6 +68,10 @@ fn mend<D: Disk>(disk: &mut D, store: u64, is_old: bool) -> Result<Repaired, Jou
             generation: 1,
         },
     };
+    // First: a segment of a generation whose lineage is not known would be one too early.
+    if let Some((_, old)) = found.store {
+        lineage.write(disk, store, old)?;
+    }
     Check::begin(disk)?.run(disk, Some(store))?;
     Ok(Repaired {
         found,
@@ -83,11 +90,13 @@ const fn next_generation(generation: u32, random: u64) -> u32 {
 fn remove_what_can_be_made<D: Disk>(
     disk: &mut D,
     snapshot: Option<u64>,
+    lineage: &Found,
 ) -> Result<(), JournalError> {
     let folder = "the data folder";
     for name in disk.list().map_err(JournalError::disk("list", folder))? {
         let is_old = |number| Some(number) != snapshot;
         if name.ends_with(UNFINISHED)
+            || (name == lineage::NAME && *lineage == Found::Bad)
             || segment::number(&name, ".index").is_some()
             || segment::number(&name, ".snapshot").is_some_and(is_old)
         {

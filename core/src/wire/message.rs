@@ -1,6 +1,6 @@
 //! The message set, as views that borrow the frame.
 
-use super::{ByeReason, Code, GapReason, NoticeKind};
+use super::{ByeReason, Code, GapReason, MAX_LINEAGE, NoticeKind};
 use crate::time::Duration;
 
 /// A device's identity: 16 bytes, chosen once (a serial number, a UUID), the same for ever.
@@ -166,7 +166,7 @@ pub struct Welcome<'a> {
     pub session: u64,
     /// Which store the hub's logs live in.
     pub store: u64,
-    /// How often that store was restored from elsewhere.
+    /// Another one each time that store was restored or repaired.
     pub generation: u32,
     /// The interval that both keep to, in seconds; 0 is none.
     pub keepalive: u16,
@@ -176,6 +176,67 @@ pub struct Welcome<'a> {
     pub window: u16,
     /// Proves the hub's key; empty without one.
     pub proof: &'a [u8],
+    /// The generations that the store had before.
+    pub lineage: Lineage<'a>,
+}
+
+/// The generations that a store had before, the newest first, laid out as on the wire: 4 bytes each.
+///
+/// A log of one of them is a part of the log now. Other generations of the same store were put aside
+/// by a backup, and what was posted in them is in another log.
+///
+/// ```
+/// use halloo_core::wire::{Lineage, MAX_LINEAGE};
+/// let mut bytes = [0; 4 * MAX_LINEAGE];
+/// let lineage = Lineage::write(&[7, 1], &mut bytes);
+/// assert!(lineage.has(7) && lineage.has(1) && !lineage.has(5));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Lineage<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> Lineage<'a> {
+    /// That of a store that was never restored or repaired.
+    pub const NONE: Self = Self { bytes: &[] };
+
+    /// The generations in `bytes`, if these are whole ones, and no more than
+    /// [`MAX_LINEAGE`](super::MAX_LINEAGE).
+    #[must_use]
+    pub const fn new(bytes: &'a [u8]) -> Option<Self> {
+        let (generations, rest) = bytes.as_chunks::<4>();
+        match rest {
+            [] if generations.len() <= MAX_LINEAGE => Some(Self { bytes }),
+            _ => None,
+        }
+    }
+
+    /// As many of the generations as fit, the newest first, over `bytes`.
+    #[must_use]
+    pub fn write(generations: &[u32], bytes: &'a mut [u8; 4 * MAX_LINEAGE]) -> Self {
+        let mut len: usize = 0;
+        for (to, generation) in bytes.as_chunks_mut().0.iter_mut().zip(generations) {
+            *to = generation.to_be_bytes();
+            len = len.saturating_add(to.len());
+        }
+        Self {
+            bytes: bytes.get(..len).unwrap_or_default(),
+        }
+    }
+
+    /// Whether the store had this generation.
+    #[must_use]
+    pub fn has(&self, generation: u32) -> bool {
+        let (generations, _) = self.bytes.as_chunks();
+        generations.contains(&generation.to_be_bytes())
+    }
+
+    /// The generations as on the wire.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
 }
 
 /// A wish to become a member.

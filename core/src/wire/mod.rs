@@ -15,8 +15,8 @@ pub mod protocol {}
 
 pub use code::{ByeReason, Code, GapReason, NoticeKind};
 pub use message::{
-    Bye, DeviceId, Entry, Gap, Hello, Join, Joined, Message, Names, Notice, PeerError, Roster,
-    Welcome,
+    Bye, DeviceId, Entry, Gap, Hello, Join, Joined, Lineage, Message, Names, Notice, PeerError,
+    Roster, Welcome,
 };
 
 use core::fmt;
@@ -44,6 +44,9 @@ pub const MAX_EXTENSIONS: usize = 4;
 
 /// The most bytes that the extensions of one message take, tags and lengths included.
 pub const MAX_EXTENSION_BYTES: usize = 64;
+
+/// The most generations in the lineage of a `Welcome`: so many fit beside the longest proof.
+pub const MAX_LINEAGE: usize = (MAX_EXTENSION_BYTES - 2 - MAX_PROOF - 2) / 4;
 
 /// The bytes of an `Entry` beside its name and its body, without extensions.
 pub const ENTRY_OVERHEAD: usize = 1 + 4 + 8 + 1 + 1 + 2;

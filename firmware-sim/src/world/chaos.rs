@@ -13,6 +13,8 @@ pub(super) struct Chaos {
     /// The mean time between faults.
     pause: u64,
     stops_hub: Option<Fault>,
+    /// When another backup is put back.
+    pub(super) another_backup_at: Option<u64>,
     /// A device that is reset again and again: when next, which, and how often still.
     pub(super) reset_loop: Option<(u64, usize, u64)>,
 }
@@ -20,7 +22,8 @@ pub(super) struct Chaos {
 impl Chaos {
     pub(super) fn next_at(&self) -> Option<u64> {
         let resets = self.reset_loop.map(|(at, ..)| at);
-        self.next_at.into_iter().chain(resets).min()
+        let times = [self.next_at, self.another_backup_at, resets];
+        times.into_iter().flatten().min()
     }
 
     pub(super) const fn stops_hub(&self) -> bool {
@@ -91,6 +94,11 @@ impl Net {
     /// The faults whose time has come.
     pub(super) fn cause_faults(&mut self) {
         self.go_on_resetting();
+        let has_come = |at: &mut u64| *at <= self.now;
+        let is_due = self.chaos.another_backup_at.take_if(has_come).is_some();
+        if is_due && self.is_up {
+            self.chaos.stops_hub.get_or_insert(Fault::OldBackup);
+        }
         if self.chaos.next_at.is_none_or(|at| at > self.now) {
             return;
         }
@@ -300,7 +308,7 @@ impl Net {
         self.faults.heal();
         self.chaos.next_at = None;
         self.chaos.stops_hub = None;
-        self.chaos.reset_loop = None;
+        (self.chaos.reset_loop, self.chaos.another_backup_at) = (None, None);
         self.air.heal(self.now);
         self.send_strangers_home();
         self.commit_delay = 0;

@@ -138,13 +138,18 @@ impl Net {
         let Some(generation) = renewed.generation else {
             return Ok(());
         };
-        life.name.1 = generation;
+        // Devices know the newest life: a backup of an older one is of a log that is back.
+        let is_back = self.lives.last().map(|newest| newest.name) != Some(life.name);
+        life.rename((life.name.0, generation), is_back);
         self.take_name(&life)?;
         self.keeping.heal(self.now);
         self.keeping.disk = disk;
-        // Newer ones are of a history that is no more: docs/operations.md says why not to use them.
-        self.keeping.backups.truncate(at + 1);
         self.lives.push(life);
+        if self.faults.has(Fault::OldBackup) && self.rng.chance(500) {
+            // It was not the right one.
+            let soon = self.rng.pick(&[100_000, 3_000_000, 20_000_000]);
+            self.chaos.another_backup_at = Some(self.now + soon);
+        }
         self.faults.count(Fault::OldBackup);
         self.trace.note(self.now, "backup put back", &[at as u64]);
         Ok(())

@@ -7,7 +7,7 @@ use super::limits::Limits;
 use super::model::{Broken, Check, PostId, STRANGER, device_id, must, number_of};
 use super::rng::mix;
 use halloo_core::chat::hub::{Append, Verdict};
-use halloo_core::wire::{Message, binary};
+use halloo_core::wire::{MAX_LINEAGE, Message, binary};
 use halloo_std::journal::{Disk, Journal, State, Stored};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -143,6 +143,9 @@ struct Author {
     /// The highest number that a live session handed in, and what has no verdict yet.
     newest: u32,
     offered: Vec<(u32, u32)>,
+    /// Posts up to this one may come once more, and the last that did (D-STORE-6).
+    may_come_again: Option<u32>,
+    came_again: Option<u32>,
 }
 
 /// One generation of a store.
@@ -160,6 +163,10 @@ pub struct StoreModel {
     is_fleet: bool,
     /// By the hub's clock it may have forgotten who left a room.
     pub may_forget: bool,
+    /// How many other names it had.
+    names_before: usize,
+    /// It is back, and has not begun.
+    may_double: bool,
 }
 
 impl StoreModel {
@@ -169,6 +176,28 @@ impl StoreModel {
             name,
             is_fleet: limits.is_fleet,
             ..Self::default()
+        }
+    }
+
+    /// The same history under its new name.
+    ///
+    /// If it `is_back` after another one, or the hub cannot tell devices all the names that it had,
+    /// then who waited for an ack all the while posts once more what is here already (D-STORE-6).
+    pub fn rename(&mut self, name: (u64, u32), is_back: bool) {
+        self.name = name;
+        self.names_before += 1;
+        self.may_double |= is_back || self.names_before > MAX_LINEAGE;
+    }
+
+    /// What is in the log by now may come once more.
+    fn let_double(&mut self) {
+        let authors = self
+            .rooms
+            .iter_mut()
+            .flat_map(|(_, r)| r.authors.values_mut());
+        for author in authors {
+            author.may_come_again = author.kept.iter().map(|&(_, counter)| counter).max();
+            author.came_again = None;
         }
     }
 
@@ -253,7 +282,7 @@ impl StoreModel {
     /// more is what was lost.
     pub fn repaired(&self, name: (u64, u32), state: &State) -> Check<Self> {
         let mut life = self.clone();
-        life.name = name;
+        life.rename(name, false);
         life.take_survivors(state)?;
         for (name, room) in &mut life.rooms {
             let number = state.rooms.iter().rposition(|room| *room.name == **name);
@@ -414,10 +443,14 @@ impl StoreModel {
             author.offered = Vec::new();
         }
         let last = author.kept.back().map(|&(_, counter)| counter);
+        let comes_again = Some(id.counter) <= author.may_come_again;
         must!(
-            last < Some(id.counter),
+            last < Some(id.counter) || comes_again && author.came_again < Some(id.counter),
             "S2/S3: {id:?} in {name} at {offset} comes after {last:?}"
         );
+        if comes_again {
+            author.came_again = Some(id.counter);
+        }
         while author.kept.len() >= remembered {
             author.kept.pop_front();
         }
@@ -483,6 +516,9 @@ impl StoreModel {
             .map(|(number, room)| (&*room.name, number))
             .collect();
         let survived = self.take_survivors(&state)?;
+        if std::mem::take(&mut self.may_double) {
+            self.let_double();
+        }
         for (name, room) in &self.rooms {
             let number = numbers.get(&**name).copied();
             room.recover_authors(name, number, &state)?;

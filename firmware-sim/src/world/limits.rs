@@ -189,6 +189,7 @@ pub struct HubMemory {
     bytes: Vec<u8>,
     index: Vec<IndexSlot>,
     pending: Vec<Pending>,
+    lineage: Vec<u32>,
 }
 
 impl HubMemory {
@@ -201,18 +202,26 @@ impl HubMemory {
             bytes: vec![0; limits.log_bytes * limits.rooms],
             index: vec![[0; 4]; limits.index * limits.rooms],
             pending: vec![Pending::FREE; limits.pending],
+            lineage: Vec::new(),
         }
     }
 
     /// The memory, lent to a hub.
     pub fn storage(&mut self) -> Storage<'_> {
-        Storage {
+        self.storage_of(&[]).0
+    }
+
+    /// As `storage`, with the generations that the hub's store had before.
+    pub fn storage_of(&mut self, lineage: &[u32]) -> (Storage<'_>, &[u32]) {
+        self.lineage = lineage.to_vec();
+        let storage = Storage {
             conns: &mut self.conns,
             members: &mut self.members,
             rooms: &mut self.rooms,
             bytes: &mut self.bytes,
             index: &mut self.index,
             pending: &mut self.pending,
-        }
+        };
+        (storage, &self.lineage)
     }
 }

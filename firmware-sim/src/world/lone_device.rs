@@ -3,7 +3,7 @@
 use super::at;
 use super::said::Said;
 use halloo_core::chat::client::{Client, Config, Delivery, Event, SlotId, outbox_bytes};
-use halloo_core::wire::{Joined, Message, Welcome};
+use halloo_core::wire::{Joined, Lineage, Message, Welcome};
 
 const OUTBOX: usize = outbox_bytes(40, 16);
 
@@ -74,6 +74,7 @@ impl LoneDevice {
             max_body: 256,
             window: 32,
             proof: &[],
+            lineage: Lineage::NONE,
         }
     }
 

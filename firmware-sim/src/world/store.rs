@@ -113,7 +113,9 @@ impl Net {
         }
         let mut config = self.limits.config(self.rng.next(), name.0, name.1);
         config.has_store = true;
-        let mut hub = Hub::new(config, memory.storage());
+        let (storage, lineage) = memory.storage_of(journal.lineage());
+        let mut hub = Hub::new(config, storage);
+        hub.set_lineage(lineage);
         if let Err(error) = kept::restore(&mut hub, &journal) {
             return Err(Broken(format!("S16: the journal is not restored: {error}")));
         }

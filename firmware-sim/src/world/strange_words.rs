@@ -3,8 +3,8 @@
 use super::model::{PostId, device_id};
 use super::rng::Rng;
 use halloo_core::wire::{
-    Bye, ByeReason, Code, Entry, Gap, GapReason, Hello, Join, Joined, Message, PeerError, Welcome,
-    binary,
+    Bye, ByeReason, Code, Entry, Gap, GapReason, Hello, Join, Joined, Lineage, Message, PeerError,
+    Welcome, binary,
 };
 
 fn encoded(message: &Message<'_>) -> Vec<u8> {
@@ -92,6 +92,7 @@ pub(super) fn wrong_way(rng: &mut Rng) -> Vec<u8> {
             max_body: 6,
             window: 7,
             proof: &[],
+            lineage: Lineage::NONE,
         }),
         1 => Message::Joined(Joined {
             slot: 0,

@@ -7,7 +7,9 @@ use halloo_core::chat::Client;
 use halloo_core::chat::client::{Config, Delivery, Event, From, Store, outbox_bytes};
 use halloo_core::chat::datagram::{HEADER, Header};
 use halloo_core::time::{Duration, Instant, after, secs, since};
-use halloo_core::wire::{Code, Entry, Gap, GapReason, Join, Joined, Message, Welcome, binary};
+use halloo_core::wire::{
+    Code, Entry, Gap, GapReason, Join, Joined, Lineage, Message, Welcome, binary,
+};
 
 use crate::message;
 
@@ -455,5 +457,6 @@ fn welcome(u: &mut Unstructured<'_>, nonce: u64) -> Result<Welcome<'static>> {
         max_body: u.int_in_range(0..=12)?,
         window: u.int_in_range(0..=4)?,
         proof: &[],
+        lineage: Lineage::NONE,
     })
 }

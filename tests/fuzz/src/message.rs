@@ -3,8 +3,9 @@
 use arbitrary::{Result, Unstructured};
 use halloo_core::name;
 use halloo_core::wire::{
-    Bye, ByeReason, Code, Entry, Gap, GapReason, Hello, Join, Joined, MAX_ECHO, MAX_PROOF,
-    MAX_TEXT, Message, Names, Notice, NoticeKind, PeerError, Roster, Welcome, kind,
+    Bye, ByeReason, Code, Entry, Gap, GapReason, Hello, Join, Joined, Lineage, MAX_ECHO,
+    MAX_LINEAGE, MAX_PROOF, MAX_TEXT, Message, Names, Notice, NoticeKind, PeerError, Roster,
+    Welcome, kind,
 };
 
 /// A message of any kind, with any fields that its kind can have.
@@ -49,6 +50,10 @@ pub(crate) fn any<'a>(u: &mut Unstructured<'a>) -> Result<Message<'a>> {
             max_body: short(u)?,
             window: short(u)?,
             proof: bytes(u, MAX_PROOF)?,
+            lineage: {
+                let (generations, _) = bytes(u, 4 * MAX_LINEAGE)?.as_chunks::<4>();
+                Lineage::new(generations.as_flattened()).unwrap_or_default()
+            },
         }),
         kind::JOIN => Message::Join(Join {
             slot: slot(u)?,

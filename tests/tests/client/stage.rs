@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net;
 use std::thread::{self, JoinHandle};
 
-use halloo_core::wire::{self, Message, Welcome};
+use halloo_core::wire::{self, Lineage, Message, Welcome};
 
 /// A hub that a test plays itself, for one connection after another.
 pub(crate) struct Stage {
@@ -66,6 +66,7 @@ pub(crate) fn welcome(listener: &net::TcpListener) -> net::TcpStream {
         max_body: 1024,
         window: 4,
         proof: &[],
+        lineage: Lineage::NONE,
     });
     stream.write_all(&framed(&welcome)).unwrap();
     stream

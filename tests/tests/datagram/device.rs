@@ -3,7 +3,9 @@
 use halloo_core::chat::client::{Cause, Event, From, SlotId};
 use halloo_core::chat::datagram::{HEADER, Header, MIN_HELLO};
 use halloo_core::time::{Instant, after, secs};
-use halloo_core::wire::{self, Code, Entry, Hello, Joined, Message, PeerError, Welcome, kind};
+use halloo_core::wire::{
+    self, Code, Entry, Hello, Joined, Lineage, Message, PeerError, Welcome, kind,
+};
 
 use crate::NOTHING;
 use crate::world::{Device, config};
@@ -121,6 +123,7 @@ fn welcome(nonce: u64) -> Message<'static> {
         max_body: 100,
         window: 4,
         proof: &[],
+        lineage: Lineage::NONE,
     })
 }
 

@@ -18,6 +18,7 @@ fn wrong_way() -> Vec<Message<'static>> {
             max_body: 0,
             window: 0,
             proof: &[],
+            lineage: halloo_core::wire::Lineage::NONE,
         }),
         Message::Joined(firmware_sim::world::lone_device::joined(0)),
         ack(1, 0),

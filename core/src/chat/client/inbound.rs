@@ -59,6 +59,9 @@ impl Parts<'_> {
             id: welcome.store,
             generation: welcome.generation,
         };
+        for slot in self.slots.iter_mut() {
+            slot.is_kin = slot.store.is_some_and(|known| known.is_kept_by(welcome));
+        }
         self.base.max_body = welcome.max_body;
         self.base.window = welcome.window.max(1);
         self.base.retry_after = secs(0);
@@ -145,7 +148,7 @@ impl Parts<'_> {
         self.close(cause);
     }
 
-    /// The hub told where the device stands in a room (rules D-5 and D-8).
+    /// The hub told where the device stands in a room (rules D-ACK-4 and D-STORE-4).
     fn joined(&mut self, now: Instant, joined: &Joined) {
         let first_waiting = self
             .find_post(|post| post.slot == joined.slot && post.is_waiting())
@@ -164,7 +167,7 @@ impl Parts<'_> {
         let last_used = slot.next_seq.wrapping_sub(1);
         let up_seq = joined.up_seq.wrapping_add(slot.ahead);
         let is_renumbered = slot.is_numbered
-            && (known.id != store.id
+            && (!slot.is_kin
                 || seq::is_after(slot.up_seq, up_seq)
                 || seq::is_after(up_seq, last_used));
         let lost_entries = slot.cursor != Join::LATEST && joined.start < slot.cursor;

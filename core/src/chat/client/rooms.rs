@@ -6,8 +6,9 @@ use super::Parts;
 use super::outbox::{self, Fate};
 use super::slot::{Owed, Slot, Standing};
 use crate::chat::{MAX_SLOTS, MAX_WINDOW, seq};
+use crate::mutant;
 use crate::name::{self, NameError};
-use crate::wire::Join;
+use crate::wire::{Join, Welcome};
 
 /// A room of this device: the number that stands for it in every call.
 pub type SlotId = u8;
@@ -38,8 +39,16 @@ pub enum From {
 pub struct Store {
     /// Another one after the hub lost its log.
     pub id: u64,
-    /// Higher after the log was restored from elsewhere.
+    /// Another one after the log was restored from elsewhere.
     pub generation: u32,
+}
+
+impl Store {
+    /// Whether the log of the hub that says this is the same one, or goes on from it.
+    pub(super) fn is_kept_by(self, hub: &Welcome<'_>) -> bool {
+        let is_known = self.generation == hub.generation || hub.lineage.has(self.generation);
+        self.id == hub.store && (is_known || mutant::is("any lineage"))
+    }
 }
 
 /// Why a room was not joined.

@@ -57,6 +57,9 @@ pub(super) struct Slot {
     pub(super) history: u32,
     /// What the cursor and the numbers of posts are of, once a hub that has it took the join.
     pub(super) store: Option<Store>,
+    /// The log of this session's hub goes on from that one, as far as the hub has told: what it says
+    /// of numbers of posts is of those in the outbox.
+    pub(super) is_kin: bool,
     /// The last offset that the application was handed.
     pub(super) cursor: u64,
     /// The cursor that the hub was last told.
@@ -104,6 +107,7 @@ impl Slot {
         room: Name::new(),
         history: 0,
         store: None,
+        is_kin: false,
         cursor: 0,
         credited: 0,
         next_seq: 1,

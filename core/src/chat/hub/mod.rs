@@ -51,7 +51,8 @@ pub struct Config {
     pub session_secret: [u32; 4],
     /// Which store the logs live in; random for logs that live in memory only.
     pub store: u64,
-    /// How often that store was restored from elsewhere.
+    /// Another one each time that store was restored or repaired; [`Hub::set_lineage`] tells those
+    /// that it had before.
     pub generation: u32,
     /// The largest body of a post, in bytes.
     pub max_body: u16,
@@ -213,6 +214,8 @@ pub struct Hub<'s> {
     forgetting: u32,
     /// The rooms whose members get the latest.
     latest: &'s [RoomPattern<'s>],
+    /// The generations that the store had before.
+    lineage: &'s [u32],
     counters: Counters,
 }
 
@@ -248,8 +251,18 @@ impl<'s> Hub<'s> {
             pending_len: 0,
             forgetting: 0,
             latest: &[],
+            lineage: &[],
             counters: Counters::default(),
         }
+    }
+
+    /// The generations that the store had before its own, the newest first.
+    ///
+    /// Devices are told the first [`MAX_LINEAGE`](crate::wire::MAX_LINEAGE) of them. One that knows
+    /// another generation sends its posts without verdict as new ones (rule D-STORE-4 of
+    /// `core/PROTOCOL.md`): so where the lineage is not known, a post may come twice, but none is lost.
+    pub const fn set_lineage(&mut self, generations: &'s [u32]) {
+        self.lineage = generations;
     }
 
     /// What has been counted.

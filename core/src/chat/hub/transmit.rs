@@ -9,7 +9,8 @@ use crate::chat::log::{FRAME_HEADER, Run};
 use crate::mutant;
 use crate::time::Instant;
 use crate::wire::{
-    self, Bye, ByeReason, Entry, Gap, GapReason, Join, Joined, Message, PeerError, VERSION, Welcome,
+    self, Bye, ByeReason, Entry, Gap, GapReason, Join, Joined, Lineage, MAX_LINEAGE, Message,
+    PeerError, VERSION, Welcome,
 };
 
 /// What is to be sent to a connection.
@@ -217,6 +218,7 @@ impl Hub<'_> {
         let config = &self.config;
         let conn = self.storage.conns.get_mut(at as usize)?;
         let owed = conn.owed;
+        let mut lineage = [0; 4 * MAX_LINEAGE];
         let (what, message) = if owed.has(Owed::WELCOME) {
             let welcome = Welcome {
                 version: VERSION,
@@ -233,6 +235,7 @@ impl Hub<'_> {
                     None => config.window,
                 },
                 proof: &[],
+                lineage: Lineage::write(self.lineage, &mut lineage),
             };
             (Owed::WELCOME, Message::Welcome(welcome))
         } else if owed.has(Owed::PONG) {

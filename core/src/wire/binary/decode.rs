@@ -1,11 +1,11 @@
 //! Bytes to messages.
 
-use super::{SKIPPABLE, TAG_COOKIE, TAG_PROOF};
+use super::{SKIPPABLE, TAG_COOKIE, TAG_LINEAGE, TAG_PROOF};
 use crate::wire::kind::{self, MAX_FIXED, fixed_width};
 use crate::wire::{
-    Bye, ByeReason, Code, Decoded, Entry, Gap, GapReason, Hello, Join, Joined, MAGIC, MAX_ECHO,
-    MAX_EXTENSION_BYTES, MAX_EXTENSIONS, MAX_PROOF, MAX_TEXT, Message, Names, Notice, NoticeKind,
-    PeerError, Roster, Welcome, WireError,
+    Bye, ByeReason, Code, Decoded, Entry, Gap, GapReason, Hello, Join, Joined, Lineage, MAGIC,
+    MAX_ECHO, MAX_EXTENSION_BYTES, MAX_EXTENSIONS, MAX_LINEAGE, MAX_PROOF, MAX_TEXT, Message,
+    Names, Notice, NoticeKind, PeerError, Roster, Welcome, WireError,
 };
 
 /// Decodes the message that `frame` holds.
@@ -57,7 +57,7 @@ fn read<'a>(kind: u8, from: &mut Reader<'a>) -> Message<'a> {
             if fields.array() != MAGIC {
                 from.fail(WireError::Malformed);
             }
-            let Extensions { proof, cookie } = from.extensions(kind);
+            let Extensions { proof, cookie, .. } = from.extensions(kind);
             Message::Hello(Hello {
                 proof,
                 cookie,
@@ -76,19 +76,23 @@ fn read<'a>(kind: u8, from: &mut Reader<'a>) -> Message<'a> {
         kind::RETRY => Message::Retry {
             cookie: fields.array(),
         },
-        kind::WELCOME => Message::Welcome(Welcome {
-            proof: from.extensions(kind).proof,
-            version: fields.u8(),
-            suite: fields.u8(),
-            flags: fields.u16(),
-            nonce: fields.u64(),
-            session: fields.u64(),
-            store: fields.u64(),
-            generation: fields.u32(),
-            keepalive: fields.u16(),
-            max_body: fields.u16(),
-            window: fields.u16(),
-        }),
+        kind::WELCOME => {
+            let Extensions { proof, lineage, .. } = from.extensions(kind);
+            Message::Welcome(Welcome {
+                proof,
+                lineage,
+                version: fields.u8(),
+                suite: fields.u8(),
+                flags: fields.u16(),
+                nonce: fields.u64(),
+                session: fields.u64(),
+                store: fields.u64(),
+                generation: fields.u32(),
+                keepalive: fields.u16(),
+                max_body: fields.u16(),
+                window: fields.u16(),
+            })
+        }
         kind::JOIN => Message::Join(Join {
             room: from.short(u8::MAX.into()),
             name: from.short(u8::MAX.into()),
@@ -275,9 +279,10 @@ impl<'a> Reader<'a> {
     fn extensions(&mut self, kind: u8) -> Extensions<'a> {
         let mut found = Extensions {
             proof: &[],
+            lineage: Lineage::NONE,
             cookie: None,
         };
-        let mut count: usize = 0;
+        let (mut count, mut last): (usize, _) = (0, 0);
         if self.rest.len() > MAX_EXTENSION_BYTES {
             self.fail(WireError::TooLong);
         }
@@ -288,29 +293,44 @@ impl<'a> Reader<'a> {
             }
             // A tag that is wrong is so before the length that follows it.
             let tag = self.u8();
-            if tag & SKIPPABLE != 0 {
+            let is_known = match tag {
+                TAG_PROOF => matches!(kind, kind::HELLO | kind::WELCOME),
+                TAG_LINEAGE => kind == kind::WELCOME,
+                TAG_COOKIE => kind == kind::HELLO,
+                _ => false,
+            };
+            if tag & SKIPPABLE != 0 && !is_known {
                 self.skipped = self.skipped.saturating_add(1);
                 self.short(u8::MAX.into());
                 continue;
             }
-            let is_known = match tag {
-                TAG_PROOF => matches!(kind, kind::HELLO | kind::WELCOME),
-                TAG_COOKIE => kind == kind::HELLO,
-                _ => false,
-            };
             if !is_known {
                 self.fail(WireError::UnknownExtension(tag));
             }
             // Each once, and in the order of their tags.
-            if found.cookie.is_some() || (tag == TAG_PROOF && !found.proof.is_empty()) {
+            if tag <= last {
                 self.fail(WireError::Malformed);
             }
-            let is_whole = if tag == TAG_COOKIE {
-                found.cookie = self.short(u8::MAX.into()).try_into().ok();
-                found.cookie.is_some()
-            } else {
-                found.proof = self.short(MAX_PROOF);
-                !found.proof.is_empty()
+            last = tag;
+            let most = match tag {
+                TAG_PROOF => MAX_PROOF,
+                TAG_LINEAGE => 4 * MAX_LINEAGE,
+                _ => u8::MAX.into(),
+            };
+            let bytes = self.short(most);
+            let is_whole = match tag {
+                TAG_COOKIE => {
+                    found.cookie = bytes.try_into().ok();
+                    found.cookie.is_some()
+                }
+                TAG_LINEAGE => {
+                    found.lineage = Lineage::new(bytes).unwrap_or_default();
+                    !found.lineage.as_bytes().is_empty()
+                }
+                _ => {
+                    found.proof = bytes;
+                    !bytes.is_empty()
+                }
             };
             if !is_whole {
                 self.fail(WireError::Malformed);
@@ -330,6 +350,7 @@ impl<'a> Reader<'a> {
 /// What extensions say.
 struct Extensions<'a> {
     proof: &'a [u8],
+    lineage: Lineage<'a>,
     cookie: Option<&'a [u8; 16]>,
 }
 

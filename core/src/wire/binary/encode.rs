@@ -1,9 +1,11 @@
 //! Messages to bytes.
 
-use super::{TAG_COOKIE, TAG_PROOF};
+use super::{TAG_COOKIE, TAG_LINEAGE, TAG_PROOF};
 use crate::name::MAX_NAME;
 use crate::wire::kind::{MAX_FIXED, fixed_width};
-use crate::wire::{MAGIC, MAX_BODY, MAX_ECHO, MAX_PROOF, MAX_TEXT, Message, WireError};
+use crate::wire::{
+    MAGIC, MAX_BODY, MAX_ECHO, MAX_LINEAGE, MAX_PROOF, MAX_TEXT, Message, WireError,
+};
 
 /// Encodes `message` into the front of `out`; returns how many bytes that took.
 ///
@@ -56,7 +58,7 @@ fn write(message: &Message<'_>, head: &mut [u8; MAX_FIXED], to: &mut Writer<'_>)
             fields.u32(hello.max_frame);
             fields.u16(hello.credit);
             fields.u16(hello.keepalive);
-            to.proof(hello.proof);
+            to.extension(TAG_PROOF, hello.proof, MAX_PROOF);
             if let Some(cookie) = hello.cookie {
                 to.put(&[TAG_COOKIE]);
                 to.short(cookie, cookie.len());
@@ -76,7 +78,8 @@ fn write(message: &Message<'_>, head: &mut [u8; MAX_FIXED], to: &mut Writer<'_>)
             fields.u16(welcome.keepalive);
             fields.u16(welcome.max_body);
             fields.u16(welcome.window);
-            to.proof(welcome.proof);
+            to.extension(TAG_PROOF, welcome.proof, MAX_PROOF);
+            to.extension(TAG_LINEAGE, welcome.lineage.as_bytes(), 4 * MAX_LINEAGE);
         }
         Message::Join(join) => {
             fields.u8(join.slot);
@@ -222,12 +225,12 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// The extension for a proof, if there is one.
+    /// An extension, if there is something for it to carry.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
-    fn proof(&mut self, proof: &[u8]) {
-        if !proof.is_empty() {
-            self.put(&[TAG_PROOF]);
-            self.short(proof, MAX_PROOF);
+    fn extension(&mut self, tag: u8, bytes: &[u8], most: usize) {
+        if !bytes.is_empty() {
+            self.put(&[tag]);
+            self.short(bytes, most);
         }
     }
 

@@ -18,6 +18,9 @@ pub const TAG_PROOF: u8 = 2;
 /// The extension that fills a `Hello` up to the size that a datagram asks for.
 pub const TAG_PADDING: u8 = 1;
 
+/// The extension that carries the lineage in a `Welcome`.
+pub const TAG_LINEAGE: u8 = 3;
+
 /// The extension that carries a cookie in a `Hello` over datagrams.
 pub const TAG_COOKIE: u8 = 4;
 

@@ -6,9 +6,9 @@ use crate::name::{MAX_NAME, NameError};
 use crate::wire::Decoded;
 use crate::wire::kind::{self, CRITICAL, fixed_width};
 use crate::wire::{
-    Bye, ByeReason, Code, ENTRY_OVERHEAD, Entry, Gap, GapReason, Hello, Join, Joined, MAGIC,
-    MAX_BODY, MAX_CONTROL, MAX_ECHO, MAX_EXTENSION_BYTES, MAX_EXTENSIONS, MAX_PROOF, MAX_TEXT,
-    Message, Names, Notice, NoticeKind, PeerError, Roster, Welcome, WireError,
+    Bye, ByeReason, Code, ENTRY_OVERHEAD, Entry, Gap, GapReason, Hello, Join, Joined, Lineage,
+    MAGIC, MAX_BODY, MAX_CONTROL, MAX_ECHO, MAX_EXTENSION_BYTES, MAX_EXTENSIONS, MAX_LINEAGE,
+    MAX_PROOF, MAX_TEXT, Message, Names, Notice, NoticeKind, PeerError, Roster, Welcome, WireError,
 };
 
 const NAME: &str = "Zoë";
@@ -47,6 +47,7 @@ fn messages() -> Vec<Message<'static>> {
             max_body: 1024,
             window: 4,
             proof: &[0xa5; MAX_PROOF],
+            lineage: Lineage::new(b"\0\0\0\x02\0\0\0\x01").expect("two generations"),
         }),
         Message::Join(Join {
             slot: 1,
@@ -216,8 +217,10 @@ fn every_truncation_is_told() {
         let frame = bytes(&message);
         for len in 0..frame.len() {
             let cut = decode(&frame[..len]);
-            // Without its extension a Welcome is whole.
-            if matches!(message, Message::Welcome(_)) && len == 1 + fixed_width(kind::WELCOME) {
+            // Without its extensions a Welcome is whole.
+            let bare = 1 + fixed_width(kind::WELCOME);
+            let ends = [bare, bare + 2 + MAX_PROOF];
+            if matches!(message, Message::Welcome(_)) && ends.contains(&len) {
                 assert!(cut.is_ok());
                 continue;
             }
@@ -280,9 +283,9 @@ fn unknown_extensions_that_may_be_skipped_are_counted() {
     // [W-EXT-2] [W-EXT-4]
     for message in messages() {
         let mut frame = bytes(&message);
-        let known = u8::from(matches!(message, Message::Welcome(_)));
+        let known = 2 * u8::from(matches!(message, Message::Welcome(_)));
         for count in 1..=4 - known {
-            frame.extend([count * 2 - 1, 2, 0xaa, 0xbb]);
+            frame.extend([count * 2 + 9, 2, 0xaa, 0xbb]);
             let decoded = decode(&frame).expect("decodes");
             assert_eq!((decoded.message, decoded.skipped), (message, count));
         }
@@ -358,6 +361,72 @@ fn a_cookie_is_an_extension_of_hello_behind_the_proof() {
     ] {
         check_error(&wrong, WireError::Malformed);
     }
+}
+
+#[test]
+fn a_lineage_is_an_extension_of_welcome_behind_the_proof() {
+    // [W-LINEAGE-1] [W-LINEAGE-2]
+    let Message::Welcome(welcome) = messages()[2] else {
+        panic!("the third is a Welcome")
+    };
+    let proof = &[7][..];
+    let bare = bytes(&Message::Welcome(Welcome {
+        proof,
+        lineage: Lineage::NONE,
+        ..welcome
+    }));
+    let generations = [9, 0x0102_0304];
+    let lineage = [3, 8, 0, 0, 0, 9, 1, 2, 3, 4];
+    let frame = [&bare[..], &lineage].concat();
+    let decoded = decode(&frame).expect("decodes");
+    let Message::Welcome(got) = decoded.message else {
+        panic!("it is a Welcome")
+    };
+    assert_eq!((got.proof, decoded.skipped), (proof, 0));
+    assert_eq!(
+        got.lineage,
+        Lineage::write(&generations, &mut [0; 4 * MAX_LINEAGE])
+    );
+    assert!(generations.iter().all(|&one| got.lineage.has(one)));
+    assert!(!got.lineage.has(8) && !got.lineage.has(0x0000_0901));
+    assert_eq!(bytes(&decoded.message), frame);
+    let twice = lineage.repeat(2);
+    let before_the_proof = [&lineage[..], &[2, 1, 7]].concat();
+    for wrong in [&twice[..], &[3, 3, 0, 0, 9], &[3, 0]] {
+        check_error(&[&bare, wrong].concat(), WireError::Malformed);
+    }
+    let naked = &bare[..bare.len() - 3];
+    check_error(&[naked, &before_the_proof].concat(), WireError::Malformed);
+    let long = [&bare[..], &[3, 32], &[0; 32]].concat();
+    check_error(&long, WireError::TooLong);
+    // In any other message it is an extension like another.
+    let ping = bytes(&Message::Ping { token: 1 });
+    let decoded = decode(&[&ping[..], &lineage].concat()).map(|d| d.skipped);
+    assert_eq!(decoded, Ok(1));
+}
+
+#[test]
+fn a_lineage_has_as_many_generations_as_fit_beside_the_longest_proof() {
+    // [W-LINEAGE-1]
+    let Message::Welcome(welcome) = messages()[2] else {
+        panic!("the third is a Welcome")
+    };
+    assert_eq!(welcome.proof.len(), MAX_PROOF);
+    let many: Vec<u32> = (0..20).collect();
+    let mut place = [0; 4 * MAX_LINEAGE];
+    let lineage = Lineage::write(&many, &mut place);
+    assert_eq!(lineage.as_bytes().len(), 4 * MAX_LINEAGE);
+    assert!(lineage.has(6) && !lineage.has(7), "the newest");
+    let message = Message::Welcome(Welcome { lineage, ..welcome });
+    check_any(&bytes(&message));
+    assert_eq!(decode(&bytes(&message)).map(|d| d.message), Ok(message));
+    for (len, is_one) in [(0, true), (3, false), (4, true), (28, true), (32, false)] {
+        assert_eq!(Lineage::new(&[0; 32][..len]).is_some(), is_one, "{len}");
+    }
+    assert_eq!(
+        Lineage::write(&[], &mut [0; 4 * MAX_LINEAGE]),
+        Lineage::NONE
+    );
 }
 
 #[test]
@@ -622,6 +691,7 @@ fn the_published_sizes_hold() {
         })),
         Message::Welcome(welcome) => Some(Message::Welcome(Welcome {
             proof: &[],
+            lineage: Lineage::NONE,
             ..welcome
         })),
         other => Some(other),

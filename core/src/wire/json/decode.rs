@@ -3,8 +3,9 @@
 use super::members::{Cursor, Hex, Members};
 use crate::name;
 use crate::wire::{
-    Bye, ByeReason, Decoded, Entry, Gap, Hello, Join, Joined, MAX_BODY, MAX_ECHO, MAX_PROOF,
-    MAX_TEXT, Message, Notice, PeerError, Roster, VERSION, Welcome, WireError,
+    Bye, ByeReason, Decoded, Entry, Gap, Hello, Join, Joined, Lineage, MAX_BODY, MAX_ECHO,
+    MAX_LINEAGE, MAX_PROOF, MAX_TEXT, Message, Notice, PeerError, Roster, VERSION, Welcome,
+    WireError,
 };
 
 /// Decodes the message that `frame` holds, one object with white space around it or not.
@@ -117,6 +118,7 @@ fn welcome<'a>(m: &mut Members<'a>) -> Result<Welcome<'a>, WireError> {
         max_body: m.or("max_body", u16::MAX)?,
         window: m.or("window", 1)?,
         proof: proof(m)?,
+        lineage: lineage(m)?,
     })
 }
 
@@ -197,6 +199,11 @@ fn error<'a>(m: &mut Members<'a>) -> Result<PeerError<'a>, WireError> {
 
 fn proof<'a>(m: &mut Members<'a>) -> Result<&'a [u8], WireError> {
     within(MAX_PROOF, m.or("proof", Hex(&[]))?.0)
+}
+
+fn lineage<'a>(m: &mut Members<'a>) -> Result<Lineage<'a>, WireError> {
+    let bytes = within(4 * MAX_LINEAGE, m.or("lineage", Hex(&[]))?.0)?;
+    Lineage::new(bytes).ok_or(WireError::Malformed)
 }
 
 /// A member's name, or none.

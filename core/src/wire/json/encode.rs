@@ -111,7 +111,8 @@ fn write_welcome<'w, 'o>(
         .number("keepalive", welcome.keepalive)
         .number("max_body", welcome.max_body)
         .number("window", welcome.window)
-        .hex("proof", within(MAX_PROOF, welcome.proof)?))
+        .hex("proof", within(MAX_PROOF, welcome.proof)?)
+        .hex("lineage", welcome.lineage.as_bytes()))
 }
 
 fn write_join<'w, 'o>(

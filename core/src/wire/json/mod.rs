@@ -29,7 +29,7 @@
 //! | --- | --- |
 //! | `hello` | `version_min` u8 = 1, `version_max` u8 = 1, `suite` u8 = 0, `key_id` u32 = 0, `flags` u16 = 0, `nonce` u64, `device` id, `max_frame` u32 = 4294967295, `credit` u16 = 65535, `keepalive` u16 = 0, `proof` hex = "" |
 //! | `retry` | `cookie` id |
-//! | `welcome` | `version` u8 = 1, `suite` u8 = 0, `flags` u16 = 0, `nonce` u64, `session` u64, `store` u64 = 0, `generation` u32 = 0, `keepalive` u16 = 0, `max_body` u16 = 65535, `window` u16 = 1, `proof` hex = "" |
+//! | `welcome` | `version` u8 = 1, `suite` u8 = 0, `flags` u16 = 0, `nonce` u64, `session` u64, `store` u64 = 0, `generation` u32 = 0, `keepalive` u16 = 0, `max_body` u16 = 65535, `window` u16 = 1, `proof` hex = "", `lineage` hex = "" |
 //! | `join` | `slot` u8, `flags` u8 = 0, `cursor` u64 or "latest" = "latest", `history` u32 = 4294967295, `room` text, `name` text |
 //! | `leave` | `slot` u8 |
 //! | `joined` | `slot` u8, `room` u32, `up_seq` u32 = 0, `rejects` u32 = 0, `start` u64, `head` u64, `members` u32 = 0, `presence` u32 = 0 |

@@ -4,8 +4,8 @@ use std::vec;
 use std::vec::Vec;
 
 use crate::wire::{
-    Bye, ByeReason, Code, Entry, Gap, GapReason, Hello, Join, Joined, MAX_ECHO, Message, Names,
-    Notice, NoticeKind, PeerError, Roster, Welcome,
+    Bye, ByeReason, Code, Entry, Gap, GapReason, Hello, Join, Joined, Lineage, MAX_ECHO, Message,
+    Names, Notice, NoticeKind, PeerError, Roster, Welcome,
 };
 
 pub(super) const ID: [u8; 16] = [
@@ -49,8 +49,9 @@ pub(super) fn messages() -> Vec<(Message<'static>, &'static str)> {
                 max_body: 1024,
                 window: 4,
                 proof: b"",
+                lineage: Lineage::new(b"\0\0\0\x02\0\0\0\x01").unwrap(),
             }),
-            r#"{"type":"welcome","version":1,"suite":0,"flags":0,"nonce":"9007199254740993","session":"18446744073709551615","store":0,"generation":7,"keepalive":60,"max_body":1024,"window":4,"proof":""}"#,
+            r#"{"type":"welcome","version":1,"suite":0,"flags":0,"nonce":"9007199254740993","session":"18446744073709551615","store":0,"generation":7,"keepalive":60,"max_body":1024,"window":4,"proof":"","lineage":"0000000200000001"}"#,
         ),
         (
             Message::Join(Join {

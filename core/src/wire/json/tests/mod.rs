@@ -10,8 +10,8 @@ use std::vec;
 use self::messages::messages;
 use super::*;
 use crate::wire::{
-    Code, Decoded, Hello, Join, MAX_BODY, MAX_ECHO, MAX_TEXT, Message, PeerError, Welcome,
-    WireError,
+    Code, Decoded, Hello, Join, Lineage, MAX_BODY, MAX_ECHO, MAX_LINEAGE, MAX_TEXT, Message,
+    PeerError, Welcome, WireError,
 };
 
 fn written(message: &Message<'_>) -> String {
@@ -129,6 +129,7 @@ fn control_messages_fit_into_the_constant() {
             max_body: u16::MAX,
             window: u16::MAX,
             proof: &[255; 32],
+            lineage: Lineage::new(&[255; 4 * MAX_LINEAGE]).unwrap(),
         }),
         Message::Join(Join {
             slot: 255,
