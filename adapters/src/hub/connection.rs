@@ -3,7 +3,7 @@
 //! Knows bytes and readiness. Readiness is told by the system only once (edge-triggered), so it is
 //! remembered here until a read or a write finds that there is no more.
 
-use std::io::{self, IoSlice};
+use std::io;
 
 use halloo_core::chat::hub::ConnId;
 use halloo_core::time::{Duration, Instant, after, since};
@@ -147,7 +147,7 @@ impl Connection {
             return Ok(0);
         }
         loop {
-            match self.stream.write_vectored(pieces) {
+            match self.stream.write(pieces) {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                     self.writable = false;
@@ -282,9 +282,9 @@ impl Stream {
         }
     }
 
-    fn write_vectored(&mut self, pieces: [&[u8]; 3]) -> io::Result<usize> {
+    fn write(&mut self, pieces: [&[u8]; 3]) -> io::Result<usize> {
         match self {
-            Self::Here(socket) => socket.write_vectored(&pieces.map(IoSlice::new)),
+            Self::Here(socket) => socket.write(pieces),
             Self::There(carried) => carried.write(pieces),
         }
     }

@@ -36,10 +36,22 @@ impl Socket {
         }
     }
 
-    pub(super) fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.write_vectored(pieces),
-            Self::Unix(stream) => stream.write_vectored(pieces),
+    /// Writes all pieces in one call; one piece alone goes the shorter way through the system.
+    pub(super) fn write<const N: usize>(&mut self, pieces: [&[u8]; N]) -> io::Result<usize> {
+        let mut filled = pieces.iter().filter(|piece| !piece.is_empty());
+        match (filled.next(), filled.next()) {
+            (None, _) => Ok(0),
+            (Some(piece), None) => match self {
+                Self::Tcp(stream) => stream.write(piece),
+                Self::Unix(stream) => stream.write(piece),
+            },
+            (Some(_), Some(_)) => {
+                let slices = pieces.map(IoSlice::new);
+                match self {
+                    Self::Tcp(stream) => stream.write_vectored(&slices),
+                    Self::Unix(stream) => stream.write_vectored(&slices),
+                }
+            }
         }
     }
 

@@ -4,7 +4,7 @@
 //! it hands on: both within bounds that the loop counts.
 
 use std::collections::VecDeque;
-use std::io::{self, IoSlice};
+use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError};
 use std::time::{Duration, Instant};
@@ -257,8 +257,7 @@ impl Shard {
             if rest.len() + a.len() + b.len() + c.len() == 0 {
                 break;
             }
-            let slices = [rest, a, b, c].map(IoSlice::new);
-            let mut taken = match lane.socket.write_vectored(&slices) {
+            let mut taken = match lane.socket.write([rest, a, b, c]) {
                 Ok(taken) => taken,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
