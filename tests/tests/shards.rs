@@ -161,6 +161,9 @@ fn a_hub_that_stops_leaves_nothing_unsaid_to_who_reads_slowly() {
     for n in 0..20 {
         ann.post_and_wait(&[n; 1000]);
     }
+    while hub.stats.snapshot().chat.delivered != 80 {
+        thread::yield_now();
+    }
     // More than the system's buffers take, less than a shard keeps.
     let reading = thread::spawn(move || {
         for member in &mut slow {
