@@ -131,20 +131,21 @@ impl Hub<'_> {
             self.close(at);
             return &[];
         }
-        let (last, missing) = if written >= sent.len {
-            (sent.last, 0)
-        } else {
-            self.last_begun(sent, written)
+        let is_whole = written >= sent.len;
+        let (last, missing) = match is_whole {
+            true => (sent.last, 0),
+            false => self.last_begun(sent, written),
         };
         if is_current && let Some(member) = self.storage.members.get_mut(sent.member as usize) {
             member.cursor = last;
             let count = last.saturating_sub(sent.first).saturating_add(1);
             self.counters.delivered = self.counters.delivered.saturating_add(count);
         }
-        if written < sent.len {
-            // The rest of the run is still there to be sent.
-            self.queue(at);
+        if is_whole {
+            return &[];
         }
+        // The rest of the run is still there to be sent.
+        self.queue(at);
         let frame = log.and_then(|log| log.frame(self.log_view(room), last));
         let frame = frame.unwrap_or_default();
         let done = frame.len().saturating_sub(missing);
@@ -214,6 +215,9 @@ impl Hub<'_> {
     }
 
     fn next_of_conn(&mut self, at: u32, out: &mut [u8]) -> Option<usize> {
+        if self.storage.conns.get(at as usize)?.owed == Owed::NOTHING {
+            return None;
+        }
         let max_body = self.most_body(at);
         let config = &self.config;
         let conn = self.storage.conns.get_mut(at as usize)?;
@@ -260,6 +264,9 @@ impl Hub<'_> {
         let member = self.storage.members.get_mut(at as usize)?;
         let room = self.storage.rooms.get(member.room as usize)?;
         let (slot, owed) = (member.slot, member.owed);
+        if owed == Owed::NOTHING && member.cursor >= room.log.head() {
+            return None;
+        }
         if owed.has(Owed::JOINED) {
             // What a crash could take back must not be told (rule D-5).
             let is_early = mutant::is("joined before commit");
