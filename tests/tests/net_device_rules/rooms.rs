@@ -1,6 +1,7 @@
 //! How rooms are joined and left, and what of a log with another name.
 
 use super::*;
+use halloo_core::wire::{Lineage, MAX_LINEAGE};
 
 #[test]
 fn until_the_join_is_answered_all_else_for_the_slot_is_passed_over() {
@@ -259,10 +260,11 @@ fn meets_another_log(store: u64, generation: u32, lineage: &[u32]) -> LoneDevice
     device.hears(&ack(1, 0));
     device.lose();
     device.connect();
+    let mut place = [0; 4 * MAX_LINEAGE];
     let welcome = Welcome {
         store,
         generation,
-        lineage: Lineage::write(lineage, &mut [0; 4 * MAX_LINEAGE]),
+        lineage: Lineage::write(lineage, &mut place),
         ..device.welcome()
     };
     device.open_with(&welcome);
