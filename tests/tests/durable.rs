@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use halloo_core::wire::{GapReason, Join};
+use halloo_core::wire::binary::decode;
+use halloo_core::wire::{GapReason, Join, Message};
 use halloo_std::hub::{Data, HubConfig};
-use halloo_std::journal::{JournalError, Retention};
-use halloo_tests::hub::{Got, RunningHub, small};
+use halloo_std::journal::{Folder, JournalError, Retention, renew};
+use halloo_tests::hub::{Got, RunningHub, hello, small};
 
 const ROOM: &str = "lab";
 
@@ -207,6 +208,35 @@ fn what_names_no_rooms_is_refused_before_the_hub_starts() {
             "{refused}"
         );
     }
+}
+
+#[test]
+fn a_hub_over_a_backup_tells_the_generations_that_its_store_had() {
+    // [D-STORE-5]
+    let folder = tempfile::tempdir().unwrap();
+    let told = || {
+        let hub = RunningHub::chat(keeping(folder.path()));
+        let mut peer = hub.peer();
+        peer.send_raw(&hello(1));
+        let frame = peer.recv_frame().unwrap();
+        let Message::Welcome(welcome) = decode(frame).unwrap().message else {
+            panic!("no welcome")
+        };
+        (welcome.generation, welcome.lineage.as_bytes().to_vec())
+    };
+    let (first, lineage) = told();
+    assert_eq!((first, &lineage[..]), (1, &[][..]));
+    let renewed = || {
+        let mut folder = Folder::take(folder.path()).unwrap();
+        renew(&mut folder, 7 << 40).unwrap().generation.unwrap()
+    };
+    let (second, third) = (renewed(), renewed());
+    let (newest, lineage) = told();
+    assert_eq!((newest, second > first), (third, true));
+    assert_eq!(
+        lineage,
+        [second, first].map(u32::to_be_bytes).as_flattened()
+    );
 }
 
 #[test]

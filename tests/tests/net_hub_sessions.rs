@@ -4,7 +4,7 @@ use firmware_sim::world::lone_hub::{ack, hello, join, offsets, post};
 use firmware_sim::world::{HubMemory, Limits, LoneHub, Said};
 use halloo_core::chat::hub::ConnId;
 use halloo_core::wire::{
-    Bye, ByeReason, Code, Hello, Join, MAX_ECHO, Message, NoticeKind, PeerError,
+    Bye, ByeReason, Code, Hello, Join, MAX_ECHO, MAX_LINEAGE, Message, NoticeKind, PeerError,
 };
 
 const DAY: u64 = 24 * 3600;
@@ -89,6 +89,25 @@ fn a_welcome_repeats_the_nonce_and_names_the_store() {
         assert_eq!(welcome.nonce, 0xabc);
         assert_eq!((welcome.store, welcome.generation), (store, generation));
         assert_eq!(welcome.window, limits.window);
+    }
+}
+
+#[test]
+fn a_welcome_tells_the_newest_generations_that_the_store_had() {
+    // [D-STORE-5] [W-LINEAGE-1]
+    let limits = usual();
+    let many: Vec<u32> = (1..=20).rev().collect();
+    for known in [&[][..], &[5], &many] {
+        let mut memory = HubMemory::new(&limits);
+        let mut hub = LoneHub::with(limits.config(7, 1, 30), &mut memory);
+        hub.hub.set_lineage(known);
+        let peer = hub.connect().unwrap();
+        hub.say(peer, &Message::Hello(hello(1))).unwrap();
+        let said = hub.hear(peer);
+        let lineage = opened(&said).lineage;
+        let told: Vec<_> = known.iter().take(MAX_LINEAGE).copied().collect();
+        assert!(told.iter().all(|&generation| lineage.has(generation)));
+        assert_eq!(lineage.as_bytes().len(), 4 * told.len());
     }
 }
 

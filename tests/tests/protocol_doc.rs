@@ -213,6 +213,7 @@ fn the_tables_of_limits_and_extensions_are_those_of_the_code() {
             ("bytes of an error's text", MAX_TEXT),
             ("bytes of a proof", MAX_PROOF),
             ("bytes of a name", MAX_NAME),
+            ("generations of a lineage", MAX_LINEAGE),
             ("extensions of a message", MAX_EXTENSIONS),
             ("bytes of a message's extensions", MAX_EXTENSION_BYTES),
             (
@@ -223,7 +224,12 @@ fn the_tables_of_limits_and_extensions_are_those_of_the_code() {
         ]
     );
     let tags: Vec<_> = table("### 2.2", "tag").iter().map(|row| row[0]).collect();
-    let code = [binary::TAG_PADDING, binary::TAG_PROOF, binary::TAG_COOKIE];
+    let code = [
+        binary::TAG_PADDING,
+        binary::TAG_PROOF,
+        binary::TAG_LINEAGE,
+        binary::TAG_COOKIE,
+    ];
     assert_eq!(tags, code.map(|tag| tag.to_string()));
 }
 

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use halloo_core::wire::{
     Bye, ByeReason, Code, DeviceId, Entry, Gap, GapReason, Hello, Join, Joined, Lineage, MAX_ECHO,
-    MAX_LINEAGE, MAX_PROOF, MAX_TEXT, Message, Names, Notice, NoticeKind, PeerError, Roster,
-    Welcome, binary, kind,
+    MAX_EXTENSION_BYTES, MAX_LINEAGE, MAX_PROOF, MAX_TEXT, Message, Names, Notice, NoticeKind,
+    PeerError, Roster, Welcome, binary, kind,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -278,6 +278,11 @@ proptest! {
     ) {
         // [W-EXT-2]
         with_message(which, &fill, |message| {
+            let is_full = matches!(message, Message::Welcome(w)
+                if w.proof.len() + w.lineage.as_bytes().len() + value.len() + 6 > MAX_EXTENSION_BYTES);
+            if is_full || tag | 1 == binary::TAG_LINEAGE {
+                return;
+            }
             let mut frame = encoded(message);
             frame.extend([tag | 1, u8::try_from(value.len()).expect("short")]);
             frame.extend(&value);

@@ -223,6 +223,8 @@ fn a_repair_that_is_cut_short_anywhere_is_completed_by_the_next() {
             let what = format!("cut short after {power}, {keep} bytes kept");
             let gone = check_repair(&disk, 300, &before, &what);
             assert_eq!(gone as u64, lost, "{what}");
+            let lineage = open(&disk, 300).unwrap().lineage().to_vec();
+            assert!(lineage.ends_with(&[1]), "{what}: {lineage:?}");
         }
     }
 }
@@ -330,6 +332,83 @@ fn a_backup_that_is_put_back_twice_gets_a_generation_of_its_own_each_time() {
     });
     assert_ne!(generations[0], generations[1]);
     assert!(generations.iter().all(|&generation| generation > 1));
+}
+
+/// The generation of a journal, and those that it had before.
+fn lineage(disk: &SimDisk) -> (u32, Vec<u32>) {
+    let journal = open(disk, 300).unwrap();
+    (journal.store().1, journal.lineage().to_vec())
+}
+
+#[test]
+fn a_journal_knows_the_generations_that_it_had_over_every_repair() {
+    let (disk, ..) = whole(300);
+    assert_eq!(lineage(&disk), (1, vec![]));
+    let mut generations = vec![1];
+    for n in 0..5 {
+        if n % 2 == 0 {
+            disk.rot(&segment::name(1), segment::HEADER + 60, 1);
+            repair(&mut disk.clone(), n << 40).unwrap();
+        } else {
+            renew(&mut disk.clone(), n << 40).unwrap();
+        }
+        let (newest, before) = lineage(&disk);
+        assert_eq!(before, generations);
+        generations.insert(0, newest);
+    }
+    assert_eq!(verify(&mut disk.clone()).unwrap().bad, []);
+    // The backup of an older branch goes on from there.
+    let (backup, ..) = whole(300);
+    put(
+        &mut backup.clone(),
+        lineage::NAME,
+        &disk.bytes(lineage::NAME).unwrap(),
+    );
+    assert_eq!(lineage(&backup), (1, vec![]));
+    renew(&mut backup.clone(), 9 << 40).unwrap();
+    assert_eq!(lineage(&backup).1, [1]);
+}
+
+#[test]
+fn a_journal_without_its_lineage_is_whole_and_only_forgets_that() {
+    let (mut disk, before, state) = whole(300);
+    let first = renew(&mut disk, 5).unwrap().generation.unwrap();
+    disk.remove(lineage::NAME).unwrap();
+    assert_eq!(verify(&mut disk).unwrap().bad, []);
+    assert_eq!(lineage(&disk), (first, vec![]));
+    let second = renew(&mut disk, 5).unwrap().generation.unwrap();
+    assert_eq!(lineage(&disk), (second, vec![first]));
+    let mut journal = open(&disk, 300).unwrap();
+    assert_eq!((entries(&mut journal), journal.state()), (before, &state));
+}
+
+#[test]
+fn a_lineage_that_is_bad_anywhere_is_named_and_given_up() {
+    let (whole, ..) = whole(300);
+    renew(&mut whole.clone(), 5).unwrap();
+    let bytes = whole.bytes(lineage::NAME).unwrap();
+    let rotten = (0..bytes.len()).map(|at| {
+        let mut rotten = bytes.clone();
+        rotten[at] ^= 0x41;
+        rotten
+    });
+    let cut = (0..bytes.len()).map(|len| bytes[..len].to_vec());
+    for bad in rotten.chain(cut) {
+        let mut disk = copy(&whole);
+        put(&mut disk, lineage::NAME, &bad);
+        let report = verify(&mut disk).unwrap();
+        let files: Vec<_> = report.bad.iter().map(|bad| &*bad.file).collect();
+        assert_eq!(files, [lineage::NAME], "{bad:?}");
+        assert_eq!(lineage(&disk), (2, vec![]), "{bad:?}");
+        let repaired = repair(&mut disk, 5).unwrap();
+        assert_eq!(repaired.generation, None, "no post is lost");
+        assert_eq!(verify(&mut disk).unwrap().bad, []);
+    }
+    let mut newer = bytes[..bytes.len() - 4].to_vec();
+    newer[9] += 1;
+    newer.extend(crc32c::crc32c(&newer).to_be_bytes());
+    put(&mut whole.clone(), lineage::NAME, &newer);
+    assert!(matches!(open(&whole, 300), Err(JournalError::Newer { .. })));
 }
 
 #[test]

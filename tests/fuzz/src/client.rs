@@ -14,6 +14,9 @@ use halloo_core::wire::{
 use crate::message;
 
 const OUTBOX: usize = outbox_bytes(3, 8);
+/// Of stores whose generations are 0 to 2.
+const LINEAGES: [&[u8]; 4] = [b"", b"\0\0\0\0", b"\0\0\0\x01", b"\0\0\0\x01\0\0\0\0"];
+
 const ROOMS: [&str; 3] = ["lab", "yard", "roof"];
 
 /// More than a device has to say or to tell at once.
@@ -44,6 +47,9 @@ struct Run {
     next: u32,
     last: u32,
     posts: u16,
+    /// What the session's hub told of its store.
+    store: Store,
+    lineage: Vec<u8>,
 }
 
 /// Runs the machine.
@@ -69,6 +75,11 @@ pub fn machine(data: &[u8]) {
         next: 0,
         last: 0,
         posts: 0,
+        store: Store {
+            id: 0,
+            generation: 0,
+        },
+        lineage: Vec::new(),
     };
     while !u.is_empty() {
         if run.step(&mut u).is_err() {
@@ -175,7 +186,7 @@ impl Run {
                 cursor: message::long(u)?,
                 store: Store {
                     id: message::long(u)? & 1,
-                    generation: 0,
+                    generation: u.int_in_range(0..=2)?,
                 },
             },
         };
@@ -267,6 +278,17 @@ impl Run {
     /// The message arrives, over datagrams in one that is taken, or nearly.
     fn handle(&mut self, u: &mut Unstructured<'_>, message: &Message<'_>) -> Result<()> {
         let was = (self.client.is_serving(), self.cursors());
+        let waiting = self.client.unacknowledged();
+        let is_foreign = match message {
+            Message::Joined(joined) => self.client.store(joined.slot).is_some_and(|known| {
+                let is_here =
+                    (self.store.id, self.store.generation) == (known.id, known.generation);
+                let (before, _) = self.lineage.as_chunks::<4>();
+                let was_here = before.contains(&known.generation.to_be_bytes());
+                !is_here && (known.id != self.store.id || !was_here)
+            }),
+            _ => false,
+        };
         let mut out = [0; 1024];
         let len = binary::encode(message, &mut out[HEADER..]).unwrap_or(0);
         let delivery = if self.is_datagram {
@@ -290,9 +312,16 @@ impl Run {
             );
             if is_open && !was.0 {
                 self.tag = welcome.session;
+                let (id, generation) = (welcome.store, welcome.generation);
+                self.store = Store { id, generation };
+                self.lineage = welcome.lineage.as_bytes().to_vec();
             }
         }
         assert!(delivery.is_none() || self.is_up, "{delivery:?} offline");
+        assert!(
+            !is_foreign || self.client.unacknowledged() == waiting,
+            "S1: {message:?} acknowledges posts that are in another log"
+        );
         let before = was.1;
         let mut want = before;
         match delivery {
@@ -452,11 +481,11 @@ fn welcome(u: &mut Unstructured<'_>, nonce: u64) -> Result<Welcome<'static>> {
         nonce,
         session: message::long(u)?,
         store: message::long(u)? & 1,
-        generation: 0,
+        generation: u.int_in_range(0..=2)?,
         keepalive: *u.choose(&[0, 0, 1, 60])?,
         max_body: u.int_in_range(0..=12)?,
         window: u.int_in_range(0..=4)?,
         proof: &[],
-        lineage: Lineage::NONE,
+        lineage: Lineage::new(u.choose(&LINEAGES)?).unwrap_or_default(),
     })
 }

@@ -66,7 +66,14 @@ fn copy(disk: &SimDisk) -> SimDisk {
 /// Makes one file of parts that have their sums, or not.
 fn forge(u: &mut Unstructured<'_>, disk: &mut SimDisk) -> Result<()> {
     let number: u64 = u.int_in_range(1..=3)?;
-    let ending = ["journal", "snapshot", "index", "journal.new", "lock"];
+    let ending = [
+        "journal",
+        "snapshot",
+        "index",
+        "journal.new",
+        "lock",
+        "lineage",
+    ];
     let ending = *u.choose(&ending)?;
     let mut out = Vec::new();
     if u.ratio(3, 4)? {
@@ -80,10 +87,13 @@ fn forge(u: &mut Unstructured<'_>, disk: &mut SimDisk) -> Result<()> {
             out.extend_from_slice(message::bytes(u, 64)?);
         }
     }
-    if matches!(ending, "snapshot" | "index") && u.ratio(3, 4)? {
+    if matches!(ending, "snapshot" | "index" | "lineage") && u.ratio(3, 4)? {
         out.extend_from_slice(&crc32c::crc32c(&out).to_be_bytes());
     }
-    let name = format!("{number:020}.{ending}");
+    let name = match ending {
+        "lineage" => ending.to_owned(),
+        _ => format!("{number:020}.{ending}"),
+    };
     let mut file = disk.create(&name).expect("the disk is good");
     disk.write(&mut file, 0, &out).expect("the disk is good");
     Ok(())
@@ -96,6 +106,12 @@ fn begin(u: &mut Unstructured<'_>, ending: &str, number: u64, out: &mut Vec<u8>)
             out.extend_from_slice(b"HALLOOS1");
             out.extend_from_slice(&version.to_be_bytes());
             out.extend_from_slice(&number.to_be_bytes());
+        }
+        "lineage" => {
+            out.extend_from_slice(b"HALLOOL1");
+            out.extend_from_slice(&version.to_be_bytes());
+            out.extend_from_slice(&1_u64.to_be_bytes());
+            out.extend_from_slice(&u.int_in_range(1..=2_u32)?.to_be_bytes());
         }
         "index" => {
             out.extend_from_slice(b"HALLOOX1");

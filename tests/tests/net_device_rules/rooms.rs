@@ -1,6 +1,7 @@
 //! How rooms are joined and left, and what of a log with another name.
 
 use super::*;
+use halloo_core::wire::{Lineage, MAX_LINEAGE};
 
 #[test]
 fn until_the_join_is_answered_all_else_for_the_slot_is_passed_over() {
@@ -247,6 +248,92 @@ fn a_hub_that_stands_behind_what_it_acknowledged_has_lost_its_store() {
     }));
     assert_eq!(device.events()[0], Event::StoreChanged { slot: 0 });
     assert_eq!(seqs(&device.says()), [2], "the third is the second there");
+}
+
+/// A device that knows the log (9, 1) and has the posts 2 to 4 on the way in it, and meets another.
+fn meets_another_log(store: u64, generation: u32, lineage: &[u32]) -> LoneDevice {
+    let mut device = LoneDevice::member();
+    for _ in 0..4 {
+        device.client.post(0, b"a body").unwrap();
+    }
+    device.says();
+    device.hears(&ack(1, 0));
+    device.lose();
+    device.connect();
+    let mut place = [0; 4 * MAX_LINEAGE];
+    let welcome = Welcome {
+        store,
+        generation,
+        lineage: Lineage::write(lineage, &mut place),
+        ..device.welcome()
+    };
+    device.open_with(&welcome);
+    device
+}
+
+/// The third of its posts was rejected there, or one of another device's life was.
+const STANDS: Joined = Joined {
+    up_seq: 3,
+    rejects: 1,
+    ..joined(0)
+};
+
+#[test]
+fn a_log_that_goes_on_from_the_one_it_knows_tells_which_posts_have_their_verdict() {
+    // [D-STORE-4] [D-STORE-5]
+    let lineages = [&[1][..], &[7, 1], &[7, 6, 5, 4, 3, 2, 1]];
+    for lineage in lineages {
+        let mut device = meets_another_log(9, 8, lineage);
+        device.hears(&Message::Joined(STANDS));
+        let (slot, code) = (0, Code::Other(0));
+        let told = device.events();
+        let verdicts = [
+            Event::Acked { slot, seq: 2 },
+            Event::Rejected { slot, seq: 3, code },
+            Event::StoreChanged { slot },
+        ];
+        assert_eq!(told[..3], verdicts, "{lineage:?}");
+        assert_eq!(seqs(&device.says()), [4]);
+    }
+}
+
+#[test]
+fn a_log_of_another_branch_acknowledges_nothing_and_gets_every_post() {
+    // [D-STORE-4] [D-STORE-6]
+    let others = [
+        (9, &[][..]),
+        (9, &[7, 6]),
+        (8, &[1]),
+        (9, &[7, 0x0100_0000]),
+    ];
+    for (store, lineage) in others {
+        let mut device = meets_another_log(store, 8, lineage);
+        device.hears(&Message::Joined(STANDS));
+        let slot = 0;
+        assert_eq!(device.events()[0], Event::StoreChanged { slot });
+        assert_eq!(seqs(&device.says()), [4, 5, 6], "{store} {lineage:?}");
+        device.hears(&ack(6, 0));
+        let told = [2, 3, 4].map(|seq| Event::Acked { slot, seq });
+        assert_eq!(device.events(), told, "its own numbers stay");
+    }
+}
+
+#[test]
+fn a_log_of_another_branch_that_takes_no_join_changes_nothing() {
+    // [D-STORE-2]
+    let mut device = meets_another_log(9, 8, &[7]);
+    device.lose();
+    device.open();
+    device.hears(&Message::Joined(STANDS));
+    let (slot, code) = (0, Code::Other(0));
+    let told = device.events();
+    let verdicts = [
+        Event::Acked { slot, seq: 2 },
+        Event::Rejected { slot, seq: 3, code },
+    ];
+    assert_eq!(told[..2], verdicts);
+    assert!(!told.contains(&Event::StoreChanged { slot }), "{told:?}");
+    assert_eq!(seqs(&device.says()), [4]);
 }
 
 #[test]
