@@ -55,9 +55,7 @@ impl Case {
             ..Self::ours(group, name, units, run)
         }
     }
-}
 
-impl Case {
     /// Names it and no other.
     pub(crate) fn key(&self) -> String {
         format!("{}, {}", self.group, self.name)
