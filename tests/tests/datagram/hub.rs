@@ -5,7 +5,8 @@ use firmware_sim::world::{HubMemory, Limits, LoneHub};
 use halloo_core::chat::datagram::{HEADER, Header};
 use halloo_core::chat::hub::{Config, ConnId, Transmit};
 use halloo_core::time::Instant;
-use halloo_core::wire::{ByeReason, Hello, Message, kind};
+use halloo_core::wire::binary::{decode, encode};
+use halloo_core::wire::{ByeReason, Entry, Hello, Message, kind};
 
 use crate::NOTHING;
 
@@ -21,6 +22,11 @@ struct Two<'m> {
 /// Both are members of room `lab`, and nothing is owed; only the one over datagrams has a keepalive,
 /// of 60 s, so all deadlines are its own.
 fn with_two(test: impl FnOnce(&mut Two<'_>)) {
+    with_stored(0, test);
+}
+
+/// As `with_two`; a store has the first `entries` of the room.
+fn with_stored(entries: u64, test: impl FnOnce(&mut Two<'_>)) {
     let limits = Limits::usual(8);
     let mut memory = HubMemory::new(&limits);
     let config = Config {
@@ -29,6 +35,9 @@ fn with_two(test: impl FnOnce(&mut Two<'_>)) {
     };
     let mut lone = LoneHub::with(config, &mut memory);
     lone.now = 0;
+    if entries > 0 {
+        lone.hub.restore_room(0, "lab", 1, entries).unwrap();
+    }
     let author = lone.member(1, "lab");
     let hello = Hello {
         keepalive: 60,
@@ -226,5 +235,76 @@ fn what_is_still_on_its_way_is_looked_after_by_the_round_trip_just_measured() {
         assert_eq!(two.say(3, &credit(1)), NOTHING);
         let due = two.due().unwrap();
         assert!(ms(325) <= due && due <= ms(475), "{due}");
+    });
+}
+
+#[test]
+fn a_hello_whose_cookie_is_as_old_as_the_session_may_be_of_the_device_after_a_reset() {
+    // [F-HELLO-5]
+    with_two(|two| {
+        let again = Hello {
+            nonce: hello(2).nonce + 1,
+            ..hello(2)
+        };
+        let header = Header {
+            session: again.nonce,
+            number: 1,
+            seen: 0,
+        };
+        let now = two.now();
+        let opened = two.lone.hub.open_datagram(now, now, &header, &again);
+        assert!(opened.is_ok_and(|id| id != two.far));
+    });
+}
+
+/// The message of a datagram, behind its header.
+#[track_caller]
+fn check_datagram(datagram: &[u8], number: u32, message: &Message<'_>) {
+    let (header, bytes) = Header::decode(datagram).unwrap();
+    assert_eq!(header.number, number);
+    assert_eq!(decode(bytes).unwrap().message, *message);
+}
+
+#[test]
+fn a_ping_for_another_address_is_a_datagram_of_the_session() {
+    // [F-ADDR-1]
+    with_two(|two| {
+        let (now, mut out) = (two.now(), [0; 100]);
+        let token = 0xfee1;
+        let len = two.lone.hub.ping_datagram(now, two.far, token, &mut out);
+        check_datagram(&out[..len.unwrap()], 3, &Message::Ping { token });
+        let none = two.lone.hub.ping_datagram(now, two.author, token, &mut out);
+        assert_eq!(none, None, "it is on a stream");
+    });
+}
+
+#[test]
+fn what_only_the_store_has_goes_out_entry_by_entry() {
+    with_stored(2, |two| {
+        let now = two.now();
+        for offset in 1..=2 {
+            let entry = Message::Entry(Entry {
+                room: 0,
+                offset,
+                flags: 0,
+                from: "ann",
+                body: b"a body",
+            });
+            let mut frame = [0; 100];
+            let len = encode(&entry, &mut frame[4..]).unwrap();
+            let mut out = [0; 200];
+            let Transmit::Stored(wanted) = two.lone.hub.poll_transmit(now, two.far, &mut out)
+            else {
+                panic!("the store has entry {offset}");
+            };
+            assert_eq!((wanted.first, wanted.last), (offset, 2));
+            let frame = &frame[..4 + len];
+            let hub = &mut two.lone.hub;
+            let sent = hub.stored_datagram(now, two.far, wanted, frame, &mut out);
+            check_datagram(&out[..sent.unwrap()], 2 + offset as u32, &entry);
+            let again = hub.stored_datagram(now, two.far, wanted, frame, &mut out);
+            assert_eq!(again, None, "it is wanted no more");
+        }
+        assert_eq!(two.told(), NOTHING);
     });
 }

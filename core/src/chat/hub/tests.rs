@@ -372,6 +372,37 @@ fn a_large_room_that_empties_is_another_room_while_its_presence_is_still_to_be_t
     assert!(told.iter().any(|m| m.contains("members: 40")), "{told:?}");
 }
 
+#[test]
+fn a_notice_about_the_former_owner_of_a_slot_names_nobody_else() {
+    with_hub(|hub| {
+        let watcher = member(hub, at(0), 1, 0);
+        for number in 2..6 {
+            member(hub, at(0), number, 0);
+        }
+        drain(hub, at(0), watcher);
+        // It takes the last slot, leaves it, and takes it again under another name.
+        let last = member(hub, at(0), 6, 0);
+        let leave = Message::Leave { slot: 0 };
+        hub.handle_message(at(0), last, &leave).unwrap();
+        let join = Message::Join(Join {
+            slot: 0,
+            flags: 0,
+            cursor: 0,
+            history: u32::MAX,
+            room: b"lab",
+            name: b"other",
+        });
+        hub.handle_message(at(0), last, &join).unwrap();
+        let mut told = drain(hub, at(0), watcher);
+        assert_eq!(told.len(), 3, "{told:?}");
+        told.retain(|notice| notice.contains("other"));
+        assert!(
+            matches!(&told[..], [one] if one.contains("Joined")),
+            "{told:?}"
+        );
+    });
+}
+
 #[cfg(feature = "datagram")]
 #[test]
 fn what_a_welcome_over_datagrams_grants_is_what_datagrams_carry() {
