@@ -32,39 +32,39 @@ pub(crate) fn run(
         .collect();
     let mut times = measure::times();
     let (mut events, mut room) = (Events::with_capacity(1024), vec![0; ROOM]);
-    let warm_up = Duration::from_secs_f64(seconds / 4.0);
-    let whole = warm_up + Duration::from_secs_f64(seconds);
-    let (begun, mut count, mut span) = (Instant::now(), 0, None);
     for (client, since) in &mut clients {
         client.post(dialect, 1, 0);
         client.flush();
         *since = Instant::now();
     }
-    while begun.elapsed() < whole {
-        if span.is_none() && begun.elapsed() >= warm_up {
-            span = Some((count, Span::begin(server)));
-        }
-        turn(&mut poll, &mut events);
-        for event in &events {
-            let Token(nth) = event.token();
-            let (client, since) = &mut clients[nth];
-            let before = client.confirmed();
-            client.read(dialect, &mut room, |_| {});
-            if client.confirmed() == before {
-                continue;
-            }
-            assert_eq!(client.confirmed(), before + 1, "one post was on its way");
-            count += 1;
-            if span.is_some() {
+    let (mut count, length) = (0, Duration::from_secs_f64(seconds));
+    let mut run_for = |length: Duration, times: &mut Histogram<u64>| {
+        let begun = Instant::now();
+        while begun.elapsed() < length {
+            turn(&mut poll, &mut events);
+            for event in &events {
+                let Token(nth) = event.token();
+                let (client, since) = &mut clients[nth];
+                let before = client.confirmed();
+                client.read(dialect, &mut room, |_| {});
+                if client.confirmed() == before {
+                    continue;
+                }
+                assert_eq!(client.confirmed(), before + 1, "one post was on its way");
+                count += 1;
                 times.saturating_record(since.elapsed().as_nanos() as u64);
+                client.post(dialect, 1, before + 1);
+                client.flush();
+                *since = Instant::now();
             }
-            client.post(dialect, 1, before + 1);
-            client.flush();
-            *since = Instant::now();
         }
-    }
-    let (before, span) = span.expect("it ran longer than the warm-up");
-    let sample = span.end(count - before);
+        count
+    };
+    let before = run_for(length / 4, &mut times);
+    times.reset();
+    let span = Span::begin(server);
+    let after = run_for(length, &mut times);
+    let sample = span.end(after - before);
     // The last post of each is confirmed, too.
     let mut waiting = posters;
     while waiting > 0 {

@@ -64,23 +64,24 @@ pub(crate) fn run(server: &Server, connections: usize, seconds: f64) -> Sample {
         .collect();
     clients.iter_mut().for_each(|client| client.send(0));
     let mut events = Events::with_capacity(1024);
-    let warm_up = Duration::from_secs_f64(seconds / 4.0);
-    let whole = warm_up + Duration::from_secs_f64(seconds);
-    let (begun, mut count, mut span) = (Instant::now(), 0_u64, None);
-    while begun.elapsed() < whole {
-        if span.is_none() && begun.elapsed() >= warm_up {
-            span = Some((count, Span::begin(server)));
-        }
-        poll.poll(&mut events, Some(PATIENCE)).expect("a queue");
-        assert!(!events.is_empty(), "echoes were lost: nothing more comes");
-        for event in &events {
-            let client = &mut clients[event.token().0];
-            if client.read() {
-                count += 1;
-                client.send(count);
+    let (mut count, length) = (0_u64, Duration::from_secs_f64(seconds));
+    let mut run_for = |length: Duration| {
+        let begun = Instant::now();
+        while begun.elapsed() < length {
+            poll.poll(&mut events, Some(PATIENCE)).expect("a queue");
+            assert!(!events.is_empty(), "echoes were lost: nothing more comes");
+            for event in &events {
+                let client = &mut clients[event.token().0];
+                if client.read() {
+                    count += 1;
+                    client.send(count);
+                }
             }
         }
-    }
-    let (before, span) = span.expect("it ran longer than the warm-up");
-    span.end(count - before)
+        count
+    };
+    let before = run_for(length / 4);
+    let span = Span::begin(server);
+    let after = run_for(length);
+    span.end(after - before)
 }

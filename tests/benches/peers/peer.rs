@@ -69,7 +69,10 @@ pub(crate) fn all() -> Vec<Peer> {
     peers.push(peer("write-only limit", Kind::WriteOnly, this_program()));
     if let Ok(chosen) = std::env::var("HALLOO_BENCH_PEERS") {
         let is_chosen = |name: &str| chosen.split(',').any(|chosen| chosen == name);
-        peers.retain(|peer| !is_hub_of_others(peer.kind) || is_chosen(&peer.name));
+        peers.retain(|peer| match peer.kind {
+            Kind::Halloo | Kind::WriteOnly => true,
+            Kind::Nats | Kind::Redis | Kind::Mosquitto => is_chosen(&peer.name),
+        });
     }
     for peer in &peers {
         if let Some(version) = peer.version() {
@@ -77,10 +80,6 @@ pub(crate) fn all() -> Vec<Peer> {
         }
     }
     peers
-}
-
-fn is_hub_of_others(kind: Kind) -> bool {
-    !matches!(kind, Kind::Halloo | Kind::WriteOnly)
 }
 
 fn this_program() -> PathBuf {
@@ -233,10 +232,9 @@ impl Peer {
                     } else {
                         ""
                     };
-                    let place = files.display();
                     text += &format!(
-                        "jetstream {{ store_dir: {place:?}\n {sync} }}\n",
-                        place = place.to_string()
+                        "jetstream {{\nstore_dir: \"{}\"\n{sync}\n}}\n",
+                        files.display()
                     );
                 }
                 let config = write(&files, "nats.conf", &text);
