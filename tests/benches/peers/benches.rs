@@ -67,7 +67,7 @@ fn throughput(title: &str, unit: &str, names: &[String], samples: &[Vec<Sample>]
         "CPU s / M",
         "generator's CPU",
         "peak MiB",
-        "a write",
+        "a read",
     ];
     let mut table = Table::new(title, &columns);
     let ours = Figures::of(&samples[0]).rate;
@@ -81,7 +81,7 @@ fn throughput(title: &str, unit: &str, names: &[String], samples: &[Vec<Sample>]
             format!("{:.3}", figures.per_million),
             percent(figures.generator),
             mebibytes(figures.peak),
-            figures.per_write.map_or("-".into(), |n| format!("{n:.0}")),
+            figures.per_read.map_or("-".into(), |n| format!("{n:.0}")),
         ]);
     }
     table.print();
@@ -92,8 +92,8 @@ fn names(peers: &[Peer]) -> Vec<String> {
 }
 
 fn fan_out(plan: &Plan, peers: &[Peer]) {
-    // The limit twice: with all that is to be written in one write, and with as much as our hub
-    // writes at once.
+    // The limit twice: with all that is to be written in one write, and with as much as comes from
+    // our hub at once.
     let mut peers = peers.to_vec();
     let limit = peers.last().expect("the limit is the last").clone();
     peers.push(Peer {
@@ -120,8 +120,8 @@ fn fan_out(plan: &Plan, peers: &[Peer]) {
             let peer = &peers[nth];
             let (sample, _) = fanout::run(&peer.start(mode), &*peer.dialect(mode), &load);
             if nth == 0 {
-                let per_write = sample.count / sample.writes.max(1);
-                batch.set((per_write as usize).div_ceil(RUN).max(1));
+                let per_read = sample.count / sample.reads.max(1);
+                batch.set((per_read as usize).div_ceil(RUN).max(1));
             }
             sample
         });

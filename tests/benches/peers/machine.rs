@@ -42,11 +42,6 @@ pub(crate) fn own_cpu() -> Duration {
     Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
 }
 
-/// How often a process has called `write` or `writev`.
-pub(crate) fn writes_of(pid: u32) -> u64 {
-    number(&format!("/proc/{pid}/io"), "syscw:").unwrap_or(0)
-}
-
 /// What a process has in memory, in bytes.
 #[derive(Clone, Copy)]
 pub(crate) struct Memory {

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
-use crate::machine;
 use crate::server::Server;
 use crate::table::median;
+use crate::{inbox, machine};
 
 /// For times in nanoseconds, up to a minute.
 pub(crate) fn times() -> Histogram<u64> {
@@ -19,7 +19,7 @@ pub(crate) struct Span {
     begun: Instant,
     cpu: Duration,
     own: Duration,
-    writes: u64,
+    reads: u64,
 }
 
 /// A span that is over.
@@ -29,8 +29,8 @@ pub(crate) struct Sample {
     pub(crate) seconds: f64,
     pub(crate) server_cpu: f64,
     pub(crate) generator_cpu: f64,
-    /// Calls of `write` and `writev`; `send` and its like are not among them.
-    pub(crate) writes: u64,
+    /// Reads of the generator that had deliveries.
+    pub(crate) reads: u64,
     pub(crate) peak: u64,
 }
 
@@ -41,7 +41,7 @@ impl Span {
             pid,
             cpu: machine::cpu_of(pid),
             own: machine::own_cpu(),
-            writes: machine::writes_of(pid),
+            reads: inbox::reads(),
             begun: Instant::now(),
         }
     }
@@ -53,7 +53,7 @@ impl Span {
             seconds,
             server_cpu: (machine::cpu_of(self.pid) - self.cpu).as_secs_f64(),
             generator_cpu: (machine::own_cpu() - self.own).as_secs_f64(),
-            writes: machine::writes_of(self.pid) - self.writes,
+            reads: inbox::reads() - self.reads,
             peak: machine::memory_of(self.pid).peak,
         }
     }
@@ -67,20 +67,20 @@ pub(crate) struct Figures {
     /// Seconds of the server's core for a million.
     pub(crate) per_million: f64,
     pub(crate) generator: f64,
-    pub(crate) per_write: Option<f64>,
+    pub(crate) per_read: Option<f64>,
     pub(crate) peak: f64,
 }
 
 impl Figures {
     pub(crate) fn of(samples: &[Sample]) -> Self {
         let of = |number: fn(&Sample) -> f64| median(samples.iter().map(number));
-        let counted = samples.iter().all(|sample| sample.writes > 0);
+        let counted = samples.iter().all(|sample| sample.reads > 0);
         Self {
             rate: of(|s| s.count as f64 / s.seconds),
             server: of(|s| s.server_cpu / s.seconds),
             per_million: of(|s| s.server_cpu / s.count as f64 * 1e6),
             generator: of(|s| s.generator_cpu / s.seconds),
-            per_write: counted.then(|| of(|s| s.count as f64 / s.writes as f64)),
+            per_read: counted.then(|| of(|s| s.count as f64 / s.reads as f64)),
             peak: of(|s| s.peak as f64),
         }
     }
