@@ -2,7 +2,7 @@
 
 use super::outbox::{Fate, Post};
 use super::rooms::LAST;
-use super::slot::{Owed, Slot, Standing};
+use super::slot::{Numbers, Owed, Slot, Standing};
 use super::{Cause, Delivery, Echo, Parts, Session, SlotId, State, Store};
 use crate::chat::datagram::ACK_DELAY;
 use crate::chat::seq;
@@ -60,7 +60,13 @@ impl Parts<'_> {
             generation: welcome.generation,
         };
         for slot in self.slots.iter_mut() {
-            slot.is_kin = slot.store.is_some_and(|known| known.is_kept_by(welcome));
+            if slot.is_numbered() {
+                let is_kept = slot.store.is_some_and(|known| known.is_kept_by(welcome));
+                slot.numbers = match is_kept {
+                    true => Numbers::Shared,
+                    false => Numbers::Foreign,
+                };
+            }
         }
         self.base.max_body = welcome.max_body;
         self.base.window = welcome.window.max(1);
@@ -166,8 +172,8 @@ impl Parts<'_> {
         }
         let last_used = slot.next_seq.wrapping_sub(1);
         let up_seq = joined.up_seq.wrapping_add(slot.ahead);
-        let is_renumbered = slot.is_numbered
-            && (!slot.is_kin
+        let is_renumbered = slot.is_numbered()
+            && (slot.numbers == Numbers::Foreign
                 || seq::is_after(slot.up_seq, up_seq)
                 || seq::is_after(up_seq, last_used));
         let lost_entries = slot.cursor != Join::LATEST && joined.start < slot.cursor;
@@ -194,13 +200,13 @@ impl Parts<'_> {
         } else {
             Owed::Joined { head, members }
         };
-        if !slot.is_numbered {
-            slot.is_numbered = true;
+        if !slot.is_numbered() {
             slot.next_seq = seq::next(match mutant::is("numbered anew") {
                 true => 0,
                 false => up_seq,
             });
         }
+        slot.numbers = Numbers::Shared;
         // The posts that wait have consecutive numbers: the hub is to count on with the first.
         slot.up_seq = match first_waiting {
             _ if !is_renumbered => up_seq,

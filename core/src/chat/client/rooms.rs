@@ -186,7 +186,7 @@ impl Parts<'_> {
             .slots
             .get_mut(usize::from(at))
             .ok_or(PostError::NotJoined)?;
-        if !slot.is_numbered || slot.leaving || slot.standing == Standing::Free {
+        if !slot.is_numbered() || slot.leaving || slot.standing == Standing::Free {
             return Err(PostError::NotJoined);
         }
         let whole = outbox::HEADER.saturating_add(body.len());

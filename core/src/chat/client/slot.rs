@@ -43,6 +43,19 @@ pub(super) enum Owed {
     Left,
 }
 
+/// What the numbers of posts are worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(super) enum Numbers {
+    /// No hub has told where they stand.
+    Unknown,
+    /// What this session's hub says of them is of the posts in the outbox: its log is the slot's, or
+    /// goes on from that.
+    Shared,
+    /// It is not, as far as the hub has told.
+    Foreign,
+}
+
 #[derive(Debug, Clone)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Slot {
@@ -50,16 +63,12 @@ pub(super) struct Slot {
     pub(super) owed: Owed,
     /// To be left as soon as its posts have their verdicts.
     pub(super) leaving: bool,
-    /// A hub has told where the numbers of posts stand.
-    pub(super) is_numbered: bool,
+    pub(super) numbers: Numbers,
     pub(super) flags: u8,
     pub(super) room: Name,
     pub(super) history: u32,
     /// What the cursor and the numbers of posts are of, once a hub that has it took the join.
     pub(super) store: Option<Store>,
-    /// The log of this session's hub goes on from that one, as far as the hub has told: what it says
-    /// of numbers of posts is of those in the outbox.
-    pub(super) is_kin: bool,
     /// The last offset that the application was handed.
     pub(super) cursor: u64,
     /// The cursor that the hub was last told.
@@ -102,12 +111,11 @@ impl Slot {
         standing: Standing::Free,
         owed: Owed::Nothing,
         leaving: false,
-        is_numbered: false,
+        numbers: Numbers::Unknown,
         flags: 0,
         room: Name::new(),
         history: 0,
         store: None,
-        is_kin: false,
         cursor: 0,
         credited: 0,
         next_seq: 1,
@@ -132,6 +140,11 @@ impl Slot {
         }
     }
 
+    /// Whether a hub has told where the numbers of posts stand.
+    pub(super) fn is_numbered(&self) -> bool {
+        self.numbers != Numbers::Unknown
+    }
+
     /// When the hub has taken too long to answer; `None` when nothing waits.
     pub(super) fn answer_due(&self) -> Option<Instant> {
         self.awaits().then(|| after(self.since, ANSWER))
@@ -148,7 +161,7 @@ impl Slot {
 
     /// The hub has no place for the member now; whether that is not to be given up yet.
     pub(super) fn bears_refusal(&mut self, now: Instant) -> bool {
-        let bears = self.is_numbered && !self.leaving && self.refusals < MOST_REFUSALS;
+        let bears = self.is_numbered() && !self.leaving && self.refusals < MOST_REFUSALS;
         if bears {
             self.refusals = self.refusals.saturating_add(1);
             (self.standing, self.since) = (Standing::Later, now);
