@@ -6,7 +6,7 @@ use halloo_core::chat::datagram::{HEADER, Header};
 use halloo_core::chat::hub::{Config, ConnId, Transmit};
 use halloo_core::time::Instant;
 use halloo_core::wire::binary::{decode, encode};
-use halloo_core::wire::{ByeReason, Entry, Hello, Message, kind};
+use halloo_core::wire::{ByeReason, Entry, Hello, Join, Message, kind};
 
 use crate::NOTHING;
 
@@ -306,5 +306,24 @@ fn what_only_the_store_has_goes_out_entry_by_entry() {
             assert_eq!(again, None, "it is wanted no more");
         }
         assert_eq!(two.told(), NOTHING);
+    });
+}
+
+#[test]
+fn a_room_of_which_nothing_is_on_its_way_is_not_sent_again() {
+    // [F-TIMER-3]
+    with_two(|two| {
+        let other = Join {
+            slot: 1,
+            ..join("den")
+        };
+        assert_eq!(two.say(2, &Message::Join(other)), [kind::JOINED]);
+        two.post();
+        assert_eq!(two.told(), [kind::ENTRY]);
+        let _ = two.say(2, &Message::Leave { slot: 0 });
+        two.sleep_until(2000);
+        two.handle_timeout();
+        assert_eq!(two.told(), NOTHING);
+        assert_eq!(two.lone.hub.counters().resent, 0);
     });
 }
