@@ -263,6 +263,25 @@ fn a_frame_that_was_begun_and_then_evicted_closes_its_connection() {
 }
 
 #[test]
+fn entries_that_were_evicted_after_they_were_written_close_nothing() {
+    with_hub(|hub| {
+        let author = member(hub, at(0), 1, 0);
+        let reader = member(hub, at(0), 2, 0);
+        post(hub, author, 1);
+        drain(hub, at(0), reader);
+        let mut out = [0; 256];
+        let Transmit::Entries(entries) = hub.poll_transmit(at(0), reader, &mut out) else {
+            panic!("entries are there");
+        };
+        let (sent, len) = (entries.sent, entries.head.len() + entries.tail.len());
+        (2..=40).for_each(|seq| post(hub, author, seq));
+        assert!(hub.handle_sent(at(0), reader, sent, len).is_empty());
+        let next = hub.poll_transmit(at(0), reader, &mut out);
+        assert_ne!(next, Transmit::Close);
+    });
+}
+
+#[test]
 fn a_connection_that_took_a_part_has_the_rest_to_send() {
     with_hub(|hub| {
         let author = member(hub, at(0), 1, 0);
