@@ -1,6 +1,6 @@
 //! The hub alone, with a device that is played by hand, and one on a stream that posts.
 
-use firmware_sim::world::lone_hub::{hello, join};
+use firmware_sim::world::lone_hub::{hello, join, post};
 use firmware_sim::world::{HubMemory, Limits, LoneHub};
 use halloo_core::chat::datagram::{HEADER, Header};
 use halloo_core::chat::hub::{Config, ConnId, Transmit};
@@ -41,6 +41,7 @@ fn with_stored(entries: u64, test: impl FnOnce(&mut Two<'_>)) {
     let author = lone.member(1, "lab");
     let hello = Hello {
         keepalive: 60,
+        max_frame: u32::MAX,
         ..hello(2)
     };
     let header = Header {
@@ -325,5 +326,19 @@ fn a_room_of_which_nothing_is_on_its_way_is_not_sent_again() {
         two.handle_timeout();
         assert_eq!(two.told(), NOTHING);
         assert_eq!(two.lone.hub.counters().resent, 0);
+    });
+}
+
+#[test]
+fn an_entry_that_no_datagram_carries_is_a_gap_whatever_the_device_takes() {
+    // [F-DGRAM-2]
+    with_two(|two| {
+        // Its author has a name of 7 bytes; there is room for one of 32.
+        for (seq, len, told) in [(1, 1225, kind::ENTRY), (2, 1226, kind::GAP)] {
+            let message = post(seq, &[0; 1226][..len]);
+            two.lone.say(two.author, &message).unwrap();
+            two.lone.hub.commit_in_memory();
+            assert_eq!(two.told(), [told], "{len} bytes");
+        }
     });
 }
