@@ -5,7 +5,7 @@ use std::fmt::{Debug, Display, Write as _};
 use std::fs;
 use std::path::Path;
 
-use halloo_core::chat::datagram;
+use halloo_core::chat::{SESSION_LIFETIME, datagram};
 use halloo_core::name::MAX_NAME;
 use halloo_core::wire::{
     Bye, ByeReason, Code, ENTRY_OVERHEAD, Entry, Gap, GapReason, Hello, Join, Joined, Lineage,
@@ -171,6 +171,12 @@ fn the_limits_over_datagrams_are_those_of_the_code() {
         "less than {} bytes are not",
         datagram::MIN_ANSWERED
     )));
+}
+
+#[test]
+fn a_hub_remembers_who_left_for_as_long_as_the_document_says() {
+    let days = SESSION_LIFETIME.as_secs() / (24 * 3600);
+    assert!(DOC.contains(&format!("posts after its last session | {days} days |")));
 }
 
 #[test]

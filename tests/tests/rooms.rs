@@ -530,3 +530,22 @@ fn what_a_hub_refuses_is_said_in_words() {
     assert!(refused.to_string().ends_with(&Code::Version.to_string()));
     assert!(NotOpened::Stale.to_string().contains("newer session"));
 }
+
+#[test]
+fn a_start_restores_each_room_that_there_is_a_place_for_under_its_number() {
+    let sizes = Sizes { rooms: 32, ..FEW };
+    with_hub(sizes, |hub| {
+        let name = |number: u32| format!("room-{number}");
+        for number in (0..32).filter(|number| *number != 1) {
+            let restored = hub.restore_room(number, &name(number), 1, 5);
+            assert_eq!(restored, Ok(()), "room {number}");
+        }
+        // Out of order, and more than there are.
+        assert_eq!(hub.restore_room(1, &name(1), 1, 5), Err(Full));
+        assert_eq!(hub.restore_room(32, &name(32), 1, 5), Err(Full));
+        for number in 0..33 {
+            let head = (number != 1 && number < 32).then_some(5);
+            assert_eq!(hub.head(&name(number)), head, "room {number}");
+        }
+    });
+}

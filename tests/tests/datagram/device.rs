@@ -331,3 +331,24 @@ fn entries_of_all_rooms_are_acknowledged_together_when_it_is_time() {
         assert_eq!(alone.kinds(), [kind::CREDIT, kind::CREDIT]);
     }
 }
+
+#[test]
+fn a_post_is_lost_once_the_hub_has_seen_the_newest_and_not_before() {
+    // [F-POST-2]
+    let mut alone = Alone::welcomed();
+    let slot = alone.join("lab");
+    let numbers = [b"one", b"two"].map(|body| {
+        alone.device.post(slot, body).expect("a place");
+        alone.sent().expect("it posts").0.number
+    });
+    let (up_seq, rejects) = (0, 0);
+    let ack = Message::Ack {
+        slot,
+        up_seq,
+        rejects,
+    };
+    alone.say(SESSION, numbers[0], &ack);
+    assert_eq!(alone.kinds(), NOTHING);
+    alone.say(SESSION, numbers[1], &ack);
+    assert_eq!(alone.kinds(), [kind::POST, kind::POST]);
+}

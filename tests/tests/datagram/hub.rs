@@ -1,12 +1,12 @@
 //! The hub alone, with a device that is played by hand, and one on a stream that posts.
 
-use firmware_sim::world::lone_hub::{hello, join};
+use firmware_sim::world::lone_hub::{hello, join, post};
 use firmware_sim::world::{HubMemory, Limits, LoneHub};
 use halloo_core::chat::datagram::{HEADER, Header};
 use halloo_core::chat::hub::{Config, ConnId, Transmit};
 use halloo_core::time::Instant;
 use halloo_core::wire::binary::{decode, encode};
-use halloo_core::wire::{ByeReason, Entry, Hello, Message, kind};
+use halloo_core::wire::{ByeReason, Entry, Hello, Join, Message, kind};
 
 use crate::NOTHING;
 
@@ -41,6 +41,7 @@ fn with_stored(entries: u64, test: impl FnOnce(&mut Two<'_>)) {
     let author = lone.member(1, "lab");
     let hello = Hello {
         keepalive: 60,
+        max_frame: u32::MAX,
         ..hello(2)
     };
     let header = Header {
@@ -306,5 +307,38 @@ fn what_only_the_store_has_goes_out_entry_by_entry() {
             assert_eq!(again, None, "it is wanted no more");
         }
         assert_eq!(two.told(), NOTHING);
+    });
+}
+
+#[test]
+fn a_room_of_which_nothing_is_on_its_way_is_not_sent_again() {
+    // [F-TIMER-3]
+    with_two(|two| {
+        let other = Join {
+            slot: 1,
+            ..join("den")
+        };
+        assert_eq!(two.say(2, &Message::Join(other)), [kind::JOINED]);
+        two.post();
+        assert_eq!(two.told(), [kind::ENTRY]);
+        let _ = two.say(2, &Message::Leave { slot: 0 });
+        two.sleep_until(2000);
+        two.handle_timeout();
+        assert_eq!(two.told(), NOTHING);
+        assert_eq!(two.lone.hub.counters().resent, 0);
+    });
+}
+
+#[test]
+fn an_entry_that_no_datagram_carries_is_a_gap_whatever_the_device_takes() {
+    // [F-DGRAM-2]
+    with_two(|two| {
+        // Its author has a name of 7 bytes; there is room for one of 32.
+        for (seq, len, told) in [(1, 1225, kind::ENTRY), (2, 1226, kind::GAP)] {
+            let message = post(seq, &[0; 1226][..len]);
+            two.lone.say(two.author, &message).unwrap();
+            two.lone.hub.commit_in_memory();
+            assert_eq!(two.told(), [told], "{len} bytes");
+        }
     });
 }

@@ -207,3 +207,17 @@ fn a_pattern_without_a_star_means_one_room() {
         [true, false, false, false]
     );
 }
+
+#[test]
+fn what_is_set_holds_for_rooms_that_a_start_restores() {
+    // [D-LATEST-1]
+    with_latest(&usual(), |lone| {
+        lone.hub.restore_room(0, "lab", 1, 3).unwrap();
+        let peer = lone.open_with(&Hello {
+            credit: 2,
+            ..hello(1)
+        });
+        let said = lone.join(peer, &join("lab"));
+        assert_eq!(gaps(&said), latest(1, 2));
+    });
+}

@@ -22,7 +22,6 @@ fn with_hub(test: impl FnOnce(&mut Hub<'_>)) {
     test(&mut Hub::new(Config::new(7, [8; 4], 9), storage));
 }
 
-#[cfg(feature = "datagram")]
 fn greeting(nonce: u64, keepalive: u16) -> Hello<'static> {
     Hello {
         version_min: 1,
@@ -264,6 +263,81 @@ fn a_frame_that_was_begun_and_then_evicted_closes_its_connection() {
 }
 
 #[test]
+fn entries_that_were_evicted_after_they_were_written_close_nothing() {
+    with_hub(|hub| {
+        let author = member(hub, at(0), 1, 0);
+        let reader = member(hub, at(0), 2, 0);
+        post(hub, author, 1);
+        drain(hub, at(0), reader);
+        let mut out = [0; 256];
+        let Transmit::Entries(entries) = hub.poll_transmit(at(0), reader, &mut out) else {
+            panic!("entries are there");
+        };
+        let (sent, len) = (entries.sent, entries.head.len() + entries.tail.len());
+        (2..=40).for_each(|seq| post(hub, author, seq));
+        assert!(hub.handle_sent(at(0), reader, sent, len).is_empty());
+        let next = hub.poll_transmit(at(0), reader, &mut out);
+        assert_ne!(next, Transmit::Close);
+    });
+}
+
+#[test]
+fn a_connection_that_took_a_part_has_the_rest_to_send() {
+    with_hub(|hub| {
+        let author = member(hub, at(0), 1, 0);
+        let reader = member(hub, at(0), 2, 0);
+        (1..=2).for_each(|seq| post(hub, author, seq));
+        drain(hub, at(0), reader);
+        while hub.poll_ready().is_some() {}
+        let mut out = [0; 256];
+        let Transmit::Entries(entries) = hub.poll_transmit(at(0), reader, &mut out) else {
+            panic!("entries are there");
+        };
+        let sent = entries.sent;
+        assert!(!hub.handle_sent(at(0), reader, sent, 1).is_empty());
+        assert_eq!(hub.poll_ready(), Some(reader));
+    });
+}
+
+#[test]
+fn what_the_former_owner_of_a_slot_posted_is_no_post_of_the_next_one() {
+    with_hub(|hub| {
+        for number in 1..6 {
+            member(hub, at(0), number, 0);
+        }
+        let gone = member(hub, at(0), 6, 0);
+        post(hub, gone, 1);
+        let leave = Message::Leave { slot: 0 };
+        hub.handle_message(at(1), gone, &leave).unwrap();
+        hub.handle_disconnected(at(1), gone);
+        let next = hub.connect(at(700)).unwrap();
+        let hello = Hello {
+            device: [7; 16],
+            ..greeting(1, 0)
+        };
+        let hello = Message::Hello(hello);
+        hub.handle_message(at(700), next, &hello).unwrap();
+        let join = Message::Join(Join {
+            slot: 0,
+            flags: 0,
+            cursor: 0,
+            history: u32::MAX,
+            room: b"lab",
+            name: b"someone",
+        });
+        assert_eq!(hub.handle_message(at(700), next, &join), Err(Busy));
+        hub.commit_in_memory();
+        hub.handle_message(at(700), next, &join).unwrap();
+        post(hub, next, 1);
+        let said = drain(hub, at(700), next);
+        assert!(!said.iter().any(|m| m.contains("Entry")), "{said:?}");
+        let mut out = [0; 256];
+        let sent = hub.poll_transmit(at(700), next, &mut out);
+        assert!(matches!(sent, Transmit::Entries(_)), "{sent:?}");
+    });
+}
+
+#[test]
 fn a_member_slot_that_is_another_s_by_now_is_not_moved_by_what_is_reported_late() {
     with_hub(|hub| {
         let author = member(hub, at(0), 1, 0);
@@ -316,6 +390,7 @@ fn presence_in_large_rooms_is_told_a_room_at_a_time() {
     while hub.poll_timeout() == Some(at(0)) {
         hub.handle_timeout(at(0));
     }
+    assert_eq!(hub.poll_timeout(), Some(at(1)), "not before its pace");
     let drain_all = |hub: &mut Hub<'_>| {
         let told = ids.iter().map(|&id| drain(hub, at(1), id));
         Vec::from_iter(told.map(|told| told.iter().any(|m| m.contains("Notice"))))
