@@ -305,6 +305,11 @@ impl StoreModel {
                 (author.told, author.newest) = (author.told.min(up_seq), author.newest.min(up_seq));
                 author.offered.clear();
             }
+            // Without a snapshot nothing but the entries themselves tells how many there were.
+            let head = number.map_or(0, |number| state.rooms[number].head);
+            while room.head() > head && room.log.back().is_some_and(Kept::is_lost) {
+                room.log.pop_back();
+            }
         }
         Ok(life)
     }
