@@ -177,6 +177,9 @@ impl Net {
             let echoes = &self.devices[number].app.echoes;
             must!(echoes.contains(&token), "device {number} heard no echo");
         }
+        // One that noticed only by its echo that its session is gone may find its room full, and asks
+        // again for a minute.
+        self.run_secs(hub, 100)?;
         self.rest(hub)
     }
 
