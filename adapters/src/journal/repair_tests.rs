@@ -301,6 +301,44 @@ fn rot_in_one_snapshot_costs_nothing_however_much_retention_deleted() {
 }
 
 #[test]
+fn rot_in_a_snapshot_and_in_the_first_segment_that_is_left_is_mended() {
+    let disk = SimDisk::new();
+    let settings = Settings {
+        retention: Retention {
+            age: Some(std::time::Duration::from_millis(1)),
+            ..Retention::default()
+        },
+        segment_bytes: 500,
+        store: 77,
+    };
+    let mut journal = Journal::open(disk.clone(), &settings).unwrap();
+    let mut script = Script::default();
+    for _ in 0..20 {
+        (0..5).for_each(|_| script.append(&mut journal));
+        journal.commit().unwrap();
+    }
+    journal.retain(u64::MAX).unwrap();
+    let before = entries(&mut journal);
+    drop(journal);
+    let mut names = disk.clone().list().unwrap();
+    names.sort_unstable();
+    let of_kind = |ending: &str| -> Vec<&String> {
+        names.iter().filter(|name| name.ends_with(ending)).collect()
+    };
+    let first = of_kind(".journal")[0];
+    assert_ne!(*first, segment::name(1));
+    for snapshot in of_kind(".snapshot") {
+        for at in segment::HEADER..disk.bytes(first).unwrap().len() {
+            let rotten = copy(&disk);
+            rotten.rot(snapshot, 30, 1);
+            rotten.rot(first, at, 4);
+            let lost = check_repair(&rotten, 500, &before, &format!("{snapshot}, {first}:{at}"));
+            assert!(lost <= 1, "{snapshot}, {first}:{at}: {lost} are lost");
+        }
+    }
+}
+
+#[test]
 fn a_journal_in_order_is_left_as_it_is() {
     let (disk, ..) = whole(300);
     let used = disk.used();
