@@ -1,9 +1,10 @@
 //! The hub on a real machine: one event loop that carries bytes between sockets and the machines.
 //!
 //! Knows sockets, readiness and when to give up. Does not know what a message means: that is
-//! [`halloo_core::chat::Hub`]. All of it runs on one thread and holds no lock. Memory is what
+//! [`halloo_core::chat::Hub`]. All of it runs on one thread and holds no lock on the way of a message;
+//! with several [`shards`](HubConfig::shards), others read and write sockets for it. Memory is what
 //! [`HubConfig`] says, plus a bound for each connection that reads slowly: about one frame and one
-//! buffer of 8 KiB.
+//! buffer of 8 KiB, and 64 KiB where its socket is another shard's.
 //!
 //! ```
 //! use std::thread;

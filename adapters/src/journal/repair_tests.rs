@@ -272,17 +272,22 @@ fn what_retention_deleted_is_not_told_as_lost() {
     assert_eq!(bytes, after);
 }
 
-#[test]
-fn rot_in_one_snapshot_costs_nothing_however_much_retention_deleted() {
-    let disk = SimDisk::new();
-    let settings = Settings {
+/// Retention that deletes all that it may.
+fn nothing_old() -> Settings {
+    Settings {
         retention: Retention {
             age: Some(std::time::Duration::from_millis(1)),
             ..Retention::default()
         },
         segment_bytes: 500,
         store: 77,
-    };
+    }
+}
+
+#[test]
+fn rot_in_one_snapshot_costs_nothing_however_much_retention_deleted() {
+    let disk = SimDisk::new();
+    let settings = nothing_old();
     let mut journal = Journal::open(disk.clone(), &settings).unwrap();
     let mut script = Script::default();
     for _ in 0..60 {
@@ -303,15 +308,7 @@ fn rot_in_one_snapshot_costs_nothing_however_much_retention_deleted() {
 #[test]
 fn rot_in_a_snapshot_and_in_the_first_segment_that_is_left_is_mended() {
     let disk = SimDisk::new();
-    let settings = Settings {
-        retention: Retention {
-            age: Some(std::time::Duration::from_millis(1)),
-            ..Retention::default()
-        },
-        segment_bytes: 500,
-        store: 77,
-    };
-    let mut journal = Journal::open(disk.clone(), &settings).unwrap();
+    let mut journal = Journal::open(disk.clone(), &nothing_old()).unwrap();
     let mut script = Script::default();
     for _ in 0..20 {
         (0..5).for_each(|_| script.append(&mut journal));
