@@ -161,11 +161,7 @@ pub(super) fn check_seal<F: Framing + Clone>(framing: &F, payload: &[u8], sealed
     loop {
         match framing.scan(&rest) {
             Ok(Scan::Skip { consumed }) => drop(rest.drain(..consumed)),
-            Ok(Scan::Frame {
-                start,
-                end,
-                consumed,
-            }) => {
+            Ok(Scan::Frame { start, end, .. }) => {
                 framing.unseal(&mut rest);
                 return assert_eq!(&rest[start..end], payload);
             }

@@ -47,7 +47,7 @@ pub(crate) const CASES: &[Case] = &[
         peers::length_delimited(m, WHOLE)
     }),
     Case::ours(DECODE, "Cobs, with its CRC-32", FRAMES, |m| {
-        decode::<_, { 2 * WHOLE }>(m, Cobs::new(LIMIT), 2 * WHOLE)
+        decode::<_, WHOLE>(m, Cobs::new(LIMIT), WHOLE)
     }),
     Case::peer(DECODE, "cobs, zero by zero", FRAMES, peers::cobs),
     Case::ours(CHUNKS, "Length32", FRAMES, |m| {

@@ -76,8 +76,10 @@ impl Line {
                 Seen::Error(_) => None,
             });
             let frames: Vec<_> = frames.collect();
-            let rest = frames.strip_prefix(front).expect(&what());
-            let rest = rest.strip_suffix(back).expect(&what());
+            let rest = frames.strip_prefix(front);
+            let Some(rest) = rest.and_then(|rest| rest.strip_suffix(back)) else {
+                panic!("{}: {frames:?}", what());
+            };
             let mut touched = touched.iter();
             for payload in rest {
                 assert!(touched.any(|it| it == payload), "{}: {payload:?}", what());
