@@ -81,7 +81,8 @@
 //! # Features
 //!
 //! `defmt` and `log` (logs of the machines; `defmt` also formats every public type), `async` (the
-//! link over `embedded-io-async`), `json` (the flat JSON encoding), `datagram` (chat over datagrams). None is on by default; all add.
+//! link over `embedded-io-async`), `json` (the flat JSON encoding), `datagram` (chat over datagrams), `cobs`
+//! (frames for serial lines). None is on by default; all add.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

@@ -3,11 +3,11 @@
 //! Knows which bytes of the buffer wait and which are free. Does not know where bytes come from.
 //! Invariant: `start <= end <= N`, and `start..end` is what the framing has not consumed.
 
-use super::{FrameError, Framing, Scan};
+use super::{FrameError, Framing, Scan, payload_bytes};
 
 /// Takes bytes as they come and gives the frames that they hold, in place.
 ///
-/// `N` is the size of the buffer: the largest payload and [`Framing::OVERHEAD`]. A frame is never
+/// `N` is the size of the buffer: [`buffer_bytes`](super::buffer_bytes) of the largest payload. A frame is never
 /// larger than the buffer, since the framing's limit is lowered to what fits.
 ///
 /// The loop that drives it: [`room`](Self::room), read into it, [`commit`](Self::commit), then
@@ -42,7 +42,7 @@ impl<F: Framing, const N: usize> Decoder<F, N> {
     #[must_use]
     pub fn new(mut framing: F) -> Self {
         const { assert!(N > F::OVERHEAD, "no payload fits into a buffer this small") };
-        framing.lower_limit(N.saturating_sub(F::OVERHEAD));
+        framing.lower_limit(const { payload_bytes::<F>(N) });
         Self {
             framing,
             buf: [0; N],
@@ -113,6 +113,9 @@ impl<F: Framing, const N: usize> Decoder<F, N> {
                     end,
                     consumed,
                 }) => {
+                    let whole = self.start..self.start.saturating_add(consumed).min(self.end);
+                    self.framing
+                        .unseal(self.buf.get_mut(whole).unwrap_or_default());
                     let frame = FrameToken {
                         start: self.start.saturating_add(start),
                         end: self.start.saturating_add(end).min(self.end),

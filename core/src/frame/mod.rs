@@ -8,6 +8,7 @@
 //! | --- | --- | --- |
 //! | [`Length32`] | 4-byte big-endian length, payload | streams |
 //! | [`Length16`] | 2-byte big-endian length, payload | streams of small frames |
+//! | `Cobs` | 0, payload and CRC-32 in COBS, 0 | serial lines (feature `cobs`) |
 //! | [`Lines`] | payload, LF (a CR before it is not payload) | text |
 //! | [`JsonObjects`] | one JSON object, white space or nothing between | text |
 //! | [`Datagram`] | the whole datagram | UDP and its like |
@@ -34,6 +35,8 @@
 //! # Ok::<(), halloo_core::frame::FrameError>(())
 //! ```
 
+#[cfg(feature = "cobs")]
+mod cobs;
 mod counted;
 mod datagram;
 mod decoder;
@@ -44,6 +47,8 @@ mod lines;
 #[cfg(test)]
 mod testkit;
 
+#[cfg(feature = "cobs")]
+pub use cobs::Cobs;
 pub use datagram::Datagram;
 pub use decoder::{Decoder, FrameToken};
 pub use json_objects::JsonObjects;
@@ -66,7 +71,7 @@ pub enum Scan {
         /// How many bytes to drop; at least 1.
         consumed: usize,
     },
-    /// `start..end` is the payload of a frame.
+    /// `start..end` is the payload of a frame, once [`Framing::unseal`] has seen the frame.
     Frame {
         /// Where the payload starts.
         start: usize,
@@ -126,9 +131,13 @@ pub trait Framing {
     /// How many bytes stand before the payload.
     const HEADER: usize;
 
-    /// The most bytes that a frame takes beside its payload, header included. Sealing adds no more,
-    /// and a buffer of the limit and this many bytes receives every frame.
+    /// The most bytes that a frame takes beside its payload, header included, but for what
+    /// [`STRIDE`](Self::STRIDE) adds. Sealing adds no more, and a buffer of [`buffer_bytes`] for the
+    /// limit receives every frame.
     const OVERHEAD: usize;
+
+    /// Each so many bytes of payload may cost one byte more than [`OVERHEAD`](Self::OVERHEAD).
+    const STRIDE: usize = usize::MAX;
 
     /// Whether each input is one frame, with nothing before or behind it, and may be empty.
     ///
@@ -139,9 +148,16 @@ pub trait Framing {
     /// Looks at `input`, all bytes that were not consumed yet.
     ///
     /// An error is told once and consumes nothing; the call after it, with the same bytes, is a
-    /// [`Scan::Skip`]. `More` is said only while `input` is shorter than the limit and `OVERHEAD`
-    /// together. Work: linear in the bytes that it was not shown before.
+    /// [`Scan::Skip`]. `More` is said only while `input` is shorter than [`buffer_bytes`] of
+    /// the limit. Work: linear in the bytes that it was not shown before.
     fn scan(&mut self, input: &[u8]) -> Result<Scan, FrameError>;
+
+    /// Decodes the frame of a [`Scan::Frame`] in place: `frame` is its first `consumed` bytes, and
+    /// `start..end` of it is the payload afterwards. Once for each frame.
+    ///
+    /// Does nothing where the bytes on the wire are those of the payload. Work: linear in `frame`.
+    #[inline]
+    fn unseal(&self, _frame: &mut [u8]) {}
 
     /// The stream ended with `rest` not consumed: [`FrameError::Truncated`] if that is in the
     /// middle of a frame, a skipped one included. For when `scan` has said [`Scan::More`].
@@ -156,4 +172,27 @@ pub trait Framing {
 
     /// Lowers the limit to `most` bytes of payload, if it is higher.
     fn lower_limit(&mut self, most: usize);
+}
+
+/// The size of a buffer that holds every frame with up to `payload` bytes of payload.
+#[must_use]
+pub const fn buffer_bytes<F: Framing>(payload: usize) -> usize {
+    let more = match payload.checked_div(F::STRIDE) {
+        Some(more) => more,
+        None => 0,
+    };
+    payload.saturating_add(F::OVERHEAD).saturating_add(more)
+}
+
+/// The most bytes of payload whose frame always fits into a buffer of `buffer` bytes.
+#[must_use]
+pub const fn payload_bytes<F: Framing>(buffer: usize) -> usize {
+    let most = buffer.saturating_sub(F::OVERHEAD);
+    match most
+        .saturating_add(1)
+        .checked_div(F::STRIDE.saturating_add(1))
+    {
+        Some(more) => most.saturating_sub(more),
+        None => most,
+    }
 }

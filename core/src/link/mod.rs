@@ -12,7 +12,7 @@ use embedded_io::{Read, ReadReady, Write, WriteReady};
 
 use crate::chat::client::{Delivery, Event};
 use crate::chat::{Client, HANDSHAKE, datagram};
-use crate::frame::{Decoder, FrameError, FrameToken, Framing};
+use crate::frame::{Decoder, FrameError, FrameToken, Framing, buffer_bytes, payload_bytes};
 use crate::time::{Duration, Instant, after, earliest, secs};
 use crate::wire::{self, Code, Message};
 
@@ -28,9 +28,7 @@ const POST: usize = 1 + 1 + 4 + 2;
 /// The receive buffer that takes frames with payloads of `max_frame` bytes.
 #[must_use]
 pub const fn rx_bytes<F: Framing>(max_frame: usize) -> usize {
-    F::OVERHEAD
-        .saturating_add(in_front::<F>())
-        .saturating_add(max_frame)
+    buffer_bytes::<F>(max_frame.saturating_add(in_front::<F>()))
 }
 
 /// The send buffer that takes posts of `body` bytes and every message without a body.
@@ -42,9 +40,7 @@ pub const fn tx_bytes<F: Framing>(body: usize) -> usize {
     } else {
         wire::MAX_CONTROL
     };
-    F::OVERHEAD
-        .saturating_add(in_front::<F>())
-        .saturating_add(most)
+    buffer_bytes::<F>(most.saturating_add(in_front::<F>()))
 }
 
 /// The bytes in front of each message: where frames are datagrams, what makes a session of them.
@@ -191,7 +187,7 @@ impl<F: Framing + Clone, const RX: usize, const TX: usize> Link<F, RX, TX> {
     /// The largest body of a post that this link carries.
     #[must_use]
     pub fn max_body(&self) -> usize {
-        let room = TX.saturating_sub(F::OVERHEAD);
+        let room = const { payload_bytes::<F>(TX) };
         room.min(self.framing.limit())
             .saturating_sub(in_front::<F>())
             .saturating_sub(POST)
@@ -352,7 +348,7 @@ impl<F: Framing + Clone, const RX: usize, const TX: usize> Link<F, RX, TX> {
             return true;
         }
         (self.start, self.end) = (0, 0);
-        let room = TX.saturating_sub(F::OVERHEAD);
+        let room = const { payload_bytes::<F>(TX) };
         let end = F::HEADER.saturating_add(room);
         let Some(out) = self.tx.get_mut(F::HEADER..end) else {
             return false;

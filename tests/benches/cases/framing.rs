@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use halloo_core::frame::{Decoder, Framing, JsonObjects, Length16, Length32, Lines, Scan};
+use halloo_core::frame::{Cobs, Decoder, Framing, JsonObjects, Length16, Length32, Lines, Scan};
 
 use super::peers;
 use super::{Case, Measure};
@@ -46,9 +46,15 @@ pub(crate) const CASES: &[Case] = &[
     Case::peer(DECODE, "tokio-util LengthDelimitedCodec", FRAMES, |m| {
         peers::length_delimited(m, WHOLE)
     }),
+    Case::ours(DECODE, "Cobs, with its CRC-32", FRAMES, |m| {
+        decode::<_, WHOLE>(m, Cobs::new(LIMIT), WHOLE)
+    }),
     Case::peer(DECODE, "cobs, zero by zero", FRAMES, peers::cobs),
     Case::ours(CHUNKS, "Length32", FRAMES, |m| {
         decode::<_, SMALL>(m, Length32::new(LIMIT), SEGMENT)
+    }),
+    Case::ours(CHUNKS, "Cobs, with its CRC-32", FRAMES, |m| {
+        decode::<_, SMALL>(m, Cobs::new(LIMIT), SEGMENT)
     }),
     Case::ours(CHUNKS, "Length16", FRAMES, |m| {
         decode::<_, SMALL>(m, Length16::new(LIMIT), SEGMENT)
@@ -82,6 +88,9 @@ pub(crate) const CASES: &[Case] = &[
     ),
     Case::ours(ENCODE, "Length32", FRAMES, |m| {
         encode(m, Length32::new(LIMIT))
+    }),
+    Case::ours(ENCODE, "Cobs, with its CRC-32", FRAMES, |m| {
+        encode(m, Cobs::new(LIMIT))
     }),
     Case::ours(ENCODE, "Lines", FRAMES, |m| encode(m, Lines::new(LIMIT))),
     Case::peer(

@@ -2,7 +2,8 @@
 
 use arbitrary::Unstructured;
 use halloo_core::frame::{
-    Datagram, Decoder, FrameError, Framing, JsonObjects, Length16, Length32, Lines,
+    Cobs, Datagram, Decoder, FrameError, Framing, JsonObjects, Length16, Length32, Lines,
+    buffer_bytes,
 };
 
 /// The receive buffer of every decoder here.
@@ -35,6 +36,35 @@ pub fn lines(data: &[u8]) {
 /// Runs [`JsonObjects`].
 pub fn json_objects(data: &[u8]) {
     stream(data, JsonObjects::new, naive_objects);
+}
+
+/// Runs [`Cobs`]: over the bytes, and over frames of them that are damaged.
+pub fn cobs(data: &[u8]) {
+    stream(data, Cobs::new, naive_cobs);
+    let mut u = Unstructured::new(data);
+    let (mut line, mut sent) = (Vec::new(), Vec::new());
+    for _ in 0..4 {
+        let len = u.int_in_range(0..=80_u8).unwrap_or(0);
+        let payload = u.bytes(usize::from(len).min(u.len())).unwrap_or_default();
+        let mut buf = vec![0; buffer_bytes::<Cobs>(payload.len())];
+        buf[Cobs::HEADER..][..payload.len()].copy_from_slice(payload);
+        let sealed = Cobs::new(80)
+            .seal(&mut buf, payload.len())
+            .expect("it fits");
+        line.extend(&buf[..sealed]);
+        sent.push(payload);
+    }
+    while !u.is_empty() {
+        let at = u.choose_index(line.len()).unwrap_or(0);
+        line[at] = u.arbitrary().unwrap_or(0);
+    }
+    // Whatever comes was sent. In 2^32 inputs one that is not could pass the check.
+    let mut sent = sent.iter();
+    for seen in decode(Cobs::new(80), &mut line.chunks(7)) {
+        if let Seen::Frame(frame) = seen {
+            assert!(sent.any(|it| *it == frame), "S14: nobody sent {frame:x?}");
+        }
+    }
 }
 
 /// Runs [`Datagram`]: the pieces are datagrams.
@@ -91,7 +121,7 @@ fn stream<F: Framing + Clone>(
 
 /// What can be sealed comes back as the one frame that it is.
 fn seal<F: Framing + Clone>(framing: &F, payload: &[u8], limit: usize) {
-    let mut buf = vec![0; payload.len() + F::OVERHEAD];
+    let mut buf = vec![0; buffer_bytes::<F>(payload.len())];
     buf[F::HEADER..][..payload.len()].copy_from_slice(payload);
     let mut bounded = framing.clone();
     bounded.lower_limit(limit);
@@ -187,6 +217,58 @@ fn naive_lines(input: &[u8], limit: usize) -> Vec<Seen> {
         }
     }
     seen
+}
+
+fn naive_cobs(input: &[u8], limit: usize) -> Vec<Seen> {
+    let mut seen = Vec::new();
+    let mut pieces: Vec<_> = input.split(|&byte| byte == 0).collect();
+    let rest = pieces.pop().unwrap_or_default();
+    for piece in pieces.into_iter().filter(|piece| !piece.is_empty()) {
+        seen.push(match unstuff(piece) {
+            (data, _) if data.len() > limit + 4 => Seen::Error(FrameError::Oversize { limit }),
+            (data, true) => match data.split_last_chunk::<4>() {
+                Some((payload, check)) if crc32(payload).to_le_bytes() == *check => {
+                    Seen::Frame(payload.into())
+                }
+                _ => MALFORMED,
+            },
+            (_, false) => MALFORMED,
+        });
+    }
+    if unstuff(rest).0.len() > limit + 4 {
+        seen.push(Seen::Error(FrameError::Oversize { limit }));
+    }
+    if !rest.is_empty() {
+        seen.push(TRUNCATED);
+    }
+    seen
+}
+
+/// What is in the blocks, and whether the last is whole.
+fn unstuff(mut stuffed: &[u8]) -> (Vec<u8>, bool) {
+    let mut data = Vec::new();
+    while let Some((&code, rest)) = stuffed.split_first() {
+        let Some((block, rest)) = rest.split_at_checked(usize::from(code) - 1) else {
+            data.extend(rest);
+            return (data, false);
+        };
+        data.extend(block);
+        if code < 255 && !rest.is_empty() {
+            data.push(0);
+        }
+        stuffed = rest;
+    }
+    (data, true)
+}
+
+/// By division, a bit at a time, the highest first.
+fn crc32(bytes: &[u8]) -> u32 {
+    let crc = bytes.iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(byte.reverse_bits()) << 24, |crc, _| {
+            crc << 1 ^ if crc >> 31 == 1 { 0x04c1_1db7 } else { 0 }
+        })
+    });
+    !crc.reverse_bits()
 }
 
 fn naive_objects(input: &[u8], limit: usize) -> Vec<Seen> {
