@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -11,7 +11,7 @@ use std::thread::{self, JoinHandle};
 use rustix::process::Signal;
 
 use crate::data::serve;
-use crate::process::{Hub, Running, halloo};
+use crate::process::{Hub, Running};
 
 const DEVICE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/device.py");
 
@@ -28,7 +28,7 @@ fn has_python() -> bool {
 fn device(at: SocketAddr, name: &str) -> Running {
     let (host, port) = (at.ip().to_string(), at.port().to_string());
     let mut command = Command::new("python3");
-    Running::spawn(command.args(["-u", DEVICE, &host, &port, "lab", name]))
+    Running::spawn(command.args(["-Bu", DEVICE, &host, &port, "lab", name]))
 }
 
 fn address(url: &str) -> SocketAddr {
@@ -169,7 +169,7 @@ fn two_python_devices_lose_and_double_nothing_where_connections_are_cut() {
         assert_eq!(mine.own(), POSTS);
     }
     assert_eq!([5, 3], printed.map(|printed| printed.lost));
-    devices.map(ends_well);
+    devices.into_iter().for_each(ends_well);
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn a_python_device_and_halloo_chat_talk_on_after_the_hub_was_killed() {
     let way = Cutter::start(address(&url), &[]);
     let url = format!("chat+tcp://{}", way.at);
     let chat = ["chat", &url, "-r", "lab", "-n", "bob", "--follow"];
-    let mut bob = Running::spawn(halloo(&chat).stdin(Stdio::piped()));
+    let mut bob = Running::start(&chat);
     bob.err("you are in lab");
     let mut ann = device(way.at, "ann");
     for n in 0..POSTS / 2 {
