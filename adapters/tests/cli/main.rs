@@ -7,6 +7,7 @@ mod echo;
 mod faults;
 mod kill;
 mod process;
+mod python;
 mod readme;
 mod serve;
 mod terminal;
