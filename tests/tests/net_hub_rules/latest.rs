@@ -110,7 +110,7 @@ fn one_lags_whose_next_entry_is_kept_no_longer() {
 
 #[test]
 fn a_member_without_credit_is_told_once_it_has_some() {
-    // [D-LATEST-2] [D-LATEST-3]
+    // [D-LATEST-2] [D-GAP-5]
     let mut limits = usual();
     limits.index = 8;
     with_latest(&limits, |hub| {
@@ -148,7 +148,7 @@ fn one_that_lags_is_acknowledged_all_that_it_posts() {
 
 #[test]
 fn history_that_was_not_asked_for_is_told_as_such() {
-    // [D-LATEST-3] [D-JOIN-7]
+    // [D-GAP-5] [D-JOIN-7]
     with_latest(&usual(), |hub| {
         let ann = hub.member(1, "lab");
         hub.posts(ann, 1, 30);

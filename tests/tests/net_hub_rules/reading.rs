@@ -71,6 +71,29 @@ fn who_is_overtaken_by_retention_is_told_what_it_missed_and_pays_nothing_for_it(
 }
 
 #[test]
+fn who_only_posts_is_told_of_no_gap_until_it_has_credit() {
+    // [D-GAP-5]
+    let mut limits = usual();
+    limits.index = 8;
+    with_hub(&limits, |hub| {
+        let ann = hub.member(1, "lab");
+        let bob = hub.open_with(&Hello {
+            credit: 0,
+            ..hello(2)
+        });
+        hub.join(bob, &join("lab"));
+        for seq in 1..=40 {
+            hub.posts(ann, seq, 1);
+            assert_eq!(hub.hear(bob), []);
+        }
+        hub.say(bob, &credit(0, 2)).unwrap();
+        let said = hub.hear(bob);
+        assert_eq!(gaps(&said), [(1, 32, GapReason::Retention)]);
+        assert_eq!(offsets(&said), [33, 34]);
+    });
+}
+
+#[test]
 fn who_keeps_up_is_told_of_no_gap() {
     // [D-GAP-1]
     let mut limits = usual();

@@ -48,7 +48,7 @@ impl<'a> RoomPattern<'a> {
 
 impl<'s> Hub<'s> {
     /// The members of these rooms get the latest: one that lags jumps to the newest entry, and a
-    /// `Gap` tells it what it passed over (rules D-LATEST-1 to 3 of `core/PROTOCOL.md`).
+    /// `Gap` tells it what it passed over (rules D-LATEST-1 and 2 of `core/PROTOCOL.md`).
     ///
     /// It holds for rooms that there are and that come, and takes the place of what was set before.
     /// Work: linear in rooms times patterns.
@@ -69,7 +69,7 @@ impl Hub<'_> {
     pub(super) fn passed_over(&self, member: &Member, room: &Room) -> Option<u64> {
         let head = room.log.head();
         let last = head.saturating_sub(1);
-        if member.limit <= member.cursor || last <= member.cursor {
+        if last <= member.cursor {
             return None;
         }
         let Presence::Here { conn } = member.presence else {

@@ -348,14 +348,15 @@ impl Hub<'_> {
         if member.cursor < member.history_from {
             return Some(gap(member.history_from, GapReason::History));
         }
-        if room.is_latest {
-            if let Some(to) = self.passed_over(member, room) {
-                return Some(gap(to, GapReason::Latest));
-            }
-            // What it misses, it is told once it takes the newest; else each post would be a gap.
-            if member.limit <= member.cursor {
-                return None;
-            }
+        // What it misses, it is told once it has credit; else each post may be a gap for a device
+        // that only posts (rule D-GAP-5).
+        if member.limit <= member.cursor {
+            return None;
+        }
+        if room.is_latest
+            && let Some(to) = self.passed_over(member, room)
+        {
+            return Some(gap(to, GapReason::Latest));
         }
         let first = self.first_kept(member.room);
         if from < first {
