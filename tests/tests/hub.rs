@@ -232,6 +232,38 @@ fn a_member_that_stops_reading_costs_little_and_then_gets_everything() {
 }
 
 #[test]
+fn a_burst_that_a_room_cannot_hold_waits_and_pushes_nothing_past_members_who_read() {
+    const MEMBERS: u8 = 40;
+    const EACH: u32 = 32;
+    let config = HubConfig {
+        log_bytes: 4096,
+        ..small()
+    };
+    let hub = RunningHub::chat(config);
+    let mut members: Vec<_> = (1..=MEMBERS).map(|n| hub.member(n, "lab")).collect();
+    // What one member gets of it all fits into its socket, so nobody is slow.
+    let burst: Vec<u8> = (1..=EACH).flat_map(|seq| post(seq, &[7; 8])).collect();
+    for member in &mut members {
+        member.send_raw(&burst);
+    }
+    let total = u64::from(MEMBERS) * u64::from(EACH);
+    for member in &mut members {
+        let (mut next, mut acked) = (1, 0);
+        while next <= total || acked < EACH {
+            match member.recv() {
+                Got::Ack { up_seq } => acked = up_seq,
+                Got::Entry { offset, .. } | Got::Own { offset } => {
+                    assert_eq!(offset, next);
+                    next += 1;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!(hub.stop().stats.chat.gaps, 0);
+}
+
+#[test]
 fn a_member_that_falls_off_the_log_is_told_what_it_missed() {
     let mut config = small();
     config.options.send_buffer = Some(4096);

@@ -29,7 +29,6 @@ pub(super) fn read(desk: &mut Desk<'_>, conn: &mut Connection, id: ConnId) -> io
     }
     if len > held {
         conn.heard = desk.now;
-        desk.taken += len - held;
     }
     if len > held || conn.busy {
         let bytes = &desk.room[..len];

@@ -40,8 +40,6 @@ pub(super) struct Desk<'s> {
     pub(super) write_timeout: Duration,
     pub(super) echo_idle: Duration,
     pub(super) drain_timeout: Duration,
-    /// What chat connections handed in, for the loop to count.
-    pub(super) taken: usize,
     pub(super) echoed: u64,
     pub(super) datagrams_dropped: u64,
 }
@@ -64,7 +62,6 @@ impl<'s> Desk<'s> {
             write_timeout: fugit(config.write_timeout),
             echo_idle: fugit(config.echo_idle),
             drain_timeout: fugit(config.drain_timeout),
-            taken: 0,
             echoed: 0,
             datagrams_dropped: 0,
         }

@@ -21,7 +21,7 @@ use super::desk::{Desk, fugit};
 use super::durable::{self, Kept};
 use super::listeners::{Bound, Datagrams, Service};
 use super::memory::PER_CONNECTION;
-use super::pass::Pass;
+use super::pass::{PARTS, Pass};
 use super::sessions::Sessions;
 use super::shards::{Shards, Told};
 use super::{HubConfig, HubError, HubStats, Memory, Shutdown, Stats, Summary, WAKE, chat, echo};
@@ -109,8 +109,8 @@ impl<'s> EventLoop<'s> {
         let sessions = Sessions::new(key);
         // With a journal each part would wait for a sync of its own.
         let pass = Pass::new(match journal {
-            Some(_) => 0,
-            None => config.log_bytes / 4,
+            Some(_) => 1,
+            None => PARTS,
         });
         let desk = Desk::new(hub, journal, config);
         let shortest = config.frame_timeout.min(config.write_timeout);
@@ -217,6 +217,10 @@ impl<'s> EventLoop<'s> {
             }
             let key = self.by_place.get(id.index()).copied();
             self.queue_output(key.unwrap_or(NOBODY));
+        }
+        // Who is served late is to miss nothing; from disk nobody does.
+        if self.pass.is_over() && self.desk.journal.is_none() {
+            self.desk.hub.begin_pass();
         }
         for _ in 0..self.pass.part(self.outputs.len()) {
             if let Some(key) = self.outputs.pop_front() {
@@ -371,11 +375,7 @@ impl<'s> EventLoop<'s> {
         conn.in_queue = false;
         let desk = &mut self.desk;
         let served = match (conn.stage, conn.role) {
-            (Stage::Open, Role::Chat(id)) => {
-                let read = chat::read(desk, conn, id);
-                self.pass.taken += std::mem::take(&mut desk.taken);
-                read
-            }
+            (Stage::Open, Role::Chat(id)) => chat::read(desk, conn, id),
             (Stage::Open | Stage::Finishing, Role::Echo { listener }) => {
                 match self.acceptor.mode(listener) {
                     Some(mode) => echo::serve(desk, conn, mode),

@@ -4,44 +4,39 @@
 //! parts while posts come: those who are served late in the pass get longer runs.
 
 /// In how many parts a pass is made, at most.
-const PARTS: usize = 16;
+pub(super) const PARTS: usize = 16;
 
 /// A pass over all outputs.
 #[derive(Debug)]
 pub(super) struct Pass {
-    left: usize,
+    parts: usize,
     part: usize,
-    /// The bytes that chat connections handed in during this pass.
-    pub(super) taken: usize,
-    most: usize,
+    left: usize,
 }
 
 impl Pass {
-    /// A pass is made in one go once `most` bytes came during it: what is posted then could push
-    /// entries out of a log that nobody was slow to read.
-    pub(super) const fn new(most: usize) -> Self {
+    /// Each pass is made in so many parts.
+    pub(super) const fn new(parts: usize) -> Self {
         Self {
-            left: 0,
+            parts,
             part: 0,
-            taken: 0,
-            most,
+            left: 0,
         }
+    }
+
+    /// Whether the next part is the first one.
+    pub(super) const fn is_over(&self) -> bool {
+        self.left == 0
     }
 
     /// How many of the `queued` outputs this turn serves.
     pub(super) fn part(&mut self, queued: usize) -> usize {
-        if self.left == 0 {
+        if self.is_over() {
             self.left = queued;
-            self.part = (queued / PARTS).max(2);
+            self.part = (queued / self.parts).max(2);
         }
-        let part = match self.taken < self.most {
-            true => self.part.min(self.left),
-            false => self.left,
-        };
+        let part = self.part.min(self.left);
         self.left -= part;
-        if self.left == 0 {
-            self.taken = 0;
-        }
         part
     }
 }
@@ -51,14 +46,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pass_serves_each_output_once_in_parts_and_ends_at_once_when_much_was_posted() {
-        let mut pass = Pass::new(100);
+    fn a_pass_serves_each_output_once_in_parts() {
+        let mut pass = Pass::new(16);
         let parts: Vec<_> = (0..16).map(|_| pass.part(1600)).collect();
         assert_eq!(parts, [100; 16]);
+        assert!(pass.is_over());
         assert_eq!(pass.part(5), 2, "the next pass");
-        pass.taken = 100;
-        assert_eq!(pass.part(9), 3, "all that is left of it");
+        assert_eq!(
+            pass.part(9),
+            2,
+            "who came later has to wait for the one after it"
+        );
+        assert!(!pass.is_over());
+        assert_eq!(pass.part(9), 1);
         assert_eq!(pass.part(0), 0);
-        assert_eq!(Pass::new(0).part(1000), 1000, "no parts are wanted");
+        assert_eq!(Pass::new(1).part(1000), 1000, "no parts are wanted");
     }
 }

@@ -122,6 +122,8 @@ pub struct RoomLog {
     first: u64,
     next: u64,
     committed: u64,
+    /// Entries above this one stay.
+    held: u64,
     write: u32,
     largest: u32,
 }
@@ -140,6 +142,7 @@ impl RoomLog {
             first: 1,
             next: 1,
             committed: 0,
+            held: u64::MAX,
             write: 0,
             largest: 0,
         }
@@ -152,6 +155,7 @@ impl RoomLog {
             first: head.saturating_add(1),
             next: head.saturating_add(1),
             committed: head,
+            held: u64::MAX,
             write: 0,
             largest: 0,
         }
@@ -181,7 +185,8 @@ impl RoomLog {
         self.largest as usize
     }
 
-    /// Appends an entry and returns its offset; the oldest committed entries make room.
+    /// Appends an entry and returns its offset; the oldest committed entries make room, but those
+    /// that are [held](Self::hold_after).
     ///
     /// Work: the bytes of the entry, and the entries that go for it.
     pub fn append(
@@ -203,7 +208,7 @@ impl RoomLog {
             {
                 break at;
             }
-            if self.first > self.committed {
+            if self.first > self.committed.min(self.held) {
                 return Err(AppendError::Full);
             }
             self.first = self.first.saturating_add(1);
@@ -222,6 +227,11 @@ impl RoomLog {
         self.next = offset.saturating_add(1);
         self.largest = self.largest.max(len);
         Ok(offset)
+    }
+
+    /// Entries above `offset` make no room for others until this is called with a higher one.
+    pub const fn hold_after(&mut self, offset: u64) {
+        self.held = offset;
     }
 
     /// Everything up to `offset` is durable and may be seen.

@@ -207,6 +207,26 @@ fn what_is_not_committed_is_neither_shown_nor_evicted() {
 }
 
 #[test]
+fn what_is_held_makes_no_room_until_it_is_let_go() {
+    let mut world = World::new(200, 4);
+    for offset in 1..=4 {
+        assert_eq!(world.append(1, 20), Ok(offset));
+        world.log.commit(offset);
+    }
+    world.log.hold_after(1);
+    assert_eq!(world.append(1, 20), Ok(5));
+    assert_eq!(world.append(1, 20), Err(AppendError::Full));
+    assert_eq!(world.log.first(), 2);
+    world.log.hold_after(2);
+    assert_eq!(world.append(1, 20), Ok(6));
+    world.log.hold_after(u64::MAX);
+    assert_eq!(world.append(1, 20), Ok(7));
+    assert_eq!(world.append(1, 20), Ok(8));
+    let uncommitted = world.append(1, 20);
+    assert_eq!(uncommitted, Err(AppendError::Full));
+}
+
+#[test]
 fn a_run_that_wraps_comes_in_two_pieces() {
     let mut world = World::new(200, 8);
     for offset in 1..=40 {

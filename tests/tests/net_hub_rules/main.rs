@@ -9,7 +9,7 @@ mod reading;
 use firmware_sim::world::lone_hub::{MAX_BODY, ack, hello, join, offsets, post};
 use firmware_sim::world::model::device_id;
 use firmware_sim::world::{HubMemory, Limits, LoneHub, Said};
-use halloo_core::chat::hub::Verdict;
+use halloo_core::chat::hub::{Busy, Verdict};
 use halloo_core::wire::{
     Bye, ByeReason, Code, Entry, Gap, GapReason, Hello, Join, Message, PeerError, binary,
 };

@@ -94,6 +94,33 @@ fn who_only_posts_is_told_of_no_gap_until_it_has_credit() {
 }
 
 #[test]
+fn what_a_member_has_not_been_offered_in_its_pass_is_pushed_out_by_no_post() {
+    let mut limits = usual();
+    limits.index = 8;
+    with_hub(&limits, |hub| {
+        let (ann, bob) = (hub.member(1, "lab"), hub.member(2, "lab"));
+        hub.hub.begin_pass();
+        hub.posts(ann, 1, 5);
+        hub.hub.begin_pass();
+        hub.posts(ann, 6, 3);
+        assert_eq!(hub.say(ann, &post(9, b"")), Err(Busy), "1 to 8 stay");
+        let said = hub.hear(bob);
+        assert_eq!(offsets(&said), [1, 2, 3, 4, 5, 6, 7, 8]);
+        hub.say(bob, &credit(8, 8)).unwrap();
+        hub.hub.begin_pass();
+        // Who missed the pass in which it was to be served misses what came before that.
+        hub.posts(ann, 9, 5);
+        assert_eq!(hub.say(ann, &post(14, b"")), Err(Busy), "6 to 13 stay");
+        hub.hub.begin_pass();
+        hub.hub.begin_pass();
+        hub.posts(ann, 14, 8);
+        let said = hub.hear(bob);
+        assert_eq!(gaps(&said), [(9, 13, GapReason::Retention)]);
+        assert_eq!(offsets(&said), [14, 15, 16, 17, 18, 19, 20, 21]);
+    });
+}
+
+#[test]
 fn who_keeps_up_is_told_of_no_gap() {
     // [D-GAP-1]
     let mut limits = usual();

@@ -82,6 +82,16 @@ impl Hub<'_> {
         self.handle_appended(self.pending_len);
     }
 
+    /// A pass over all connections that have something to be sent begins.
+    ///
+    /// For a caller that takes in messages before it has been to each of them. What was posted since
+    /// the pass before began then stays in the log until this one ends: so a burst pushes nothing out
+    /// that a member would have taken in its turn, and a post for which there is no room meanwhile is
+    /// [`Busy`](super::Busy). Where nobody calls this, posts push out whatever is committed.
+    pub const fn begin_pass(&mut self) {
+        self.pass = self.pass.wrapping_add(1);
+    }
+
     fn commit(&mut self, pending: Pending) {
         let Some(member) = self.storage.members.get_mut(pending.member as usize) else {
             return;
@@ -213,6 +223,13 @@ impl Hub<'_> {
             .rooms
             .get_mut(room)
             .ok_or(AppendError::TooLarge)?;
+        if room.pass != self.pass {
+            let is_next = room.pass.wrapping_add(1) == self.pass;
+            let head = room.log.head();
+            room.log
+                .hold_after(if is_next { room.pass_head } else { head });
+            (room.pass, room.pass_head) = (self.pass, head);
+        }
         room.log.append(&mut memory, &entry)
     }
 

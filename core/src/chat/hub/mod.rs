@@ -212,6 +212,8 @@ pub struct Hub<'s> {
     pending_len: usize,
     /// How many members' slots wait for the commit of their being forgotten.
     forgetting: u32,
+    /// Counts the passes over all connections; wraps.
+    pass: u32,
     /// The rooms whose members get the latest.
     latest: &'s [RoomPattern<'s>],
     /// The generations that the store had before.
@@ -250,6 +252,7 @@ impl<'s> Hub<'s> {
             pending_handed: 0,
             pending_len: 0,
             forgetting: 0,
+            pass: 0,
             latest: &[],
             lineage: &[],
             counters: Counters::default(),

@@ -354,6 +354,9 @@ pub struct Room {
     pub(super) log: RoomLog,
     /// A member that lags jumps to the head.
     pub(super) is_latest: bool,
+    /// The last pass in which something was appended, and the head when that pass began.
+    pub(super) pass: u32,
+    pub(super) pass_head: u64,
     /// The first offset that the store has; [`NO_STORE`] where the log in memory is all there is.
     pub(super) oldest: u64,
     pub(super) members: List,
@@ -375,6 +378,8 @@ impl Room {
         name: Name::new(),
         log: RoomLog::new(),
         is_latest: false,
+        pass: 0,
+        pass_head: 0,
         oldest: NO_STORE,
         members: List::EMPTY,
         remembered: 0,
