@@ -7,7 +7,7 @@ use super::{Cause, Delivery, Echo, Parts, Session, SlotId, State, Store};
 use crate::chat::datagram::ACK_DELAY;
 use crate::chat::seq;
 use crate::mutant;
-use crate::time::{Duration, Instant, after, millis, secs};
+use crate::time::{Due, Duration, Instant, millis, secs};
 use crate::trace::{debug, warning};
 use crate::wire::{Code, Entry, Gap, Join, Joined, Message, VERSION, Welcome};
 
@@ -78,7 +78,7 @@ impl Parts<'_> {
             spoke: now,
             ping: false,
             pong: None,
-            credit_at: None,
+            credit_at: Due::NEVER,
             credit_due: false,
         });
         if let Some(path) = &mut self.base.path {
@@ -336,8 +336,8 @@ impl Parts<'_> {
             self.base.path.is_some(),
         ) {
             slot.owes_credit = true;
-            if !session.credit_due {
-                session.credit_at.get_or_insert(after(now, ACK_DELAY));
+            if !session.credit_due && session.credit_at == Due::NEVER {
+                session.credit_at = Due::after(now, ACK_DELAY);
             }
         }
     }

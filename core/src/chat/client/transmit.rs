@@ -6,7 +6,7 @@ use super::{Cause, Parts, SlotId, State};
 use crate::bytes;
 use crate::chat::datagram::{HEADER, MIN_HELLO, Path};
 use crate::chat::seq;
-use crate::time::Instant;
+use crate::time::{Due, Instant};
 use crate::wire::{
     self, Bye, ByeReason, Code, DeviceId, Hello, Join, Message, PeerError, VERSION, kind,
 };
@@ -226,7 +226,7 @@ impl Parts<'_> {
                 if let (Some(_), State::Serving(session)) = (&self.base.path, &mut self.base.state)
                     && !self.slots.iter().any(|slot| slot.owes_credit)
                 {
-                    (session.credit_at, session.credit_due) = (None, false);
+                    (session.credit_at, session.credit_due) = (Due::NEVER, false);
                 }
                 Some(len)
             }

@@ -6,7 +6,7 @@ use super::slots::{LastWord, Owed, Phase, Who};
 use super::{Busy, ConnId, Hub, Parting};
 use crate::chat::MAX_SLOTS;
 use crate::mutant;
-use crate::time::Instant;
+use crate::time::{Due, Instant};
 use crate::trace::debug;
 use crate::wire::{ByeReason, Code, Hello, MAX_CONTROL, Message, VERSION};
 
@@ -106,7 +106,7 @@ impl Hub<'_> {
             hash(self.config.table_secret, &hello.device),
             at,
         );
-        super::timers::schedule(self.storage.conns, at, Some(now));
+        super::timers::schedule(self.storage.conns, at, Due::at(now));
         self.queue(at);
         Ok(())
     }
