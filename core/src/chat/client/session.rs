@@ -100,7 +100,9 @@ impl Base {
                     None => answer_due(slots),
                 };
                 let rejoins = slots.iter().map(Slot::rejoin_due);
-                rejoins.fold(answer, Due::min).min(session.keepalive_deadline(self.path.is_some()))
+                rejoins
+                    .fold(answer, Due::min)
+                    .min(session.keepalive_deadline(self.path.is_some()))
             }
             State::Offline | State::Closed => Due::NEVER,
         };
@@ -121,6 +123,7 @@ impl Base {
     }
 
     /// The session is over but for a last word.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn part(&mut self, cause: Cause) {
         match self.state {
             State::Greeting { .. } | State::Serving(_) => {
@@ -163,10 +166,14 @@ impl Session {
 
 /// When the first of the rooms has waited too long.
 fn answer_due(slots: &[Slot]) -> Due {
-    slots.iter().map(Slot::answer_due).fold(Due::NEVER, Due::min)
+    slots
+        .iter()
+        .map(Slot::answer_due)
+        .fold(Due::NEVER, Due::min)
 }
 
 impl Parts<'_> {
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn tick(&mut self, now: Instant) -> Instant {
         self.base.now = self.base.now.max(now);
         self.base.now
@@ -205,12 +212,14 @@ impl Parts<'_> {
     }
 
     /// The session is over; the application is told.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn close(&mut self, cause: Cause) {
         debug!("client: the session is over: {:?}", cause);
         self.base.state = State::Closed;
         self.base.closed = Some(cause);
     }
 
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn violation(&mut self, code: Code) {
         self.base.part(Cause::Violation(code));
     }

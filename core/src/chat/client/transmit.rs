@@ -82,7 +82,7 @@ impl Parts<'_> {
             proof: &[],
             cookie,
         });
-        let mut len = wire::binary::encode(&hello, out).ok()?;
+        let mut len = wire::binary::encode_to_hub(&hello, out).ok()?;
         if self.base.path.is_some() {
             len = pad(out, len);
         }
@@ -109,20 +109,21 @@ impl Parts<'_> {
                 retry_after: 0,
             }),
         };
-        wire::binary::encode(&message, out).ok()
+        wire::binary::encode_to_hub(&message, out).ok()
     }
 
     fn next_message(&mut self, now: Instant, out: &mut [u8]) -> Option<usize> {
         if let State::Serving(session) = &mut self.base.state
             && let Some(token) = session.pong
         {
-            let len = wire::binary::encode(&Message::Pong { token }, out).ok()?;
+            let len = wire::binary::encode_to_hub(&Message::Pong { token }, out).ok()?;
             session.pong = None;
             return Some(len);
         }
         if let Some(echo) = &self.base.echo_back {
             let (token, bytes) = (echo.token, echo.bytes.as_slice());
-            let len = wire::binary::encode(&Message::EchoReply { token, bytes }, out).ok()?;
+            let len =
+                wire::binary::encode_to_hub(&Message::EchoReply { token, bytes }, out).ok()?;
             self.base.echo_back = None;
             return Some(len);
         }
@@ -138,14 +139,15 @@ impl Parts<'_> {
         }
         if let Some(echo) = &self.base.echo {
             let (token, bytes) = (echo.token, echo.bytes.as_slice());
-            let len = wire::binary::encode(&Message::EchoRequest { token, bytes }, out).ok()?;
+            let len =
+                wire::binary::encode_to_hub(&Message::EchoRequest { token, bytes }, out).ok()?;
             self.base.echo = None;
             return Some(len);
         }
         if let State::Serving(session) = &mut self.base.state
             && session.ping
         {
-            let len = wire::binary::encode(&Message::Ping { token: 0 }, out).ok()?;
+            let len = wire::binary::encode_to_hub(&Message::Ping { token: 0 }, out).ok()?;
             session.ping = false;
             return Some(len);
         }
@@ -167,7 +169,7 @@ impl Parts<'_> {
             Standing::Free | Standing::Later => None,
             Standing::Asked | Standing::Leaving if number == 0 || !slot.is_again => None,
             Standing::Leaving => {
-                let len = wire::binary::encode(&Message::Leave { slot: at }, out).ok()?;
+                let len = wire::binary::encode_to_hub(&Message::Leave { slot: at }, out).ok()?;
                 (slot.is_again, slot.mark) = (false, number);
                 Some(len)
             }
@@ -188,14 +190,14 @@ impl Parts<'_> {
                     room: slot.room.as_bytes(),
                     name: self.base.config.name.as_bytes(),
                 });
-                let len = wire::binary::encode(&join, out).ok()?;
+                let len = wire::binary::encode_to_hub(&join, out).ok()?;
                 slot.standing = Standing::Asked;
                 (slot.is_again, slot.mark) = (false, number);
                 slot.since = now;
                 Some(len)
             }
             Standing::Joined { .. } if is_leaving => {
-                let len = wire::binary::encode(&Message::Leave { slot: at }, out).ok()?;
+                let len = wire::binary::encode_to_hub(&Message::Leave { slot: at }, out).ok()?;
                 if number == 0 {
                     *slot = Slot::left();
                 } else {
@@ -206,7 +208,8 @@ impl Parts<'_> {
             }
             Standing::Joined { .. } => {
                 if let Some(skip) = slot.who {
-                    let len = wire::binary::encode(&Message::Who { slot: at, skip }, out).ok()?;
+                    let len =
+                        wire::binary::encode_to_hub(&Message::Who { slot: at, skip }, out).ok()?;
                     slot.who = None;
                     return Some(len);
                 }
@@ -220,7 +223,7 @@ impl Parts<'_> {
                     cursor: slot.cursor,
                     window: credit,
                 };
-                let len = wire::binary::encode(&grant, out).ok()?;
+                let len = wire::binary::encode_to_hub(&grant, out).ok()?;
                 slot.credited = slot.cursor;
                 slot.owes_credit = false;
                 if let (Some(_), State::Serving(session)) = (&self.base.path, &mut self.base.state)
@@ -282,7 +285,7 @@ impl Parts<'_> {
             seq: post.seq.wrapping_sub(ahead),
             body: self.base.outbox.body(self.arena, &post),
         };
-        let len = wire::binary::encode(&message, out).ok()?;
+        let len = wire::binary::encode_to_hub(&message, out).ok()?;
         if let Some(slot) = self.slots.get_mut(usize::from(post.slot)) {
             if slot.sent_seq == slot.up_seq {
                 slot.since = now;

@@ -8,7 +8,7 @@ use crate::chat::MAX_SLOTS;
 use crate::mutant;
 use crate::time::{Due, Instant};
 use crate::trace::debug;
-use crate::wire::{ByeReason, Code, Hello, MAX_CONTROL, Message, VERSION};
+use crate::wire::{ByeReason, Code, Hello, MAX_CONTROL, Message, VERSION, kind};
 
 impl Hub<'_> {
     /// A message came in.
@@ -49,7 +49,7 @@ impl Hub<'_> {
                 Ok(()) => {}
                 Err(code) => self.violation(at, now, code),
             },
-            Message::Unknown { .. } => self.skip(),
+            Message::Unknown { kind } if !kind::is_known(*kind) => self.skip(),
             Message::Error(_) | Message::Bye(_) => self.close(at),
             _ => self.violation(at, now, Code::Unexpected),
         }
@@ -179,7 +179,7 @@ impl Hub<'_> {
                 self.queue(at);
             }
             Message::Pong { .. } | Message::EchoReply { .. } => {}
-            Message::Unknown { .. } => self.skip(),
+            Message::Unknown { kind } if !kind::is_known(kind) => self.skip(),
             Message::Error(_) => {
                 self.end_session(at, now, Parting::Lost);
                 self.close(at);
@@ -202,7 +202,8 @@ impl Hub<'_> {
             | Message::Entry(_)
             | Message::Gap(_)
             | Message::Notice(_)
-            | Message::Roster(_) => self.violation(at, now, Code::Unexpected),
+            | Message::Roster(_)
+            | Message::Unknown { .. } => self.violation(at, now, Code::Unexpected),
         }
         Ok(())
     }
