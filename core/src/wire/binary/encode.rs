@@ -26,13 +26,15 @@ pub fn encode(message: &Message<'_>, out: &mut [u8]) -> Result<usize, WireError>
 }
 
 /// As [`encode`], of what a device says: the layout of all else takes no flash.
-pub(crate) fn encode_to_hub(message: &Message<'_>, out: &mut [u8]) -> Result<usize, WireError> {
-    encode_ways::<true, false>(message, out)
+///
+/// `None` if it does not fit: what is wrong with it otherwise, a machine never says.
+pub(crate) fn encode_to_hub(message: &Message<'_>, out: &mut [u8]) -> Option<usize> {
+    encode_ways::<true, false>(message, out).ok()
 }
 
 /// As [`encode`], of what a hub says: the layout of all else takes no flash.
-pub(crate) fn encode_to_device(message: &Message<'_>, out: &mut [u8]) -> Result<usize, WireError> {
-    encode_ways::<false, true>(message, out)
+pub(crate) fn encode_to_device(message: &Message<'_>, out: &mut [u8]) -> Option<usize> {
+    encode_ways::<false, true>(message, out).ok()
 }
 
 #[inline]
