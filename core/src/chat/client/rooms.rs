@@ -141,15 +141,11 @@ impl Parts<'_> {
             From::After { store, .. } => Some(store),
             From::Latest | From::Last(_) | From::Earliest => None,
         };
-        *slot = Slot {
-            standing: Standing::Wanted,
-            room: name::store(room),
-            flags,
-            cursor,
-            history,
-            store,
-            ..Slot::FREE
-        };
+        slot.free(Owed::Nothing);
+        slot.standing = Standing::Wanted;
+        slot.room = name::store(room);
+        (slot.flags, slot.cursor, slot.history) = (flags, cursor, history);
+        slot.store = store;
         Ok(id)
     }
 
@@ -172,7 +168,7 @@ impl Parts<'_> {
         };
         let is_unknown = matches!(slot.standing, Standing::Wanted | Standing::Later);
         if slot.leaving && is_unknown && !waiting {
-            *slot = Slot::left();
+            slot.free(Owed::Left);
         }
     }
 
