@@ -48,7 +48,7 @@ pub struct View<'a> {
 impl View<'_> {
     /// How many entries there is a place for in the index.
     pub(crate) fn most_entries(&self) -> u64 {
-        capacity(self.index)
+        capacity(self.index) as u64
     }
 }
 
@@ -198,7 +198,7 @@ impl RoomLog {
         }
         let len = u32::try_from(len).map_err(|_| AppendError::TooLarge)?;
         let at = loop {
-            if self.kept() < capacity(memory.index)
+            if self.kept() < capacity(memory.index) as u64
                 && let Some(at) = self.place(memory, len)
             {
                 break at;
@@ -240,19 +240,23 @@ impl RoomLog {
         if first < self.first || first > last {
             return None;
         }
-        let capacity = memory.bytes.len() as u64;
-        let [start, ..] = *slot(memory.index, first)?;
-        // The bytes from the run's start to the end of `offset`, which never fall with offset.
-        let extent = |offset: u64| -> Option<u64> {
-            let [at, len, ..] = *slot(memory.index, offset)?;
-            let wrapped = if at < start { capacity } else { 0 };
-            let end = u64::from(at).saturating_add(u64::from(len));
-            Some(end.saturating_add(wrapped).saturating_sub(u64::from(start)))
+        // A place in the index is of the low bits of an offset, and no more entries are kept than
+        // it has places: 32 bits say which of the run is meant.
+        let nth = |nth: u32| slot(memory.index, first.wrapping_add(nth.into()));
+        let mut count = last.wrapping_sub(first) as u32;
+        let [start, ..] = *nth(0)?;
+        // The bytes from the run's start to the end of the `n`th, which never fall with `n`.
+        let extent = |n: u32| -> Option<usize> {
+            let [at, len, ..] = *nth(n)?;
+            let wrapped = if at < start { memory.bytes.len() } else { 0 };
+            let end = (at as usize).saturating_add(len as usize);
+            Some(end.saturating_add(wrapped).saturating_sub(start as usize))
         };
-        if extent(last)? > most as u64 {
-            last = last_where(first, last, |o| extent(o).is_some_and(|e| e <= most as u64));
+        if extent(count)? > most {
+            count = last_where(count, |n| extent(n).is_some_and(|bytes| bytes <= most));
+            last = first.saturating_add(count.into());
         }
-        let [at, len, ..] = *slot(memory.index, last)?;
+        let [at, len, ..] = *nth(count)?;
         let end = (at as usize).saturating_add(len as usize);
         if at >= start {
             let head = memory.bytes.get(start as usize..end)?;
@@ -263,10 +267,8 @@ impl RoomLog {
                 tail: &[],
             });
         }
-        let turn = last_where(first, last, |o| {
-            slot(memory.index, o).is_some_and(|&[at, ..]| at >= start)
-        });
-        let [turn_at, turn_len, ..] = *slot(memory.index, turn)?;
+        let turn = last_where(count, |n| nth(n).is_some_and(|&[at, ..]| at >= start));
+        let [turn_at, turn_len, ..] = *nth(turn)?;
         let turn_end = (turn_at as usize).saturating_add(turn_len as usize);
         Some(Run {
             first,
@@ -327,14 +329,15 @@ impl RoomLog {
 }
 
 /// How many slots of an index are used: a power of two, so that no division is needed.
-fn capacity(index: &[IndexSlot]) -> u64 {
-    1_u64
-        .checked_shl(index.len().checked_ilog2().unwrap_or(64))
-        .unwrap_or(0)
+fn capacity(index: &[IndexSlot]) -> usize {
+    match index.len().checked_ilog2() {
+        Some(log) => 1 << log,
+        None => 0,
+    }
 }
 
 fn place_in_index(index: &[IndexSlot], offset: u64) -> usize {
-    (offset & capacity(index).saturating_sub(1)) as usize
+    offset as usize & capacity(index).wrapping_sub(1)
 }
 
 fn slot(index: &[IndexSlot], offset: u64) -> Option<&IndexSlot> {
@@ -360,9 +363,9 @@ fn write_frame(frame: &mut [u8], offset: u64, entry: &NewEntry<'_>) -> Option<()
     Some(())
 }
 
-/// The last of `first..=last` for which `holds`, which is true up to some point; `first` at least.
-fn last_where(first: u64, last: u64, holds: impl Fn(u64) -> bool) -> u64 {
-    let (mut low, mut high) = (first, last);
+/// The last of `0..=most` for which `holds`, which is true up to some point; 0 at least.
+fn last_where(most: u32, holds: impl Fn(u32) -> bool) -> u32 {
+    let (mut low, mut high) = (0, most);
     while low < high {
         // Rounded up, so that low moves.
         let middle = high.saturating_sub(high.saturating_sub(low) >> 1);

@@ -16,6 +16,7 @@ use crate::time::{Due, Instant};
 use crate::wire::kind;
 
 impl Hub<'_> {
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn is_datagram(&self, at: u32) -> bool {
         let conn = self.storage.conns.get(at as usize);
         conn.is_some_and(|conn| conn.path.is_some())

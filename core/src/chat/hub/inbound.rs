@@ -239,6 +239,7 @@ impl Hub<'_> {
         }
     }
 
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn refuse(&mut self, at: u32, slot: u8, code: Code) {
         debug!("hub: connection {} is refused a join: {:?}", at, code);
         if let Some(conn) = self.storage.conns.get_mut(at as usize) {
@@ -249,6 +250,7 @@ impl Hub<'_> {
     }
 
     /// The peer said its last word, or cannot be told any: nothing is left to say.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn close(&mut self, at: u32) {
         if let Some(conn) = self.storage.conns.get_mut(at as usize) {
             conn.phase = Phase::Closed;

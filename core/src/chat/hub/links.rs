@@ -63,6 +63,7 @@ impl List {
     }
 
     /// Puts slot `at` last; does nothing when it is in a list already.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn push<T>(&mut self, slots: &mut [T], at: u32, pick: Pick<T>) {
         let Some(slot) = slots.get_mut(at as usize) else {
             return;
@@ -83,6 +84,7 @@ impl List {
     }
 
     /// Takes slot `at` out; does nothing when it is in no list.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn remove<T>(&mut self, slots: &mut [T], at: u32, pick: Pick<T>) {
         let Some(slot) = slots.get_mut(at as usize) else {
             return;
@@ -101,6 +103,7 @@ impl List {
         }
     }
 
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn pop<T>(&mut self, slots: &mut [T], pick: Pick<T>) -> Option<u32> {
         let first = self.first()?;
         self.remove(slots, first, pick);
@@ -129,6 +132,7 @@ pub(super) trait Keyed {
     fn chain_mut(&mut self) -> &mut Chain;
 }
 
+#[cfg_attr(target_pointer_width = "32", inline(never))]
 fn bucket_of<T>(slots: &[T], hash: u64) -> usize {
     // The high half of a product spreads the hash over any number of buckets without a division.
     let spread = (hash >> 32).saturating_mul(slots.len() as u64) >> 32;
@@ -150,6 +154,7 @@ pub(super) fn find<T: Keyed>(slots: &[T], hash: u64, is_it: impl Fn(&T) -> bool)
 }
 
 /// Puts slot `at` into the bucket of `hash`.
+#[cfg_attr(target_pointer_width = "32", inline(never))]
 pub(super) fn insert<T: Keyed>(slots: &mut [T], hash: u64, at: u32) {
     let bucket = bucket_of(slots, hash);
     let Some(head) = slots.get_mut(bucket) else {
@@ -162,6 +167,7 @@ pub(super) fn insert<T: Keyed>(slots: &mut [T], hash: u64, at: u32) {
 }
 
 /// Takes slot `at` out of the bucket of `hash`.
+#[cfg_attr(target_pointer_width = "32", inline(never))]
 pub(super) fn take_out<T: Keyed>(slots: &mut [T], hash: u64, at: u32) {
     let Some(slot) = slots.get(at as usize) else {
         return;
@@ -189,6 +195,7 @@ pub(super) fn take_out<T: Keyed>(slots: &mut [T], hash: u64, at: u32) {
 }
 
 /// A keyed hash of a few bytes: peers choose the bytes, so the key is the hub's secret.
+#[cfg_attr(target_pointer_width = "32", inline(never))]
 pub(super) fn hash(key: u64, bytes: &[u8]) -> u64 {
     bytes.chunks(8).fold(key, |state, chunk| {
         let mut word = [0; 8];

@@ -392,11 +392,13 @@ impl Hub<'_> {
         self.free_rooms.push(self.storage.rooms, at, Room::dirty);
     }
 
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn find_room(&self, name: &str) -> Option<u32> {
         let key = hash(self.config.table_secret, name.as_bytes());
         find(self.storage.rooms, key, |room| room.name == name)
     }
 
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn find_member(&self, device: &DeviceId, room: u32) -> Option<u32> {
         find(
             self.storage.members,
@@ -406,6 +408,7 @@ impl Hub<'_> {
     }
 
     /// The member that a device means by a slot. Work: linear in the rooms of the device.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn member_in_slot(&self, at: u32, slot: u8) -> Option<u32> {
         let mut next = self.first_member(at);
         while let Some(at_member) = next {
@@ -419,6 +422,7 @@ impl Hub<'_> {
     }
 
     /// The live connection of a device.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn find_device(&self, device: &DeviceId) -> Option<u32> {
         let key = hash(self.config.table_secret, device);
         find(self.storage.conns, key, |conn: &Conn| {
@@ -426,6 +430,7 @@ impl Hub<'_> {
         })
     }
 
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn device_hash(&self, at: u32) -> u64 {
         let conn = self.storage.conns.get(at as usize);
         conn.map_or(0, |conn| hash(self.config.table_secret, &conn.device))

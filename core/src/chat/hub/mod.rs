@@ -281,7 +281,7 @@ impl<'s> Hub<'s> {
     }
 
     fn stay_away(&self) -> u32 {
-        u32::try_from(self.config.retry_after.as_millis()).unwrap_or(u32::MAX)
+        crate::time::whole_millis(self.config.retry_after)
     }
 
     /// The last committed offset of a room; `None` for one that has no entry and no member.
@@ -377,21 +377,25 @@ impl<'s> Hub<'s> {
     }
 
     /// Time never goes backwards, whatever the caller says.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn tick(&mut self, now: Instant) -> Instant {
         self.now = self.now.max(now);
         self.now
     }
 
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn conn_at(&self, id: ConnId) -> Option<u32> {
         let conn = self.storage.conns.get(id.index())?;
         let live = conn.generation == id.generation && conn.phase != Phase::Free;
         live.then_some(id.index)
     }
 
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn queue(&mut self, conn: u32) {
         self.ready.push(self.storage.conns, conn, Conn::ready);
     }
 
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn violation(&mut self, at: u32, now: Instant, code: Code) {
         let phase = self.storage.conns.get(at as usize).map(|conn| conn.phase);
         if !matches!(phase, Some(Phase::Greeting { .. } | Phase::Serving)) {
@@ -418,6 +422,7 @@ impl<'s> Hub<'s> {
     }
 
     /// The memory of one room's log: an even share of all.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn log_view(&self, room: u32) -> View<'_> {
         let rooms = self.storage.rooms.len();
         View {

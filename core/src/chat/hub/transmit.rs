@@ -168,6 +168,7 @@ impl Hub<'_> {
         (sent.last, 0)
     }
 
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn spoke(&mut self, at: u32, now: Instant) {
         if let Some(conn) = self.storage.conns.get_mut(at as usize) {
             conn.spoke = now;
@@ -386,6 +387,7 @@ impl Hub<'_> {
     }
 
     /// The longest frame, header included, that a member's device takes.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn frame_limit(&self, presence: Presence) -> usize {
         match presence {
             Presence::Here { conn } => self.storage.conns.get(conn as usize).map_or(0, |conn| {
