@@ -2,7 +2,7 @@
 //!
 //! Knows offsets, bytes and retention. Knows no member. Entries lie whole in a ring of bytes, each
 //! with its `Length32` header; a ring of index slots says where. The oldest entries make room for
-//! new ones, but never one that is not committed yet. Invariant: `first ≤ committed + 1 ≤ next`.
+//! new ones, but never one that is not committed yet. Invariant: `first ≤ committed + 1 ≤ appended + 1`.
 
 use core::fmt;
 
@@ -119,8 +119,10 @@ pub struct Run<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct RoomLog {
-    first: u64,
-    next: u64,
+    /// The last offset that is no longer kept, and the last one that was given out: an empty log is
+    /// memory of zeros.
+    gone: u64,
+    appended: u64,
     committed: u64,
     write: u32,
     largest: u32,
@@ -137,8 +139,8 @@ impl RoomLog {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            first: 1,
-            next: 1,
+            gone: 0,
+            appended: 0,
             committed: 0,
             write: 0,
             largest: 0,
@@ -149,8 +151,8 @@ impl RoomLog {
     #[must_use]
     pub const fn after(head: u64) -> Self {
         Self {
-            first: head.saturating_add(1),
-            next: head.saturating_add(1),
+            gone: head,
+            appended: head,
             committed: head,
             write: 0,
             largest: 0,
@@ -160,7 +162,7 @@ impl RoomLog {
     /// The first offset that is kept; one above the head when nothing is.
     #[must_use]
     pub const fn first(&self) -> u64 {
-        self.first
+        self.gone.saturating_add(1)
     }
 
     /// The last offset that is committed; 0 before the first.
@@ -172,7 +174,7 @@ impl RoomLog {
     /// The last offset that was given out, committed or not.
     #[must_use]
     pub const fn appended(&self) -> u64 {
-        self.next.saturating_sub(1)
+        self.appended
     }
 
     /// The length of the longest frame so far, header included.
@@ -203,12 +205,12 @@ impl RoomLog {
             {
                 break at;
             }
-            if self.first > self.committed {
+            if self.gone >= self.committed {
                 return Err(AppendError::Full);
             }
-            self.first = self.first.saturating_add(1);
+            self.gone = self.gone.saturating_add(1);
         };
-        let offset = self.next;
+        let offset = self.appended.saturating_add(1);
         let end = at.saturating_add(len);
         let frame = memory
             .bytes
@@ -219,7 +221,7 @@ impl RoomLog {
             *slot = [at, len, entry.author, entry.seq];
         }
         self.write = end;
-        self.next = offset.saturating_add(1);
+        self.appended = offset;
         self.largest = self.largest.max(len);
         Ok(offset)
     }
@@ -237,7 +239,7 @@ impl RoomLog {
     pub fn run<'m>(&self, memory: View<'m>, after: u64, last: u64, most: usize) -> Option<Run<'m>> {
         let first = after.saturating_add(1);
         let mut last = last.min(self.committed);
-        if first < self.first || first > last {
+        if after < self.gone || first > last {
             return None;
         }
         // A place in the index is of the low bits of an offset, and no more entries are kept than
@@ -301,14 +303,14 @@ impl RoomLog {
     }
 
     fn kept_slot<'m>(&self, memory: View<'m>, offset: u64) -> Option<&'m IndexSlot> {
-        if offset < self.first || offset >= self.next {
+        if offset <= self.gone || offset > self.appended {
             return None;
         }
         slot(memory.index, offset)
     }
 
     fn kept(&self) -> u64 {
-        self.next.saturating_sub(self.first)
+        self.appended.saturating_sub(self.gone)
     }
 
     /// Where a frame of `len` bytes can go without touching a kept one.
@@ -317,7 +319,7 @@ impl RoomLog {
         if self.kept() == 0 {
             return Some(0);
         }
-        let [oldest, ..] = *slot(memory.index, self.first)?;
+        let [oldest, ..] = *slot(memory.index, self.first())?;
         if self.write > oldest {
             if len <= capacity.saturating_sub(self.write) {
                 return Some(self.write);

@@ -1,6 +1,6 @@
 //! What a connection says to the hub: the handshake, and every message of a session.
 
-use super::links::{hash, insert};
+use super::links::{At, hash, insert};
 use super::members::NotJoined;
 use super::slots::{LastWord, Owed, Phase, Who};
 use super::{Busy, ConnId, Hub, Parting};
@@ -229,10 +229,10 @@ impl Hub<'_> {
             return;
         };
         if let Some(conn) = self.storage.conns.get_mut(at as usize) {
-            if conn.who.member != at_member || conn.who.passed != skip {
+            if conn.who.member != At::of(at_member) || conn.who.passed != skip {
                 conn.who = Who::NOBODY;
             }
-            conn.who.member = at_member;
+            conn.who.member = At::of(at_member);
             conn.who.skip = skip;
             conn.owed.add(Owed::ROSTER);
             self.queue(at);

@@ -1,7 +1,7 @@
 //! Who is in which room: joining, leaving, losing a connection, being remembered, being forgotten.
 
-use super::links::{NONE, find, hash, insert, take_out};
-use super::slots::{Member, NO_STORE, Owed, Pending, Phase, Presence, Room, Verdict, Who};
+use super::links::{At, NONE, find, hash, insert, take_out};
+use super::slots::{Member, Owed, Pending, Phase, Presence, Room, Verdict, Who};
 use super::store::Found;
 use super::{Conn, Hub, Parting};
 use crate::name;
@@ -157,8 +157,8 @@ impl Hub<'_> {
 
     fn unseat(&mut self, at: u32, at_member: u32) {
         if let Some(conn) = self.storage.conns.get_mut(at as usize) {
-            conn.turn = NONE;
-            if conn.who.member == at_member {
+            conn.turn = At::NONE;
+            if conn.who.member == At::of(at_member) {
                 conn.who = Who::NOBODY;
                 conn.owed.clear(Owed::ROSTER);
             }
@@ -354,7 +354,7 @@ impl Hub<'_> {
         *room = Room {
             name: name::store(name),
             is_latest,
-            oldest: if self.config.has_store { 1 } else { NO_STORE },
+            oldest: self.config.has_store.into(),
             chain: room.chain,
             presence_dirty: room.presence_dirty,
             ..Room::FREE

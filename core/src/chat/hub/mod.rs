@@ -37,7 +37,7 @@ use super::{HANDSHAKE, MAX_WINDOW};
 use crate::time::{Due, Duration, Instant, after};
 use crate::trace::warning;
 use crate::wire::{ByeReason, Code};
-use links::{List, NONE};
+use links::{At, List};
 use slots::{LastWord, Phase};
 
 /// What a hub is told once.
@@ -189,7 +189,7 @@ pub struct Hub<'s> {
     stopping: bool,
     sessions: u64,
     /// Slots that came back, and from where on slots were never used.
-    free_conn: u32,
+    free_conn: At,
     fresh_conn: u32,
     fresh_member: u32,
     free_members: List,
@@ -232,7 +232,7 @@ impl<'s> Hub<'s> {
             now: Instant::from_ticks(0),
             stopping: false,
             sessions: 0,
-            free_conn: NONE,
+            free_conn: At::NONE,
             fresh_conn: 0,
             fresh_member: 0,
             free_members: List::EMPTY,
@@ -300,8 +300,8 @@ impl<'s> Hub<'s> {
         if self.stopping {
             return Err(Full);
         }
-        let at = match self.storage.conns.get(self.free_conn as usize) {
-            Some(conn) => core::mem::replace(&mut self.free_conn, conn.free),
+        let at = match self.storage.conns.get(self.free_conn.get() as usize) {
+            Some(conn) => core::mem::replace(&mut self.free_conn, conn.free).get(),
             None => self.fresh_conn,
         };
         let Some(conn) = self.storage.conns.get_mut(at as usize) else {
@@ -339,7 +339,7 @@ impl<'s> Hub<'s> {
         if let Some(conn) = self.storage.conns.get_mut(at as usize) {
             conn.phase = Phase::Free;
             conn.generation = conn.generation.wrapping_add(1);
-            conn.free = core::mem::replace(&mut self.free_conn, at);
+            conn.free = core::mem::replace(&mut self.free_conn, At::of(at));
         }
     }
 
