@@ -238,16 +238,12 @@ impl Hub<'_> {
         opened.remembered = opened.remembered.saturating_add(1);
         let next = opened.log.appended().saturating_add(1);
         let member = storage.members.get_mut(at as usize).ok_or(Code::Internal)?;
-        *member = Member {
-            generation: member.generation.wrapping_add(1),
-            // Nobody's yet: the caller seats it at once.
-            presence: Presence::Away { since: now },
-            device,
-            room,
-            own_from: next,
-            chain: member.chain,
-            ..Member::FREE
-        };
+        let (generation, chain) = (member.generation, member.chain);
+        *member = Member::FREE;
+        (member.generation, member.chain) = (generation.wrapping_add(1), chain);
+        // Nobody's yet: the caller seats it at once.
+        member.presence = Presence::Away { since: now };
+        (member.device, member.room, member.own_from) = (device, room, next);
         insert(self.storage.members, self.member_hash(&device, room), at);
         Ok(at)
     }
@@ -351,14 +347,12 @@ impl Hub<'_> {
         let is_latest = self.is_latest(name);
         let room = self.storage.rooms.get_mut(at as usize);
         let room = room.ok_or(Code::Internal)?;
-        *room = Room {
-            name: name::store(name),
-            is_latest,
-            oldest: self.config.has_store.into(),
-            chain: room.chain,
-            presence_dirty: room.presence_dirty,
-            ..Room::FREE
-        };
+        let (chain, presence_dirty) = (room.chain, room.presence_dirty);
+        *room = Room::FREE;
+        (room.chain, room.presence_dirty) = (chain, presence_dirty);
+        room.name = name::store(name);
+        room.is_latest = is_latest;
+        room.oldest = self.config.has_store.into();
         let key = hash(self.config.table_secret, name.as_bytes());
         insert(self.storage.rooms, key, at);
         Ok(at)

@@ -310,15 +310,11 @@ impl<'s> Hub<'s> {
         self.fresh_conn = self.fresh_conn.max(at.saturating_add(1));
         let deadline = after(now, HANDSHAKE);
         // The links of the slot itself stay: other connections run through them.
-        *conn = Conn {
-            generation: conn.generation,
-            phase: Phase::Greeting { deadline },
-            heard: now,
-            spoke: now,
-            chain: conn.chain,
-            heap: conn.heap,
-            ..Conn::FREE
-        };
+        let (generation, chain, heap) = (conn.generation, conn.chain, conn.heap);
+        *conn = Conn::FREE;
+        (conn.generation, conn.chain, conn.heap) = (generation, chain, heap);
+        conn.phase = Phase::Greeting { deadline };
+        (conn.heard, conn.spoke) = (now, now);
         let id = ConnId {
             index: at,
             generation: conn.generation,
