@@ -173,7 +173,7 @@ impl Parts<'_> {
             slot.cursor = 0;
             slot.history = u32::MAX;
         }
-        let last_used = slot.next_seq.wrapping_sub(1);
+        let last_used = slot.last_seq;
         let up_seq = joined.up_seq.wrapping_add(slot.ahead);
         let is_renumbered = slot.is_numbered()
             && (slot.numbers == Numbers::Foreign
@@ -203,10 +203,10 @@ impl Parts<'_> {
             false => Owed::Joined,
         };
         if !slot.is_numbered() {
-            slot.next_seq = seq::next(match mutant::is("numbered anew") {
+            slot.last_seq = match mutant::is("numbered anew") {
                 true => 0,
                 false => up_seq,
-            });
+            };
         }
         slot.numbers = Numbers::Shared;
         // The posts that wait have consecutive numbers: the hub is to count on with the first.

@@ -189,16 +189,16 @@ impl Parts<'_> {
         if body.len() > self.base.most_body() || whole > self.arena.len() {
             return Err(PostError::TooLarge);
         }
-        let open = slot.next_seq.wrapping_sub(seq::next(slot.up_seq));
+        let open = slot.last_seq.wrapping_sub(slot.up_seq);
         if open >= u32::from(MAX_WINDOW) {
             return Err(PostError::OutboxFull);
         }
-        let seq = slot.next_seq;
+        let seq = seq::next(slot.last_seq);
         self.base
             .outbox
             .push(self.arena, at, seq, body)
             .ok_or(PostError::OutboxFull)?;
-        slot.next_seq = seq::next(seq);
+        slot.last_seq = seq;
         Ok(seq)
     }
 }

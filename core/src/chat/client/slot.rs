@@ -72,9 +72,9 @@ pub(super) struct Slot {
     pub(super) who: Option<u16>,
     pub(super) standing: Standing,
     pub(super) history: u32,
-    /// The number of the next post, the last one sent on this connection, and the last one with a
+    /// The number of the last post, the last one sent on this connection, and the last one with a
     /// verdict.
-    pub(super) next_seq: u32,
+    pub(super) last_seq: u32,
     pub(super) sent_seq: u32,
     pub(super) up_seq: u32,
     /// The last one sent since the device last went back to `up_seq`; on streams `sent_seq`.
@@ -119,7 +119,7 @@ impl Slot {
         store: None,
         cursor: 0,
         credited: 0,
-        next_seq: 1,
+        last_seq: 0,
         sent_seq: 0,
         up_seq: 0,
         round_seq: 0,
@@ -136,7 +136,8 @@ impl Slot {
     /// The slot is free, with that still to be told.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn free(&mut self, owed: Owed) {
-        *self = Self { owed, ..Self::FREE };
+        *self = Self::FREE;
+        self.owed = owed;
     }
 
     /// Whether a hub has told where the numbers of posts stand.
