@@ -6,6 +6,7 @@ use crate::time::Instant;
 use crate::wire::{self, Message};
 
 impl Parts<'_> {
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn handle_datagram<'m>(
         &mut self,
         now: Instant,
@@ -13,7 +14,9 @@ impl Parts<'_> {
     ) -> Option<Delivery<'m>> {
         let decoded = Header::decode(datagram)
             .filter(|(header, _)| header.session == self.base.tag)
-            .and_then(|(header, message)| Some((header, wire::binary::decode(message).ok()?)));
+            .and_then(|(header, message)| {
+                Some((header, wire::binary::decode_from_hub(message).ok()?))
+            });
         let (Some(path), Some((header, decoded))) = (self.base.path.as_mut(), decoded) else {
             self.skip();
             return None;

@@ -4,7 +4,7 @@
 //! from the log again, so nothing else is kept for it.
 
 use super::Hub;
-use super::links::NONE;
+use super::links::At;
 use super::slots::{Owed, Phase, Presence};
 use super::store::Found;
 use super::timers::schedule;
@@ -12,10 +12,11 @@ use super::transmit::{Next, Sent, Transmit};
 use crate::bytes;
 use crate::chat::datagram::{HEADER, MAX_BODY, MAX_ENTRIES, Path};
 use crate::chat::log::FRAME_HEADER;
-use crate::time::{Instant, earliest};
+use crate::time::{Due, Instant};
 use crate::wire::kind;
 
 impl Hub<'_> {
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn is_datagram(&self, at: u32) -> bool {
         let conn = self.storage.conns.get(at as usize);
         conn.is_some_and(|conn| conn.path.is_some())
@@ -115,7 +116,7 @@ impl Hub<'_> {
         path.expect(self.now, conn.session);
         member.mark = path.next().unwrap_or(u32::MAX);
         let due = path.due();
-        if due.is_some_and(|due| conn.heap_place == NONE || due < conn.due) {
+        if conn.heap_place == At::NONE || due < Due::at(conn.due) {
             schedule(self.storage.conns, at, due);
         }
         true
@@ -192,8 +193,8 @@ impl Hub<'_> {
                 && let Some(path) = conn.path.as_mut()
             {
                 path.answered(now, waits, conn.session);
-                let due = earliest(path.due(), Some(conn.due));
-                if conn.heap_place == NONE || due < Some(conn.due) {
+                let due = path.due().min(Due::at(conn.due));
+                if conn.heap_place == At::NONE || due < Due::at(conn.due) {
                     schedule(self.storage.conns, at, due);
                 }
             }
@@ -211,7 +212,7 @@ impl Hub<'_> {
         let Some(path) = conn.path.as_mut() else {
             return;
         };
-        if path.due().is_none_or(|due| due > now) {
+        if !path.due().is_over(now) {
             return;
         }
         path.expire(now, conn.session);

@@ -1,6 +1,6 @@
 //! What the hub says to a connection: messages that are owed, then runs of the log.
 
-use super::links::NONE;
+use super::links::{At, NONE};
 use super::slots::{LastWord, Owed, Phase, Presence};
 use super::store::{Found, Wanted};
 use super::{ConnId, Hub, Parting};
@@ -168,6 +168,7 @@ impl Hub<'_> {
         (sent.last, 0)
     }
 
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn spoke(&mut self, at: u32, now: Instant) {
         if let Some(conn) = self.storage.conns.get_mut(at as usize) {
             conn.spoke = now;
@@ -193,9 +194,9 @@ impl Hub<'_> {
             conn.phase = Phase::Closed;
         }
         self.queue(at);
-        match wire::binary::encode(&message, out) {
-            Ok(len) => Transmit::Message(len),
-            Err(_) => Transmit::Close,
+        match wire::binary::encode_to_device(&message, out) {
+            Some(len) => Transmit::Message(len),
+            None => Transmit::Close,
         }
     }
 
@@ -255,7 +256,7 @@ impl Hub<'_> {
         } else {
             return None;
         };
-        let len = wire::binary::encode(&message, out).ok()?;
+        let len = wire::binary::encode_to_device(&message, out)?;
         conn.owed.clear(what);
         Some(len)
     }
@@ -286,7 +287,7 @@ impl Hub<'_> {
                 members: room.present,
                 presence: room.presence,
             };
-            let len = wire::binary::encode(&Message::Joined(joined), out).ok()?;
+            let len = wire::binary::encode_to_device(&Message::Joined(joined), out)?;
             member.presence_seen = room.presence;
             member.owed.clear(Owed::JOINED);
             member.owed.clear(Owed::NOTICE);
@@ -295,7 +296,7 @@ impl Hub<'_> {
         }
         if owed.has(Owed::REJECT) {
             let (seq, code) = member.reject;
-            let len = wire::binary::encode(&Message::Reject { slot, seq, code }, out).ok()?;
+            let len = wire::binary::encode_to_device(&Message::Reject { slot, seq, code }, out)?;
             member.owed.clear(Owed::REJECT);
             return Some(len);
         }
@@ -307,12 +308,12 @@ impl Hub<'_> {
                 up_seq,
                 rejects,
             };
-            let len = wire::binary::encode(&ack, out).ok()?;
+            let len = wire::binary::encode_to_device(&ack, out)?;
             member.owed.clear(Owed::ACK);
             return Some(len);
         }
         if let Some(gap) = self.gap(at) {
-            let len = wire::binary::encode(&Message::Gap(gap), out).ok()?;
+            let len = wire::binary::encode_to_device(&Message::Gap(gap), out)?;
             self.counters.gaps = self.counters.gaps.saturating_add(1);
             let is_tracked = self.track(at);
             let member = self.storage.members.get_mut(at as usize)?;
@@ -328,7 +329,7 @@ impl Hub<'_> {
         if owed.has(Owed::NOTICE)
             && let Some(message) = self.next_notice(at)
         {
-            return wire::binary::encode(&message, out).ok();
+            return wire::binary::encode_to_device(&message, out);
         }
         self.own_marker(at, out)
     }
@@ -387,6 +388,7 @@ impl Hub<'_> {
     }
 
     /// The longest frame, header included, that a member's device takes.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn frame_limit(&self, presence: Presence) -> usize {
         match presence {
             Presence::Here { conn } => self.storage.conns.get(conn as usize).map_or(0, |conn| {
@@ -437,7 +439,7 @@ impl Hub<'_> {
             from: "",
             body: &[],
         });
-        let len = wire::binary::encode(&marker, out).ok()?;
+        let len = wire::binary::encode_to_device(&marker, out)?;
         self.track(at);
         let member = self.storage.members.get_mut(at as usize)?;
         member.cursor = offset;
@@ -450,7 +452,7 @@ impl Hub<'_> {
     pub(super) fn next_run(&mut self, at: u32) -> Option<Next> {
         let conn = self.storage.conns.get(at as usize)?;
         let first = conn.members.first();
-        let turn = Some(conn.turn).filter(|&turn| turn != NONE).or(first);
+        let turn = conn.turn.some().or(first);
         // From whose turn it is to the end, then from the start up to there.
         let rounds = [(turn, None), (first, turn)];
         for (from, until) in rounds {
@@ -463,7 +465,7 @@ impl Hub<'_> {
                 let run = self.run_of(member).map(Next::Run);
                 let run = run.or_else(|| self.wanted(member).map(Next::Stored));
                 if run.is_some() {
-                    self.storage.conns.get_mut(at as usize)?.turn = next.unwrap_or(NONE);
+                    self.storage.conns.get_mut(at as usize)?.turn = At::of(next.unwrap_or(NONE));
                     return run;
                 }
             }
