@@ -351,14 +351,10 @@ pub struct Room {
     pub(super) log: RoomLog,
     /// A member that lags jumps to the head.
     pub(super) is_latest: bool,
-<<<<<<< HEAD
     /// The last pass in which something was appended, and the head when that pass began.
     pub(super) pass: u32,
     pub(super) pass_head: u64,
-    /// The first offset that the store has; [`NO_STORE`] where the log in memory is all there is.
-=======
     /// The first offset that the store has; 0 where the log in memory is all there is.
->>>>>>> p5-diet
     pub(super) oldest: u64,
     pub(super) members: List,
     /// How many member slots are of this room, and how many of those are present.
@@ -379,13 +375,9 @@ impl Room {
         name: Name::new(),
         log: RoomLog::new(),
         is_latest: false,
-<<<<<<< HEAD
         pass: 0,
         pass_head: 0,
-        oldest: NO_STORE,
-=======
         oldest: 0,
->>>>>>> p5-diet
         members: List::EMPTY,
         remembered: 0,
         present: 0,
