@@ -243,7 +243,7 @@ fn a_hub_connects_to_a_serial_server_again_and_again() {
             ..Member::new("board", &format!("serial:{}", board.path.display()))
         };
     }
-    assert_eq!(hub.stats.snapshot().chat.posts, 15);
+    assert_eq!(hub.stop().stats.chat.posts, 15);
 }
 
 #[test]
@@ -268,7 +268,7 @@ fn a_device_that_is_pulled_is_opened_again_when_it_is_back() {
         std::fs::remove_file(&path).unwrap();
         drop(cable);
     }
-    assert_eq!(hub.stats.snapshot().chat.posts, 15);
+    assert_eq!(hub.stop().stats.chat.posts, 15);
 }
 
 fn plug(device: &Path, path: &Path) {
