@@ -72,11 +72,13 @@
 //!
 //! | what | bytes |
 //! | --- | --- |
-//! | `Client`: 2 rooms, 4 posts of 64 bytes | 920 |
-//! | `Client`: 2 rooms, 4 posts of 128 bytes | 1,176 |
+//! | `Client`: 2 rooms, 4 posts of 64 bytes | 928 |
+//! | `Client`: 2 rooms, 4 posts of 128 bytes | 1,184 |
 //! | `Link`: frames of 256 bytes, posts of 64 | 544 |
-//! | `Hub`, beside what it is lent | 424 |
-//! | each connection, each member, each room lent to a `Hub` | 248, 208, 168 |
+//! | `Hub`, beside what it is lent | 448 |
+//! | each connection, each member, each room lent to a `Hub` | 248, 208, 192 |
+//!
+//! [`link::ram_bytes`] and [`chat::hub::Sizes::ram_bytes`] say it for a configuration, at compile time.
 //!
 //! # Features
 //!

@@ -10,7 +10,7 @@ use core::fmt;
 
 use embedded_io::{Read, ReadReady, Write, WriteReady};
 
-use crate::chat::client::{Delivery, Event};
+use crate::chat::client::{self, Delivery, Event, outbox_bytes};
 use crate::chat::{Client, HANDSHAKE, datagram};
 use crate::frame::{Decoder, FrameError, FrameToken, Framing, buffer_bytes, payload_bytes};
 use crate::time::{Duration, Instant, after, earliest, secs};
@@ -41,6 +41,26 @@ pub const fn tx_bytes<F: Framing>(body: usize) -> usize {
         wire::MAX_CONTROL
     };
     buffer_bytes::<F>(most.saturating_add(in_front::<F>()))
+}
+
+/// The RAM of a device, before any type of it is written down: its [`Client`] with `rooms` rooms and
+/// an outbox for `posts` posts of `body` bytes, and its [`Link`] with frames of up to `frame` bytes.
+///
+/// It is of the target that it is compiled for, and up to 15 bytes more than the two take. The buffers
+/// of the pipe below, and the stack, come on top.
+///
+/// ```
+/// use halloo_core::frame::Length32;
+/// use halloo_core::link::ram_bytes;
+/// const { assert!(ram_bytes::<Length32>(2, 4, 64, 256) <= 1536, "it does not fit beside the rest") };
+/// ```
+#[must_use]
+pub const fn ram_bytes<F: Framing>(rooms: usize, posts: usize, body: usize, frame: usize) -> usize {
+    client::bytes(rooms, outbox_bytes(posts, body))
+        .saturating_add(size_of::<Link<F, 0, 0>>())
+        .saturating_add(rx_bytes::<F>(frame))
+        .saturating_add(tx_bytes::<F>(body))
+        .next_multiple_of(align_of::<Instant>())
 }
 
 /// The bytes in front of each message: where frames may be lost, what makes a session of them.

@@ -98,6 +98,14 @@ pub const fn outbox_bytes(posts: usize, body: usize) -> usize {
     posts.saturating_mul(body.saturating_add(outbox::HEADER))
 }
 
+/// At least the bytes of a client with so many rooms and outbox bytes.
+pub(crate) const fn bytes(rooms: usize, outbox: usize) -> usize {
+    size_of::<Client<0, 0>>()
+        .saturating_add(rooms.saturating_mul(size_of::<Slot>()))
+        .saturating_add(outbox)
+        .next_multiple_of(align_of::<Client<0, 0>>())
+}
+
 /// A client without its sizes: one body of code for all of them.
 struct Parts<'c> {
     base: &'c mut Base,

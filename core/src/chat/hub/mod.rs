@@ -19,6 +19,7 @@ mod members;
 mod opening;
 mod presence;
 mod session;
+mod sizes;
 mod slots;
 mod store;
 mod timers;
@@ -30,6 +31,7 @@ pub use latest::RoomPattern;
 pub use line::Line;
 #[cfg(feature = "datagram")]
 pub use opening::NotOpened;
+pub use sizes::Sizes;
 pub use slots::{Conn, Member, Pending, Room, Storage, Verdict};
 pub use store::{Found, Wanted};
 pub use transmit::{Entries, Sent, Transmit};
