@@ -57,7 +57,7 @@ impl Line {
         let Some((header, message)) = Header::decode(datagram) else {
             return Ok(0);
         };
-        let Ok(decoded) = wire::binary::decode(message) else {
+        let Ok(decoded) = wire::binary::decode_from_device(message) else {
             return Ok(0);
         };
         let code = match decoded.message {
