@@ -9,6 +9,7 @@ use halloo_core::time::Instant;
 use halloo_core::wire::{Code, MAX_CONTROL, binary};
 
 use super::End;
+use super::line::SerialLine;
 
 /// The largest frame that the hub of a test takes.
 const FRAME: usize = 2048;
@@ -65,6 +66,7 @@ impl HubMemory {
         LocalHub {
             hub: Hub::new(config, storage),
             peers: Vec::new(),
+            lines: Vec::new(),
         }
     }
 }
@@ -74,6 +76,7 @@ impl HubMemory {
 pub struct LocalHub<'m> {
     hub: Hub<'m>,
     peers: Vec<Peer>,
+    lines: Vec<SerialLine>,
 }
 
 #[derive(Debug)]
@@ -102,6 +105,12 @@ impl LocalHub<'_> {
         conn
     }
 
+    /// A serial line, with whatever device comes to be at its other end: frames in COBS, and in each
+    /// a datagram.
+    pub fn attach_serial(&mut self, end: End) {
+        self.lines.push(SerialLine::new(end));
+    }
+
     /// The last offset of a room's log; `None` for a room that nobody ever joined.
     #[must_use]
     pub fn head(&self, room: &str) -> Option<u64> {
@@ -120,12 +129,21 @@ impl LocalHub<'_> {
         for peer in &mut self.peers {
             peer.read(&mut self.hub, now);
         }
+        for line in &mut self.lines {
+            line.read(&mut self.hub, now);
+        }
         self.hub.commit_in_memory();
         for peer in &mut self.peers {
             peer.write(&mut self.hub, now);
         }
+        for line in &mut self.lines {
+            line.write(&mut self.hub, now);
+        }
         for peer in self.peers.extract_if(.., |peer| peer.is_over) {
             self.hub.handle_disconnected(now, peer.conn);
+        }
+        for mut line in self.lines.extract_if(.., |line| line.is_over) {
+            line.hang_up(&mut self.hub, now);
         }
     }
 }

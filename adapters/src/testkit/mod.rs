@@ -37,9 +37,12 @@
 
 mod disk;
 mod hub;
+mod line;
+mod noise;
 mod pages;
 mod pipe;
 
 pub use disk::{SimDisk, SimFile};
 pub use hub::{HubMemory, LocalHub};
+pub use noise::{Noise, NoiseCounts, NoiseRates};
 pub use pipe::{End, PipeError, pipe};

@@ -143,6 +143,7 @@ impl Framing for Cobs {
     // Two zeros, a code, the check, and a code more for the bytes of the check.
     const OVERHEAD: usize = 2 + 1 + check::BYTES + 1;
     const STRIDE: usize = 254;
+    const LOSSY: bool = true;
 
     fn scan(&mut self, input: &[u8]) -> Result<Scan, FrameError> {
         match self.state {

@@ -43,6 +43,7 @@ impl Framing for Datagram {
     const HEADER: usize = 0;
     const OVERHEAD: usize = 0;
     const WHOLE: bool = true;
+    const LOSSY: bool = true;
 
     fn scan(&mut self, input: &[u8]) -> Result<Scan, FrameError> {
         let len = input.len();

@@ -145,6 +145,13 @@ pub trait Framing {
     /// so a caller scans once per input and not until there is no more.
     const WHOLE: bool = false;
 
+    /// Whether a frame may be lost on its way while the frames behind it come.
+    ///
+    /// There a frame that is no good is as one that was lost, and a session of chat is one over
+    /// datagrams (section 9 of the specification), each of them in one frame. Elsewhere it is the
+    /// end of the session.
+    const LOSSY: bool = false;
+
     /// Looks at `input`, all bytes that were not consumed yet.
     ///
     /// An error is told once and consumes nothing; the call after it, with the same bytes, is a

@@ -87,7 +87,7 @@ impl<F: Framing + Clone, const RX: usize, const TX: usize> Link<F, RX, TX> {
                 }
                 Next::Nothing => {}
             }
-            if self.reading == Wait::None && self.rx.end().is_err() {
+            if self.reading == Wait::None && self.has_begun() {
                 self.reading = Wait::Begun;
                 return Ok(Found::Nothing);
             }

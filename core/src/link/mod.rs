@@ -43,9 +43,9 @@ pub const fn tx_bytes<F: Framing>(body: usize) -> usize {
     buffer_bytes::<F>(most.saturating_add(in_front::<F>()))
 }
 
-/// The bytes in front of each message: where frames are datagrams, what makes a session of them.
+/// The bytes in front of each message: where frames may be lost, what makes a session of them.
 const fn in_front<F: Framing>() -> usize {
-    if F::WHOLE { datagram::HEADER } else { 0 }
+    if F::LOSSY { datagram::HEADER } else { 0 }
 }
 
 /// What a link has for the application.
@@ -94,8 +94,9 @@ impl<E: fmt::Debug> core::error::Error for LinkError<E> {}
 
 /// A connection of a device: framing and the two buffers.
 ///
-/// Over [`Datagram`](crate::frame::Datagram) the session is one of datagrams: one read is one
-/// datagram then, and so is one write.
+/// Over a framing that [may lose frames](Framing::LOSSY) the session is one over datagrams, and what is
+/// no frame changes nothing. With `Cobs`, for serial lines, each datagram is a frame; with
+/// [`Datagram`](crate::frame::Datagram) one read is one, and so is one write.
 ///
 /// `RX` is sized by [`rx_bytes`], `TX` by [`tx_bytes`]; the client asks for no larger frame and
 /// takes no larger post than fits, whatever its own `Config` says. One frame at a time is read and written; a
@@ -153,8 +154,8 @@ impl<F: Framing + Clone, const RX: usize, const TX: usize> Link<F, RX, TX> {
     pub fn new(framing: F) -> Self {
         const {
             assert!(
-                !F::WHOLE || cfg!(feature = "datagram"),
-                "datagrams want the feature `datagram`"
+                !F::LOSSY || cfg!(feature = "datagram"),
+                "where frames may be lost, the feature `datagram` is needed"
             );
         };
         const {
@@ -210,7 +211,7 @@ impl<F: Framing + Clone, const RX: usize, const TX: usize> Link<F, RX, TX> {
         (self.reading, self.writing) = (Wait::None, Wait::None);
         client.set_link_limits(self.max_frame(), self.max_body());
         #[cfg(feature = "datagram")]
-        client.set_datagrams(F::WHOLE);
+        client.set_datagrams(F::LOSSY);
         client.handle_connected(now, nonce);
     }
 
@@ -335,7 +336,13 @@ impl<F: Framing + Clone, const RX: usize, const TX: usize> Link<F, RX, TX> {
 
     /// Whether a frame has begun and its rest is overdue, though all that came was looked at.
     fn is_late_frame(&mut self, now: Instant) -> bool {
-        self.rx.end().is_err() && self.reading.is_over(now, HANDSHAKE)
+        self.has_begun() && self.reading.is_over(now, HANDSHAKE)
+    }
+
+    /// Whether the rest of a frame is waited for. Not where frames may be lost: what began may have
+    /// been noise.
+    fn has_begun(&self) -> bool {
+        !F::LOSSY && self.rx.end().is_err()
     }
 
     /// Frames the next message of the client if the last one is written; whether there are bytes.
@@ -413,8 +420,8 @@ impl<F: Framing + Clone, const RX: usize, const TX: usize> Link<F, RX, TX> {
         let frame = match found {
             Ok(Some(frame)) => frame,
             Ok(None) => return Next::Nothing,
-            // A datagram that is no message is as good as lost.
-            Err(_) if F::WHOLE => return Next::Absorbed,
+            // As good as lost.
+            Err(_) if F::LOSSY => return Next::Absorbed,
             Err(error) => {
                 let code = match error {
                     FrameError::Oversize { .. } => Code::Oversize,
@@ -425,7 +432,7 @@ impl<F: Framing + Clone, const RX: usize, const TX: usize> Link<F, RX, TX> {
             }
         };
         #[cfg(feature = "datagram")]
-        if F::WHOLE {
+        if F::LOSSY {
             return match client.handle_datagram(now, self.rx.bytes(frame)) {
                 Some(delivery) => Next::Delivery(frame, strip(&delivery)),
                 None => Next::Absorbed,

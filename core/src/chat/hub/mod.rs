@@ -11,6 +11,8 @@ mod commit;
 mod datagrams;
 mod inbound;
 mod latest;
+#[cfg(feature = "datagram")]
+mod line;
 mod links;
 mod members;
 #[cfg(feature = "datagram")]
@@ -24,6 +26,8 @@ mod transmit;
 
 pub use commit::Append;
 pub use latest::RoomPattern;
+#[cfg(feature = "datagram")]
+pub use line::Line;
 #[cfg(feature = "datagram")]
 pub use opening::NotOpened;
 pub use slots::{Conn, Member, Pending, Room, Storage, Verdict};
