@@ -23,6 +23,7 @@ pub const fn millis(n: u64) -> Duration {
 
 /// The point `span` after `now`; saturates at the end of time.
 #[must_use]
+#[cfg_attr(target_pointer_width = "32", inline(never))]
 pub const fn after(now: Instant, span: Duration) -> Instant {
     Instant::from_ticks(now.as_ticks().saturating_add(span.as_ticks()))
 }
@@ -39,6 +40,39 @@ pub fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
+    }
+}
+
+/// A deadline of a machine, or none: an `Option<Instant>` in half the room.
+///
+/// Its tag would be a word of 64 bits, and every enum around it would put its own into that: on
+/// small processors each look at a state then costs more than the state is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(crate) struct Due(u64);
+
+impl Due {
+    /// There is none; later than all others.
+    pub(crate) const NEVER: Self = Self(u64::MAX);
+
+    pub(crate) const fn at(instant: Instant) -> Self {
+        Self(instant.as_ticks())
+    }
+
+    /// The point `span` after `now`.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    pub(crate) const fn after(now: Instant, span: Duration) -> Self {
+        Self::at(after(now, span))
+    }
+
+    /// Whether its time has come.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    pub(crate) fn is_over(self, now: Instant) -> bool {
+        self.0 <= now.as_ticks() && self != Self::NEVER
+    }
+
+    pub(crate) fn get(self) -> Option<Instant> {
+        (self != Self::NEVER).then(|| Instant::from_ticks(self.0))
     }
 }
 

@@ -97,7 +97,7 @@ pub fn answer(to: &Header, message: &Message<'_>, out: &mut [u8]) -> Option<usiz
         seen: 0,
     };
     let (head, rest) = out.split_at_mut_checked(HEADER)?;
-    let len = wire::binary::encode(message, rest).ok()?;
+    let len = wire::binary::encode_to_device(message, rest)?;
     bytes::copy(head, &header.encode());
     Some(len.saturating_add(HEADER))
 }

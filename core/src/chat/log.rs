@@ -355,7 +355,7 @@ fn write_frame(frame: &mut [u8], offset: u64, entry: &NewEntry<'_>) -> Option<()
         from: entry.from,
         body: entry.body,
     });
-    let len = wire::binary::encode(&message, payload).ok()?;
+    let len = wire::binary::encode_to_device(&message, payload)?;
     crate::bytes::copy(header, &u32::try_from(len).ok()?.to_be_bytes());
     Some(())
 }

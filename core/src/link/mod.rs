@@ -438,7 +438,7 @@ impl<F: Framing + Clone, const RX: usize, const TX: usize> Link<F, RX, TX> {
                 None => Next::Absorbed,
             };
         }
-        match wire::binary::decode(self.rx.bytes(frame)) {
+        match wire::binary::decode_from_hub(self.rx.bytes(frame)) {
             Ok(decoded) => match client.handle_message(now, &decoded.message) {
                 Some(delivery) => Next::Delivery(frame, strip(&delivery)),
                 None => Next::Absorbed,
@@ -453,7 +453,7 @@ impl<F: Framing + Clone, const RX: usize, const TX: usize> Link<F, RX, TX> {
     /// The delivery again, now borrowed from the buffer: a borrow could not leave the loop.
     fn deliver(&self, frame: FrameToken, delivery: Delivery<'static>) -> Output<'_> {
         let message = self.rx.bytes(frame).get(in_front::<F>()..);
-        let whole = match wire::binary::decode(message.unwrap_or_default()) {
+        let whole = match wire::binary::decode_from_hub(message.unwrap_or_default()) {
             Ok(decoded) => restore(delivery, &decoded.message),
             Err(_) => delivery,
         };

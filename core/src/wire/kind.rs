@@ -74,5 +74,11 @@ pub(super) fn fixed_width(kind: u8) -> usize {
     }
 }
 
+/// Whether this version knows the kind.
+pub(crate) fn is_known(kind: u8) -> bool {
+    // None of them is without a field of fixed width.
+    fixed_width(kind) > 0
+}
+
 /// The most that [`fixed_width`] says.
 pub(super) const MAX_FIXED: usize = 45;

@@ -108,9 +108,10 @@ pub enum Message<'a> {
         /// The bytes of the request.
         bytes: &'a [u8],
     },
-    /// A kind that this version does not know and may skip.
+    /// A kind that this version does not know and may skip; or one that it knows and that goes the
+    /// other way, from a decoder of one way.
     Unknown {
-        /// The kind; bit 7 is clear. In JSON, where kinds have names, 0.
+        /// The kind; if it is not known, bit 7 is clear. In JSON, where kinds have names, 0.
         kind: u8,
     },
 }

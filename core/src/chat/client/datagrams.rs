@@ -13,7 +13,9 @@ impl Parts<'_> {
     ) -> Option<Delivery<'m>> {
         let decoded = Header::decode(datagram)
             .filter(|(header, _)| header.session == self.base.tag)
-            .and_then(|(header, message)| Some((header, wire::binary::decode(message).ok()?)));
+            .and_then(|(header, message)| {
+                Some((header, wire::binary::decode_from_hub(message).ok()?))
+            });
         let (Some(path), Some((header, decoded))) = (self.base.path.as_mut(), decoded) else {
             self.skip();
             return None;

@@ -7,9 +7,9 @@ use super::{Cause, Delivery, Echo, Parts, Session, SlotId, State, Store};
 use crate::chat::datagram::ACK_DELAY;
 use crate::chat::seq;
 use crate::mutant;
-use crate::time::{Duration, Instant, after, millis, secs};
+use crate::time::{Due, Duration, Instant, millis, secs};
 use crate::trace::{debug, warning};
-use crate::wire::{Code, Entry, Gap, Join, Joined, Message, VERSION, Welcome};
+use crate::wire::{Code, Entry, Gap, Join, Joined, Message, VERSION, Welcome, kind};
 
 impl Parts<'_> {
     pub(super) fn handle_message<'m>(
@@ -78,7 +78,7 @@ impl Parts<'_> {
             spoke: now,
             ping: false,
             pong: None,
-            credit_at: None,
+            credit_at: Due::NEVER,
             credit_due: false,
         });
         if let Some(path) = &mut self.base.path {
@@ -129,7 +129,8 @@ impl Parts<'_> {
             }
             Message::Pong { .. } => {}
             // A late answer to an older Hello (rule S-OPEN-3).
-            Message::Welcome(_) | Message::Unknown { .. } => self.skip(),
+            Message::Welcome(_) => self.skip(),
+            Message::Unknown { kind } if !kind::is_known(kind) => self.skip(),
             Message::Error(error) => return self.handle_error(&error),
             Message::Bye(bye) => self.handle_bye(Cause::Bye(bye.reason), bye.wait()),
             Message::Hello(_)
@@ -138,7 +139,8 @@ impl Parts<'_> {
             | Message::Leave { .. }
             | Message::Post { .. }
             | Message::Credit { .. }
-            | Message::Who { .. } => self.violation(Code::Unexpected),
+            | Message::Who { .. }
+            | Message::Unknown { .. } => self.violation(Code::Unexpected),
         }
         None
     }
@@ -336,8 +338,8 @@ impl Parts<'_> {
             self.base.path.is_some(),
         ) {
             slot.owes_credit = true;
-            if !session.credit_due {
-                session.credit_at.get_or_insert(after(now, ACK_DELAY));
+            if !session.credit_due && session.credit_at == Due::NEVER {
+                session.credit_at = Due::after(now, ACK_DELAY);
             }
         }
     }
@@ -416,6 +418,7 @@ impl Parts<'_> {
         self.base.outbox.posts(self.arena).find(is_it)
     }
 
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn skip(&mut self) {
         self.base.skipped = self.base.skipped.saturating_add(1);
     }

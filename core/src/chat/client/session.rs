@@ -5,7 +5,7 @@ use super::slot::{Slot, Standing};
 use super::{Cause, Config, Parts, Store};
 use crate::chat::HANDSHAKE;
 use crate::chat::datagram::{MAX_ENTRIES, MAX_TRIES, Path};
-use crate::time::{Duration, Instant, after, earliest, secs};
+use crate::time::{Due, Duration, Instant, after, secs};
 use crate::trace::debug;
 use crate::wire::{Code, MAX_ECHO};
 
@@ -27,7 +27,7 @@ pub(super) enum State {
     /// before somebody says what time it is.
     Parting {
         cause: Cause,
-        deadline: Option<Instant>,
+        deadline: Due,
     },
     Closed,
 }
@@ -42,7 +42,7 @@ pub(super) struct Session {
     pub(super) ping: bool,
     pub(super) pong: Option<u32>,
     /// Over datagrams: when entries are acknowledged at the latest.
-    pub(super) credit_at: Option<Instant>,
+    pub(super) credit_at: Due,
     /// That time has come.
     pub(super) credit_due: bool,
 }
@@ -87,23 +87,26 @@ pub(super) struct Echo {
 
 impl Base {
     pub(super) fn poll_timeout(&self, slots: &[Slot]) -> Option<Instant> {
-        let again = self.path.as_ref().and_then(Path::due);
-        match self.state {
-            State::Greeting { deadline, .. } => earliest(Some(deadline), again),
-            State::Parting { deadline, .. } => Some(deadline.unwrap_or(self.now)),
+        let again = self.path.as_ref().map_or(Due::NEVER, Path::due);
+        let due = match &self.state {
+            State::Greeting { deadline, .. } => again.min(Due::at(*deadline)),
+            State::Parting { deadline, .. } => match *deadline {
+                Due::NEVER => Due::at(self.now),
+                deadline => deadline,
+            },
             State::Serving(session) => {
                 let answer = match self.path {
-                    Some(_) => earliest(again, session.credit_at),
+                    Some(_) => again.min(session.credit_at),
                     None => answer_due(slots),
                 };
-                let rejoin = slots.iter().filter_map(Slot::rejoin_due).min();
-                earliest(
-                    session.keepalive_deadline(self.path.is_some()),
-                    earliest(answer, rejoin),
-                )
+                let rejoins = slots.iter().map(Slot::rejoin_due);
+                rejoins
+                    .fold(answer, Due::min)
+                    .min(session.keepalive_deadline(self.path.is_some()))
             }
-            State::Offline | State::Closed => None,
-        }
+            State::Offline | State::Closed => Due::NEVER,
+        };
+        due.get()
     }
 
     /// The largest body that the hub takes and the link carries, as far as they have told.
@@ -120,12 +123,13 @@ impl Base {
     }
 
     /// The session is over but for a last word.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn part(&mut self, cause: Cause) {
         match self.state {
             State::Greeting { .. } | State::Serving(_) => {
                 self.state = State::Parting {
                     cause,
-                    deadline: None,
+                    deadline: Due::NEVER,
                 };
             }
             State::Offline | State::Parting { .. } | State::Closed => {}
@@ -140,9 +144,9 @@ impl Session {
         after(after(self.heard, self.keepalive), half)
     }
 
-    pub(super) fn keepalive_deadline(&self, is_datagram: bool) -> Option<Instant> {
+    pub(super) fn keepalive_deadline(&self, is_datagram: bool) -> Due {
         if self.keepalive == secs(0) {
-            return None;
+            return Due::NEVER;
         }
         // A single datagram that is lost, of a ping or its answer, ends no session.
         let half = Duration::from_ticks(self.keepalive.as_ticks() >> 1);
@@ -152,17 +156,24 @@ impl Session {
             false => self.keepalive,
         };
         // A ping that is owed waits for the link, not for the clock.
-        let quiet = (!self.ping).then(|| after(self.spoke, wait));
-        earliest(Some(self.dead_at()), quiet)
+        let dead = Due::at(self.dead_at());
+        match self.ping {
+            true => dead,
+            false => dead.min(Due::after(self.spoke, wait)),
+        }
     }
 }
 
 /// When the first of the rooms has waited too long.
-fn answer_due(slots: &[Slot]) -> Option<Instant> {
-    slots.iter().filter_map(Slot::answer_due).min()
+fn answer_due(slots: &[Slot]) -> Due {
+    slots
+        .iter()
+        .map(Slot::answer_due)
+        .fold(Due::NEVER, Due::min)
 }
 
 impl Parts<'_> {
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn tick(&mut self, now: Instant) -> Instant {
         self.base.now = self.base.now.max(now);
         self.base.now
@@ -201,12 +212,14 @@ impl Parts<'_> {
     }
 
     /// The session is over; the application is told.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn close(&mut self, cause: Cause) {
         debug!("client: the session is over: {:?}", cause);
         self.base.state = State::Closed;
         self.base.closed = Some(cause);
     }
 
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn violation(&mut self, code: Code) {
         self.base.part(Cause::Violation(code));
     }
@@ -217,7 +230,7 @@ impl Parts<'_> {
         let Some(path) = self.base.path.as_mut() else {
             return false;
         };
-        if path.due().is_none_or(|due| due > now) {
+        if !path.due().is_over(now) {
             return false;
         }
         match &mut self.base.state {
@@ -260,28 +273,28 @@ impl Parts<'_> {
             },
             State::Serving(session) => {
                 let is_dead = session.keepalive != secs(0) && session.dead_at() <= now;
-                let is_late = !has_path && answer_due(self.slots).is_some_and(|due| due <= now);
+                let is_late = !has_path && answer_due(self.slots).is_over(now);
                 if is_dead || is_late || gave_up {
                     self.close(Cause::Timeout);
                     return;
                 }
-                if session
-                    .keepalive_deadline(has_path)
-                    .is_some_and(|due| due <= now)
-                {
+                if session.keepalive_deadline(has_path).is_over(now) {
                     session.ping = true;
                 }
                 for slot in self.slots.iter_mut() {
-                    if slot.rejoin_due().is_some_and(|due| due <= now) {
+                    if slot.rejoin_due().is_over(now) {
                         slot.standing = Standing::Wanted;
                     }
                 }
-                if has_path && session.credit_at.is_some_and(|due| due <= now) {
-                    (session.credit_at, session.credit_due) = (None, true);
+                if has_path && session.credit_at.is_over(now) {
+                    (session.credit_at, session.credit_due) = (Due::NEVER, true);
                 }
             }
             State::Parting { cause, deadline } => {
-                if *deadline.get_or_insert(after(now, HANDSHAKE)) <= now {
+                if *deadline == Due::NEVER {
+                    *deadline = Due::after(now, HANDSHAKE);
+                }
+                if deadline.is_over(now) {
                     let cause = *cause;
                     self.close(cause);
                 }

@@ -3,7 +3,7 @@
 use super::{Event, Store};
 use crate::chat::ANSWER;
 use crate::name::Name;
-use crate::time::{Duration, Instant, after, secs};
+use crate::time::{Due, Duration, Instant, secs};
 use crate::wire::Code;
 
 /// How the device stands with the room.
@@ -145,9 +145,12 @@ impl Slot {
         self.numbers != Numbers::Unknown
     }
 
-    /// When the hub has taken too long to answer; `None` when nothing waits.
-    pub(super) fn answer_due(&self) -> Option<Instant> {
-        self.awaits().then(|| after(self.since, ANSWER))
+    /// When the hub has taken too long to answer; never when nothing waits.
+    pub(super) fn answer_due(&self) -> Due {
+        match self.awaits() {
+            true => Due::after(self.since, ANSWER),
+            false => Due::NEVER,
+        }
     }
 
     /// Whether something was sent to which the hub owes an answer.
@@ -170,8 +173,11 @@ impl Slot {
     }
 
     /// When the join that was refused is to be sent again, if one is.
-    pub(super) fn rejoin_due(&self) -> Option<Instant> {
-        (self.standing == Standing::Later).then(|| after(self.since, REJOIN))
+    pub(super) fn rejoin_due(&self) -> Due {
+        match self.standing {
+            Standing::Later => Due::after(self.since, REJOIN),
+            _ => Due::NEVER,
+        }
     }
 
     /// What has no answer is sent again.

@@ -2,234 +2,224 @@
 
 use super::outbox::{Fate, Post};
 use super::slot::{Slot, Standing};
-use super::{Cause, Parts, SlotId, State};
+use super::{Cause, Parts, Session, SlotId, State};
 use crate::bytes;
 use crate::chat::datagram::{HEADER, MIN_HELLO, Path};
 use crate::chat::seq;
-use crate::time::Instant;
-use crate::wire::{
-    self, Bye, ByeReason, Code, DeviceId, Hello, Join, Message, PeerError, VERSION, kind,
-};
+use crate::time::{Due, Instant};
+use crate::wire::{self, Bye, ByeReason, Code, Hello, Join, Message, PeerError, VERSION, kind};
+
+/// The next message, and what of it the device keeps once it is said.
+struct Next<'m> {
+    message: Message<'m>,
+    slot: SlotId,
+    /// The device's own number of a post.
+    seq: u32,
+}
+
+impl<'m> From<Message<'m>> for Next<'m> {
+    fn from(message: Message<'m>) -> Self {
+        Self {
+            message,
+            slot: 0,
+            seq: 0,
+        }
+    }
+}
 
 impl Parts<'_> {
     pub(super) fn poll_transmit(&mut self, now: Instant, out: &mut [u8]) -> Option<usize> {
-        let Some(path) = &self.base.path else {
-            return self.transmit(now, out);
-        };
-        if path.next().is_none() && matches!(self.base.state, State::Serving(_)) {
-            // A number that came twice would be taken for late.
-            self.close(Cause::Timeout);
-            return None;
-        }
-        let (head, message) = out.split_at_mut_checked(HEADER)?;
-        let tag = self.base.tag;
-        let len = self.transmit(now, message)?;
-        let path = self.base.path.as_mut()?;
-        if message.first().is_some_and(|&kind| wants_answer(kind)) {
-            path.expect(self.base.now, tag);
-        }
-        bytes::copy(head, &path.seal(tag).encode());
-        Some(len.saturating_add(HEADER))
-    }
-
-    fn transmit(&mut self, now: Instant, out: &mut [u8]) -> Option<usize> {
         let now = self.tick(now);
-        match &mut self.base.state {
+        let is_datagram = self.base.path.is_some();
+        // 0 is none: this is a stream, or all are used up.
+        let number = self.base.path.as_ref().and_then(Path::next).unwrap_or(0);
+        if matches!(self.base.state, State::Serving(_)) {
+            if is_datagram && number == 0 {
+                // A number that came twice would be taken for late.
+                self.close(Cause::Timeout);
+                return None;
+            }
+            self.reject_too_large();
+        }
+        let front = if is_datagram { HEADER } else { 0 };
+        let (head, out) = out.split_at_mut_checked(front)?;
+        let Next { message, slot, seq } = self.next_message()?;
+        let mut len = wire::binary::encode_to_hub(&message, out)?;
+        let kind = *out.first()?;
+        if kind == kind::HELLO && is_datagram {
+            len = pad(out, len);
+        }
+        self.said(now, kind, slot, seq, number);
+        let tag = self.base.tag;
+        if let Some(path) = &mut self.base.path {
+            if wants_answer(kind) {
+                path.expect(now, tag);
+            }
+            bytes::copy(head, &path.seal(tag).encode());
+        }
+        Some(len.saturating_add(front))
+    }
+
+    fn next_message(&self) -> Option<Next<'_>> {
+        match &self.base.state {
             State::Greeting { said: true, .. } | State::Offline | State::Closed => None,
-            State::Greeting { nonce, cookie, .. } => {
-                let (nonce, cookie) = (*nonce, *cookie);
-                self.say_hello(nonce, cookie.as_ref(), out)
-            }
-            State::Parting { cause, .. } => {
-                let cause = *cause;
-                self.close(cause);
-                self.say_last(cause, out)
-            }
-            State::Serving(_) => {
-                let len = self.next_message(now, out)?;
-                if let State::Serving(session) = &mut self.base.state {
-                    session.spoke = now;
-                }
-                Some(len)
-            }
+            State::Greeting { nonce, cookie, .. } => Some(self.hello(*nonce, cookie.as_ref())),
+            State::Parting { cause, .. } => Some(last_word(*cause).into()),
+            State::Serving(session) => self.next_in_session(session),
         }
     }
 
-    fn say_hello(
-        &mut self,
-        nonce: u64,
-        cookie: Option<&[u8; 16]>,
-        out: &mut [u8],
-    ) -> Option<usize> {
+    fn hello<'m>(&self, nonce: u64, cookie: Option<&'m [u8; 16]>) -> Next<'m> {
         let config = &self.base.config;
-        let flags = if config.is_ephemeral {
-            Hello::EPHEMERAL
-        } else {
-            0
-        };
-        let device: DeviceId = config.device;
-        let hello = Message::Hello(Hello {
+        let hello = Hello {
             version_min: VERSION,
             version_max: VERSION,
             suite: 0,
             key_id: 0,
-            flags,
+            flags: match config.is_ephemeral {
+                true => Hello::EPHEMERAL,
+                false => 0,
+            },
             nonce,
-            device,
+            device: config.device,
             max_frame: config.max_frame.min(self.base.link_frame),
             credit: self.base.credit(),
             keepalive: config.keepalive,
             proof: &[],
             cookie,
-        });
-        let mut len = wire::binary::encode(&hello, out).ok()?;
-        if self.base.path.is_some() {
-            len = pad(out, len);
-        }
-        if let State::Greeting { said, .. } = &mut self.base.state {
-            *said = true;
-        }
-        Some(len)
+        };
+        Message::Hello(hello).into()
     }
 
-    fn say_last(&self, cause: Cause, out: &mut [u8]) -> Option<usize> {
-        let code = match cause {
-            Cause::Violation(code) => Some(code),
-            Cause::Timeout => Some(Code::Timeout),
-            Cause::Done | Cause::Bye(_) | Cause::Refused(_) | Cause::Lost => None,
-        };
-        let message = match code {
-            Some(code) => Message::Error(PeerError {
-                code,
-                retry_after: 0,
-                text: "",
-            }),
-            None => Message::Bye(Bye {
-                reason: ByeReason::Done,
-                retry_after: 0,
-            }),
-        };
-        wire::binary::encode(&message, out).ok()
-    }
-
-    fn next_message(&mut self, now: Instant, out: &mut [u8]) -> Option<usize> {
-        if let State::Serving(session) = &mut self.base.state
-            && let Some(token) = session.pong
-        {
-            let len = wire::binary::encode(&Message::Pong { token }, out).ok()?;
-            session.pong = None;
-            return Some(len);
+    fn next_in_session(&self, session: &Session) -> Option<Next<'_>> {
+        if let Some(token) = session.pong {
+            return Some(Message::Pong { token }.into());
         }
         if let Some(echo) = &self.base.echo_back {
             let (token, bytes) = (echo.token, echo.bytes.as_slice());
-            let len = wire::binary::encode(&Message::EchoReply { token, bytes }, out).ok()?;
-            self.base.echo_back = None;
-            return Some(len);
+            return Some(Message::EchoReply { token, bytes }.into());
         }
-        self.reject_too_large();
-        for at in 0..self.slots.len() {
-            let at = u8::try_from(at).ok()?;
-            if let Some(len) = self.next_of_slot(now, at, out) {
-                return Some(len);
+        for (slot, at) in self.slots.iter().zip(0_u8..) {
+            if let Some(message) = self.next_of_slot(session, slot, at) {
+                return Some(Next {
+                    message,
+                    slot: at,
+                    seq: 0,
+                });
             }
         }
-        if let Some(len) = self.next_post(now, out) {
-            return Some(len);
+        if let Some(next) = self.next_post() {
+            return Some(next);
         }
         if let Some(echo) = &self.base.echo {
             let (token, bytes) = (echo.token, echo.bytes.as_slice());
-            let len = wire::binary::encode(&Message::EchoRequest { token, bytes }, out).ok()?;
-            self.base.echo = None;
-            return Some(len);
+            return Some(Message::EchoRequest { token, bytes }.into());
         }
-        if let State::Serving(session) = &mut self.base.state
-            && session.ping
-        {
-            let len = wire::binary::encode(&Message::Ping { token: 0 }, out).ok()?;
-            session.ping = false;
-            return Some(len);
-        }
-        None
+        session.ping.then(|| Message::Ping { token: 0 }.into())
     }
 
     /// A join, a leave, a credit or a question that a slot owes.
-    fn next_of_slot(&mut self, now: Instant, at: SlotId, out: &mut [u8]) -> Option<usize> {
-        let is_leaving = self.slots.get(usize::from(at))?.leaving && !self.has_waiting(at);
-        let credit = self.base.credit();
-        let is_ack_due = match (&self.base.path, &self.base.state) {
-            (Some(_), State::Serving(session)) => session.credit_due,
-            _ => false,
-        };
-        let store = self.base.store;
-        let slot = self.slots.get_mut(usize::from(at))?;
-        let number = self.base.path.as_ref().and_then(Path::next).unwrap_or(0);
+    fn next_of_slot<'m>(
+        &'m self,
+        session: &Session,
+        slot: &'m Slot,
+        at: SlotId,
+    ) -> Option<Message<'m>> {
         match slot.standing {
             Standing::Free | Standing::Later => None,
-            Standing::Asked | Standing::Leaving if number == 0 || !slot.is_again => None,
-            Standing::Leaving => {
-                let len = wire::binary::encode(&Message::Leave { slot: at }, out).ok()?;
-                (slot.is_again, slot.mark) = (false, number);
-                Some(len)
-            }
+            Standing::Asked | Standing::Leaving if !slot.is_again => None,
+            Standing::Leaving => Some(Message::Leave { slot: at }),
             Standing::Wanted | Standing::Asked => {
                 // Nothing was seen of another log yet, so nothing of it is passed over; and a limit
                 // on history is for the first reading only.
-                let (cursor, history) = match (slot.store.is_some_and(|s| s != store), slot.cursor)
-                {
-                    (true, _) => (0, u32::MAX),
-                    (false, 0) => (0, slot.history),
-                    (false, cursor) => (cursor, u32::MAX),
+                let (cursor, history) = match slot.store {
+                    Some(store) if store != self.base.store => (0, u32::MAX),
+                    _ if slot.cursor == 0 => (0, slot.history),
+                    _ => (slot.cursor, u32::MAX),
                 };
-                let join = Message::Join(Join {
+                Some(Message::Join(Join {
                     slot: at,
                     flags: slot.flags,
                     cursor,
                     history,
                     room: slot.room.as_bytes(),
                     name: self.base.config.name.as_bytes(),
-                });
-                let len = wire::binary::encode(&join, out).ok()?;
-                slot.standing = Standing::Asked;
-                (slot.is_again, slot.mark) = (false, number);
-                slot.since = now;
-                Some(len)
+                }))
             }
-            Standing::Joined { .. } if is_leaving => {
-                let len = wire::binary::encode(&Message::Leave { slot: at }, out).ok()?;
-                if number == 0 {
-                    *slot = Slot::left();
-                } else {
-                    slot.standing = Standing::Leaving;
-                    slot.mark = number;
-                }
-                Some(len)
+            Standing::Joined { .. } if slot.leaving && !self.has_waiting(at) => {
+                Some(Message::Leave { slot: at })
             }
             Standing::Joined { .. } => {
                 if let Some(skip) = slot.who {
-                    let len = wire::binary::encode(&Message::Who { slot: at, skip }, out).ok()?;
-                    slot.who = None;
-                    return Some(len);
+                    return Some(Message::Who { slot: at, skip });
                 }
+                let window = self.base.credit();
                 let used = slot.cursor.saturating_sub(slot.credited);
-                let is_due = is_ack_due && slot.owes_credit;
-                if (used == 0 || used < u64::from(credit >> 1)) && !is_due {
-                    return None;
-                }
-                let grant = Message::Credit {
+                let is_due = session.credit_due && slot.owes_credit;
+                let is_used = used > 0 && used >= u64::from(window >> 1);
+                (is_due || is_used).then_some(Message::Credit {
                     slot: at,
                     cursor: slot.cursor,
-                    window: credit,
-                };
-                let len = wire::binary::encode(&grant, out).ok()?;
+                    window,
+                })
+            }
+        }
+    }
+
+    /// A message of this kind, and of that slot, is on its way.
+    fn said(&mut self, now: Instant, kind: u8, at: SlotId, seq: u32, number: u32) {
+        let session = match &mut self.base.state {
+            State::Serving(session) => session,
+            State::Greeting { said, .. } => {
+                *said = true;
+                return;
+            }
+            State::Parting { cause, .. } => {
+                let cause = *cause;
+                return self.close(cause);
+            }
+            State::Offline | State::Closed => return,
+        };
+        session.spoke = now;
+        match kind {
+            kind::PONG => session.pong = None,
+            kind::PING => session.ping = false,
+            kind::ECHO_REPLY => self.base.echo_back = None,
+            kind::ECHO_REQUEST => self.base.echo = None,
+            _ => {}
+        }
+        let Some(slot) = self.slots.get_mut(usize::from(at)) else {
+            return;
+        };
+        match kind {
+            kind::LEAVE if number == 0 => *slot = Slot::left(),
+            kind::LEAVE => {
+                slot.standing = Standing::Leaving;
+                (slot.is_again, slot.mark) = (false, number);
+            }
+            kind::JOIN => {
+                slot.standing = Standing::Asked;
+                (slot.is_again, slot.mark) = (false, number);
+                slot.since = now;
+            }
+            kind::WHO => slot.who = None,
+            kind::CREDIT => {
                 slot.credited = slot.cursor;
                 slot.owes_credit = false;
-                if let (Some(_), State::Serving(session)) = (&self.base.path, &mut self.base.state)
-                    && !self.slots.iter().any(|slot| slot.owes_credit)
-                {
-                    (session.credit_at, session.credit_due) = (None, false);
+                if !self.slots.iter().any(|slot| slot.owes_credit) {
+                    (session.credit_at, session.credit_due) = (Due::NEVER, false);
                 }
-                Some(len)
             }
+            kind::POST => {
+                if slot.sent_seq == slot.up_seq {
+                    slot.since = now;
+                }
+                (slot.round_seq, slot.mark) = (seq, number);
+                if seq::is_after(seq, slot.sent_seq) {
+                    slot.sent_seq = seq;
+                }
+            }
+            _ => {}
         }
     }
 
@@ -261,40 +251,49 @@ impl Parts<'_> {
     }
 
     /// The oldest post that was not sent on this connection and that its room's window lets pass.
-    fn next_post(&mut self, now: Instant, out: &mut [u8]) -> Option<usize> {
+    fn next_post(&self) -> Option<Next<'_>> {
         let window = u32::from(self.base.window);
         let most = self.base.most_body();
-        let slots = &*self.slots;
-        let is_next = |post: &Post| {
-            let Some(slot) = slots.get(usize::from(post.slot)) else {
-                return false;
+        for post in self.base.outbox.posts(self.arena) {
+            let Some(slot) = self.slots.get(usize::from(post.slot)) else {
+                continue;
             };
-            post.is_waiting()
+            let is_next = post.is_waiting()
                 && post.len() <= most
                 && matches!(slot.standing, Standing::Joined { .. })
                 && post.seq == seq::next(slot.round_seq)
-                && post.seq.wrapping_sub(slot.up_seq) <= window
-        };
-        let post = self.base.outbox.posts(self.arena).find(is_next)?;
-        let ahead = slots.get(usize::from(post.slot))?.ahead;
-        let message = Message::Post {
-            slot: post.slot,
-            seq: post.seq.wrapping_sub(ahead),
-            body: self.base.outbox.body(self.arena, &post),
-        };
-        let len = wire::binary::encode(&message, out).ok()?;
-        if let Some(slot) = self.slots.get_mut(usize::from(post.slot)) {
-            if slot.sent_seq == slot.up_seq {
-                slot.since = now;
-            }
-            slot.round_seq = post.seq;
-            slot.mark = self.base.path.as_ref().and_then(Path::next).unwrap_or(0);
-            if seq::is_after(post.seq, slot.sent_seq) {
-                slot.sent_seq = post.seq;
+                && post.seq.wrapping_sub(slot.up_seq) <= window;
+            if is_next {
+                let message = Message::Post {
+                    slot: post.slot,
+                    seq: post.seq.wrapping_sub(slot.ahead),
+                    body: self.base.outbox.body(self.arena, &post),
+                };
+                let (slot, seq) = (post.slot, post.seq);
+                return Some(Next { message, slot, seq });
             }
         }
-        Some(len)
+        None
     }
+}
+
+/// What is said before the session is over.
+fn last_word(cause: Cause) -> Message<'static> {
+    let code = match cause {
+        Cause::Violation(code) => code,
+        Cause::Timeout => Code::Timeout,
+        Cause::Done | Cause::Bye(_) | Cause::Refused(_) | Cause::Lost => {
+            return Message::Bye(Bye {
+                reason: ByeReason::Done,
+                retry_after: 0,
+            });
+        }
+    };
+    Message::Error(PeerError {
+        code,
+        retry_after: 0,
+        text: "",
+    })
 }
 
 /// Whether the hub answers a message of this kind at once.

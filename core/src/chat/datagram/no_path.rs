@@ -1,7 +1,7 @@
 //! Without the feature `datagram` there is no such session: what would serve one is not compiled.
 
 use super::Header;
-use crate::time::Instant;
+use crate::time::{Due, Instant};
 
 /// There is none.
 #[derive(Debug, Clone, Copy)]
@@ -17,7 +17,7 @@ impl Path {
         match *self {}
     }
 
-    pub(in crate::chat) const fn due(&self) -> Option<Instant> {
+    pub(in crate::chat) const fn due(&self) -> Due {
         match *self {}
     }
 

@@ -1,7 +1,7 @@
 //! One side of a session over datagrams: its numbers, its round trips, its timer.
 
 use super::Header;
-use crate::time::{Duration, Instant, after, earliest, millis, secs, since};
+use crate::time::{Due, Duration, Instant, millis, secs, since};
 
 /// Before the first measured round trip; the least; the most.
 const FIRST: Duration = secs(1);
@@ -25,8 +25,8 @@ pub(in crate::chat) struct Path {
     /// How often in a row the timer has fired.
     tries: u8,
     timed_at: Instant,
-    /// When what has no answer is sent again; `None` while nothing waits for one.
-    due: Option<Instant>,
+    /// When what has no answer is sent again; never while nothing waits for one.
+    due: Due,
 }
 
 impl Path {
@@ -41,7 +41,7 @@ impl Path {
             rttvar: 0,
             tries: 0,
             timed_at: Instant::from_ticks(0),
-            due: None,
+            due: Due::NEVER,
         })
     }
 
@@ -57,7 +57,7 @@ impl Path {
         is_new
     }
 
-    pub(in crate::chat) const fn due(&self) -> Option<Instant> {
+    pub(in crate::chat) const fn due(&self) -> Due {
         self.due
     }
 
@@ -97,8 +97,8 @@ impl Path {
             self.timed = self.sent.saturating_add(1);
             self.timed_at = now;
         }
-        if self.due.is_none() {
-            self.due = Some(after(now, self.patience(salt)));
+        if self.due == Due::NEVER {
+            self.due = Due::after(now, self.patience(salt));
         }
     }
 
@@ -112,9 +112,9 @@ impl Path {
             return self.stop();
         };
         self.tries = 0;
-        let again = Some(after(now, self.patience(salt)));
+        let again = Due::after(now, self.patience(salt));
         self.due = match number <= self.echoed {
-            true => earliest(self.due, again),
+            true => self.due.min(again),
             false => again,
         };
     }
@@ -124,14 +124,14 @@ impl Path {
         self.tries = self.tries.saturating_add(1);
         // Karn: who answers now may mean either of two datagrams.
         self.timed = 0;
-        self.due = Some(after(now, self.patience(salt)));
+        self.due = Due::after(now, self.patience(salt));
         self.tries
     }
 
     /// Nothing waits for an answer. A copy that was sent too much may be lost, and seen to be much
     /// later: no round trip is measured by it.
     pub(in crate::chat) const fn stop(&mut self) {
-        self.due = None;
+        self.due = Due::NEVER;
         self.tries = 0;
         self.timed = 0;
     }
@@ -176,6 +176,7 @@ const fn mix(word: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::after;
 
     fn at(ms: u64) -> Instant {
         after(Instant::from_ticks(0), millis(ms))
@@ -239,7 +240,7 @@ mod tests {
         path.expire(at(2000), 0);
         check_patience(&path, secs(60));
         path.answered(at(3000), None, 0);
-        assert_eq!(path.due(), None);
+        assert_eq!(path.due(), Due::NEVER);
         for n in 3..100 {
             path.expect(at(n * 1000), 0);
             path.seal(0);

@@ -12,7 +12,7 @@ use super::transmit::{Next, Sent, Transmit};
 use crate::bytes;
 use crate::chat::datagram::{HEADER, MAX_BODY, MAX_ENTRIES, Path};
 use crate::chat::log::FRAME_HEADER;
-use crate::time::{Instant, earliest};
+use crate::time::{Due, Instant};
 use crate::wire::kind;
 
 impl Hub<'_> {
@@ -115,7 +115,7 @@ impl Hub<'_> {
         path.expect(self.now, conn.session);
         member.mark = path.next().unwrap_or(u32::MAX);
         let due = path.due();
-        if due.is_some_and(|due| conn.heap_place == NONE || due < conn.due) {
+        if conn.heap_place == NONE || due < Due::at(conn.due) {
             schedule(self.storage.conns, at, due);
         }
         true
@@ -192,8 +192,8 @@ impl Hub<'_> {
                 && let Some(path) = conn.path.as_mut()
             {
                 path.answered(now, waits, conn.session);
-                let due = earliest(path.due(), Some(conn.due));
-                if conn.heap_place == NONE || due < Some(conn.due) {
+                let due = path.due().min(Due::at(conn.due));
+                if conn.heap_place == NONE || due < Due::at(conn.due) {
                     schedule(self.storage.conns, at, due);
                 }
             }
@@ -211,7 +211,7 @@ impl Hub<'_> {
         let Some(path) = conn.path.as_mut() else {
             return;
         };
-        if path.due().is_none_or(|due| due > now) {
+        if !path.due().is_over(now) {
             return;
         }
         path.expire(now, conn.session);

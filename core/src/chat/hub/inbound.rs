@@ -6,9 +6,9 @@ use super::slots::{LastWord, Owed, Phase, Who};
 use super::{Busy, ConnId, Hub, Parting};
 use crate::chat::MAX_SLOTS;
 use crate::mutant;
-use crate::time::Instant;
+use crate::time::{Due, Instant};
 use crate::trace::debug;
-use crate::wire::{ByeReason, Code, Hello, MAX_CONTROL, Message, VERSION};
+use crate::wire::{ByeReason, Code, Hello, MAX_CONTROL, Message, VERSION, kind};
 
 impl Hub<'_> {
     /// A message came in.
@@ -49,7 +49,7 @@ impl Hub<'_> {
                 Ok(()) => {}
                 Err(code) => self.violation(at, now, code),
             },
-            Message::Unknown { .. } => self.skip(),
+            Message::Unknown { kind } if !kind::is_known(*kind) => self.skip(),
             Message::Error(_) | Message::Bye(_) => self.close(at),
             _ => self.violation(at, now, Code::Unexpected),
         }
@@ -106,7 +106,7 @@ impl Hub<'_> {
             hash(self.config.table_secret, &hello.device),
             at,
         );
-        super::timers::schedule(self.storage.conns, at, Some(now));
+        super::timers::schedule(self.storage.conns, at, Due::at(now));
         self.queue(at);
         Ok(())
     }
@@ -179,7 +179,7 @@ impl Hub<'_> {
                 self.queue(at);
             }
             Message::Pong { .. } | Message::EchoReply { .. } => {}
-            Message::Unknown { .. } => self.skip(),
+            Message::Unknown { kind } if !kind::is_known(kind) => self.skip(),
             Message::Error(_) => {
                 self.end_session(at, now, Parting::Lost);
                 self.close(at);
@@ -202,7 +202,8 @@ impl Hub<'_> {
             | Message::Entry(_)
             | Message::Gap(_)
             | Message::Notice(_)
-            | Message::Roster(_) => self.violation(at, now, Code::Unexpected),
+            | Message::Roster(_)
+            | Message::Unknown { .. } => self.violation(at, now, Code::Unexpected),
         }
         Ok(())
     }

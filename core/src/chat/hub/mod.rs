@@ -38,7 +38,7 @@ use core::fmt;
 
 use super::log::View;
 use super::{HANDSHAKE, MAX_WINDOW};
-use crate::time::{Duration, Instant, after};
+use crate::time::{Due, Duration, Instant, after};
 use crate::trace::warning;
 use crate::wire::{ByeReason, Code};
 use links::{List, NONE};
@@ -327,7 +327,7 @@ impl<'s> Hub<'s> {
             index: at,
             generation: conn.generation,
         };
-        timers::schedule(self.storage.conns, at, Some(deadline));
+        timers::schedule(self.storage.conns, at, Due::at(deadline));
         Ok(id)
     }
 
@@ -338,7 +338,7 @@ impl<'s> Hub<'s> {
         };
         let now = self.tick(now);
         self.end_session(at, now, Parting::Lost);
-        timers::schedule(self.storage.conns, at, None);
+        timers::schedule(self.storage.conns, at, Due::NEVER);
         self.ready.remove(self.storage.conns, at, Conn::ready);
         if let Some(conn) = self.storage.conns.get_mut(at as usize) {
             conn.phase = Phase::Free;

@@ -143,7 +143,7 @@ impl Hub<'_> {
         let at = self.conn_at(id)?;
         self.session(id)?;
         let (head, message) = out.split_at_mut_checked(HEADER)?;
-        let len = wire::binary::encode(&Message::Ping { token }, message).ok()?;
+        let len = wire::binary::encode_to_device(&Message::Ping { token }, message)?;
         self.seal(at, now, head, message)?;
         Some(len.saturating_add(HEADER))
     }

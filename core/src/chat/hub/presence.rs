@@ -156,7 +156,7 @@ impl Hub<'_> {
             names: Names::default(),
         });
         // The names are the last field and lie in their place: only their length is missing.
-        wire::binary::encode(&roster, head).ok()?;
+        wire::binary::encode_to_device(&roster, head)?;
         if let [.., high, low] = head {
             [*high, *low] = u16::try_from(used).ok()?.to_be_bytes();
         }

@@ -8,7 +8,7 @@ use super::slots::{Conn, LastWord, Member, Owed, Phase, Presence, Room};
 use super::{Hub, Parting};
 use crate::chat::datagram::Path;
 use crate::chat::{ANSWER, PRESENCE_GRACE};
-use crate::time::{Instant, after, earliest, millis};
+use crate::time::{Due, Instant, after, earliest, millis};
 use crate::wire::{ByeReason, Code};
 
 /// How many deadlines one call of `handle_timeout` works off.
@@ -78,26 +78,26 @@ impl Hub<'_> {
         let Some(conn) = self.storage.conns.get_mut(at as usize) else {
             return;
         };
-        let again = conn.path.as_ref().and_then(Path::due);
+        let again = conn.path.as_ref().map_or(Due::NEVER, Path::due);
         let next = match conn.phase {
-            Phase::Free | Phase::Closed => None,
+            Phase::Free | Phase::Closed => Due::NEVER,
             Phase::Greeting { deadline } if deadline <= now => {
                 self.part(at, now, LastWord::Error(Code::Timeout), Parting::Lost);
                 return;
             }
-            Phase::Greeting { deadline } => Some(deadline),
+            Phase::Greeting { deadline } => Due::at(deadline),
             Phase::Parting { deadline, .. } if deadline <= now => {
                 conn.phase = Phase::Closed;
                 self.queue(at);
-                None
+                Due::NEVER
             }
-            Phase::Parting { deadline, .. } => Some(deadline),
+            Phase::Parting { deadline, .. } => Due::at(deadline),
             Phase::Serving => {
                 let interval = u64::from(conn.keepalive).saturating_mul(1000);
                 let dead = after(conn.heard, millis(interval.saturating_mul(3) >> 1));
                 let quiet = after(conn.spoke, millis(interval.saturating_mul(5) >> 2));
                 let keepalive = if conn.keepalive == 0 {
-                    None
+                    Due::NEVER
                 } else if dead <= now {
                     let last = LastWord::Bye(ByeReason::Silent);
                     self.part(at, now, last, Parting::Lost);
@@ -106,11 +106,11 @@ impl Hub<'_> {
                     // A ping that is still owed could not be sent: only silence ends that.
                     conn.owed.add(Owed::PING);
                     self.queue(at);
-                    Some(dead)
+                    Due::at(dead)
                 } else {
-                    Some(dead.min(quiet))
+                    Due::at(dead.min(quiet))
                 };
-                earliest(keepalive, again)
+                keepalive.min(again)
             }
         };
         schedule(self.storage.conns, at, next);
@@ -119,7 +119,7 @@ impl Hub<'_> {
     /// Sets the deadline of a connection that is about to say its last word.
     pub(super) fn schedule_parting(&mut self, at: u32, now: Instant) -> Instant {
         let deadline = after(now, ANSWER);
-        schedule(self.storage.conns, at, Some(deadline));
+        schedule(self.storage.conns, at, Due::at(deadline));
         deadline
     }
 }
@@ -160,13 +160,13 @@ fn len(conns: &[Conn]) -> u32 {
     conns.partition_point(|conn| conn.heap != NONE) as u32
 }
 
-/// Sets, moves or (with `None`) removes the check of connection `at`. Work: logarithmic.
-pub(super) fn schedule(conns: &mut [Conn], at: u32, when: Option<Instant>) {
+/// Sets, moves or (with `NEVER`) removes the check of connection `at`. Work: logarithmic.
+pub(super) fn schedule(conns: &mut [Conn], at: u32, when: Due) {
     let Some(conn) = conns.get_mut(at as usize) else {
         return;
     };
     let place = conn.heap_place;
-    match (when, place) {
+    match (when.get(), place) {
         (None, NONE) => {}
         (None, place) => remove(conns, at, place),
         (Some(when), NONE) => {
@@ -242,7 +242,7 @@ mod tests {
             random = mix(random);
             let at = (random % 13) as usize;
             let when = (random & 0x300 != 0).then(|| Instant::from_ticks(random >> 50));
-            schedule(&mut conns, at as u32, when);
+            schedule(&mut conns, at as u32, when.map_or(Due::NEVER, Due::at));
             model[at] = when;
             let earliest = model.iter().flatten().min().copied();
             assert_eq!(top(&conns).map(|(_, due)| due), earliest);

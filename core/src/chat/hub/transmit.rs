@@ -193,9 +193,9 @@ impl Hub<'_> {
             conn.phase = Phase::Closed;
         }
         self.queue(at);
-        match wire::binary::encode(&message, out) {
-            Ok(len) => Transmit::Message(len),
-            Err(_) => Transmit::Close,
+        match wire::binary::encode_to_device(&message, out) {
+            Some(len) => Transmit::Message(len),
+            None => Transmit::Close,
         }
     }
 
@@ -255,7 +255,7 @@ impl Hub<'_> {
         } else {
             return None;
         };
-        let len = wire::binary::encode(&message, out).ok()?;
+        let len = wire::binary::encode_to_device(&message, out)?;
         conn.owed.clear(what);
         Some(len)
     }
@@ -286,7 +286,7 @@ impl Hub<'_> {
                 members: room.present,
                 presence: room.presence,
             };
-            let len = wire::binary::encode(&Message::Joined(joined), out).ok()?;
+            let len = wire::binary::encode_to_device(&Message::Joined(joined), out)?;
             member.presence_seen = room.presence;
             member.owed.clear(Owed::JOINED);
             member.owed.clear(Owed::NOTICE);
@@ -295,7 +295,7 @@ impl Hub<'_> {
         }
         if owed.has(Owed::REJECT) {
             let (seq, code) = member.reject;
-            let len = wire::binary::encode(&Message::Reject { slot, seq, code }, out).ok()?;
+            let len = wire::binary::encode_to_device(&Message::Reject { slot, seq, code }, out)?;
             member.owed.clear(Owed::REJECT);
             return Some(len);
         }
@@ -307,12 +307,12 @@ impl Hub<'_> {
                 up_seq,
                 rejects,
             };
-            let len = wire::binary::encode(&ack, out).ok()?;
+            let len = wire::binary::encode_to_device(&ack, out)?;
             member.owed.clear(Owed::ACK);
             return Some(len);
         }
         if let Some(gap) = self.gap(at) {
-            let len = wire::binary::encode(&Message::Gap(gap), out).ok()?;
+            let len = wire::binary::encode_to_device(&Message::Gap(gap), out)?;
             self.counters.gaps = self.counters.gaps.saturating_add(1);
             let is_tracked = self.track(at);
             let member = self.storage.members.get_mut(at as usize)?;
@@ -328,7 +328,7 @@ impl Hub<'_> {
         if owed.has(Owed::NOTICE)
             && let Some(message) = self.next_notice(at)
         {
-            return wire::binary::encode(&message, out).ok();
+            return wire::binary::encode_to_device(&message, out);
         }
         self.own_marker(at, out)
     }
@@ -436,7 +436,7 @@ impl Hub<'_> {
             from: "",
             body: &[],
         });
-        let len = wire::binary::encode(&marker, out).ok()?;
+        let len = wire::binary::encode_to_device(&marker, out)?;
         self.track(at);
         let member = self.storage.members.get_mut(at as usize)?;
         member.cursor = offset;

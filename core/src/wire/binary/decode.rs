@@ -21,13 +21,36 @@ use crate::wire::{
 /// # Ok::<(), WireError>(())
 /// ```
 pub fn decode(frame: &[u8]) -> Result<Decoded<'_>, WireError> {
+    decode_ways::<true, true>(frame)
+}
+
+/// As [`decode`], for a device: a message that only goes to the hub is a [`Message::Unknown`] of its
+/// kind, and nothing behind the kind is looked at.
+///
+/// It takes less flash where [`decode`] is not called as well.
+pub fn decode_from_hub(frame: &[u8]) -> Result<Decoded<'_>, WireError> {
+    decode_ways::<false, true>(frame)
+}
+
+/// As [`decode`], for a hub: a message that only goes to the device is a [`Message::Unknown`] of its
+/// kind, and nothing behind the kind is looked at.
+///
+/// It takes less flash where [`decode`] is not called as well.
+pub fn decode_from_device(frame: &[u8]) -> Result<Decoded<'_>, WireError> {
+    decode_ways::<true, false>(frame)
+}
+
+#[inline]
+fn decode_ways<const TO_HUB: bool, const TO_DEVICE: bool>(
+    frame: &[u8],
+) -> Result<Decoded<'_>, WireError> {
     let mut from = Reader {
         rest: frame,
         skipped: 0,
         fault: None,
     };
     let kind = from.u8();
-    let message = read(kind, &mut from);
+    let message = read::<TO_HUB, TO_DEVICE>(kind, &mut from);
     // After Hello and Welcome nothing is left for this.
     if !from.rest.is_empty() {
         from.extensions(0);
@@ -46,14 +69,17 @@ pub fn decode(frame: &[u8]) -> Result<Decoded<'_>, WireError> {
 /// The head is copied, so that one check covers every field of fixed width. The fields that have a
 /// length are read before those are picked out of the head: nothing then lives across a call.
 #[inline(never)]
-fn read<'a>(kind: u8, from: &mut Reader<'a>) -> Message<'a> {
+fn read<'a, const TO_HUB: bool, const TO_DEVICE: bool>(
+    kind: u8,
+    from: &mut Reader<'a>,
+) -> Message<'a> {
     let mut head = [0; MAX_FIXED];
     for (to, byte) in head.iter_mut().zip(from.take(fixed_width(kind))) {
         *to = *byte;
     }
     let mut fields = Fields(&head);
     match kind {
-        kind::HELLO => {
+        kind::HELLO if TO_HUB => {
             if fields.array() != MAGIC {
                 from.fail(WireError::Malformed);
             }
@@ -73,10 +99,10 @@ fn read<'a>(kind: u8, from: &mut Reader<'a>) -> Message<'a> {
                 keepalive: fields.u16(),
             })
         }
-        kind::RETRY => Message::Retry {
+        kind::RETRY if TO_DEVICE => Message::Retry {
             cookie: fields.array(),
         },
-        kind::WELCOME => {
+        kind::WELCOME if TO_DEVICE => {
             let Extensions { proof, lineage, .. } = from.extensions(kind);
             Message::Welcome(Welcome {
                 proof,
@@ -93,7 +119,7 @@ fn read<'a>(kind: u8, from: &mut Reader<'a>) -> Message<'a> {
                 window: fields.u16(),
             })
         }
-        kind::JOIN => Message::Join(Join {
+        kind::JOIN if TO_HUB => Message::Join(Join {
             room: from.short(u8::MAX.into()),
             name: from.short(u8::MAX.into()),
             slot: fields.u8(),
@@ -101,8 +127,8 @@ fn read<'a>(kind: u8, from: &mut Reader<'a>) -> Message<'a> {
             cursor: fields.u64(),
             history: fields.u32(),
         }),
-        kind::LEAVE => Message::Leave { slot: fields.u8() },
-        kind::JOINED => Message::Joined(Joined {
+        kind::LEAVE if TO_HUB => Message::Leave { slot: fields.u8() },
+        kind::JOINED if TO_DEVICE => Message::Joined(Joined {
             slot: fields.u8(),
             room: fields.u32(),
             up_seq: fields.u32(),
@@ -112,51 +138,51 @@ fn read<'a>(kind: u8, from: &mut Reader<'a>) -> Message<'a> {
             members: fields.u32(),
             presence: fields.u32(),
         }),
-        kind::POST => Message::Post {
+        kind::POST if TO_HUB => Message::Post {
             body: from.long(),
             slot: fields.u8(),
             seq: fields.u32(),
         },
-        kind::ACK => Message::Ack {
+        kind::ACK if TO_DEVICE => Message::Ack {
             slot: fields.u8(),
             up_seq: fields.u32(),
             rejects: fields.u32(),
         },
-        kind::REJECT => Message::Reject {
+        kind::REJECT if TO_DEVICE => Message::Reject {
             slot: fields.u8(),
             seq: fields.u32(),
             code: Code::from_wire(fields.u8()),
         },
-        kind::ENTRY => Message::Entry(Entry {
+        kind::ENTRY if TO_DEVICE => Message::Entry(Entry {
             from: from.name(),
             body: from.long(),
             room: fields.u32(),
             offset: fields.u64(),
             flags: fields.u8(),
         }),
-        kind::CREDIT => Message::Credit {
+        kind::CREDIT if TO_HUB => Message::Credit {
             slot: fields.u8(),
             cursor: fields.u64(),
             window: fields.u16(),
         },
-        kind::GAP => Message::Gap(Gap {
+        kind::GAP if TO_DEVICE => Message::Gap(Gap {
             slot: fields.u8(),
             from: fields.u64(),
             to: fields.u64(),
             reason: GapReason::from_wire(fields.u8()),
         }),
-        kind::NOTICE => Message::Notice(Notice {
+        kind::NOTICE if TO_DEVICE => Message::Notice(Notice {
             who: from.name(),
             slot: fields.u8(),
             version: fields.u32(),
             kind: NoticeKind::from_wire(fields.u8()),
             members: fields.u32(),
         }),
-        kind::WHO => Message::Who {
+        kind::WHO if TO_HUB => Message::Who {
             slot: fields.u8(),
             skip: fields.u16(),
         },
-        kind::ROSTER => Message::Roster(Roster {
+        kind::ROSTER if TO_DEVICE => Message::Roster(Roster {
             names: from.names(),
             slot: fields.u8(),
             skip: fields.u16(),
@@ -186,7 +212,7 @@ fn read<'a>(kind: u8, from: &mut Reader<'a>) -> Message<'a> {
             token: fields.u32(),
         },
         kind => {
-            if kind & kind::CRITICAL != 0 {
+            if kind & kind::CRITICAL != 0 && !kind::is_known(kind) {
                 from.fail(WireError::UnknownKind(kind));
             }
             // What follows the kind is laid out in a way that only its version knows.

@@ -22,6 +22,26 @@ use crate::wire::{
 /// # Ok::<(), halloo_core::wire::WireError>(())
 /// ```
 pub fn encode(message: &Message<'_>, out: &mut [u8]) -> Result<usize, WireError> {
+    encode_ways::<true, true>(message, out)
+}
+
+/// As [`encode`], of what a device says: the layout of all else takes no flash.
+///
+/// `None` if it does not fit: what is wrong with it otherwise, a machine never says.
+pub(crate) fn encode_to_hub(message: &Message<'_>, out: &mut [u8]) -> Option<usize> {
+    encode_ways::<true, false>(message, out).ok()
+}
+
+/// As [`encode`], of what a hub says: the layout of all else takes no flash.
+pub(crate) fn encode_to_device(message: &Message<'_>, out: &mut [u8]) -> Option<usize> {
+    encode_ways::<false, true>(message, out).ok()
+}
+
+#[inline]
+fn encode_ways<const TO_HUB: bool, const TO_DEVICE: bool>(
+    message: &Message<'_>,
+    out: &mut [u8],
+) -> Result<usize, WireError> {
     let room = out.len();
     let mut to = Writer {
         rest: out,
@@ -31,7 +51,7 @@ pub fn encode(message: &Message<'_>, out: &mut [u8]) -> Result<usize, WireError>
     to.put(&[kind]);
     let head = to.reserve(fixed_width(kind));
     let mut bytes = [0; MAX_FIXED];
-    write(message, &mut bytes, &mut to);
+    write::<TO_HUB, TO_DEVICE>(message, &mut bytes, &mut to);
     for (to, byte) in head.iter_mut().zip(&bytes) {
         *to = *byte;
     }
@@ -43,10 +63,14 @@ pub fn encode(message: &Message<'_>, out: &mut [u8]) -> Result<usize, WireError>
 
 /// Writes the fields of fixed width into `head`, the others to `to`.
 #[cfg_attr(target_pointer_width = "32", inline(never))]
-fn write(message: &Message<'_>, head: &mut [u8; MAX_FIXED], to: &mut Writer<'_>) {
+fn write<const TO_HUB: bool, const TO_DEVICE: bool>(
+    message: &Message<'_>,
+    head: &mut [u8; MAX_FIXED],
+    to: &mut Writer<'_>,
+) {
     let mut fields = Fields(head);
     match message {
-        Message::Hello(hello) => {
+        Message::Hello(hello) if TO_HUB => {
             fields.put(MAGIC);
             fields.u8(hello.version_min);
             fields.u8(hello.version_max);
@@ -64,10 +88,10 @@ fn write(message: &Message<'_>, head: &mut [u8; MAX_FIXED], to: &mut Writer<'_>)
                 to.short(cookie, cookie.len());
             }
         }
-        Message::Retry { cookie } => {
+        Message::Retry { cookie } if TO_DEVICE => {
             fields.put(*cookie);
         }
-        Message::Welcome(welcome) => {
+        Message::Welcome(welcome) if TO_DEVICE => {
             fields.u8(welcome.version);
             fields.u8(welcome.suite);
             fields.u16(welcome.flags);
@@ -81,7 +105,7 @@ fn write(message: &Message<'_>, head: &mut [u8; MAX_FIXED], to: &mut Writer<'_>)
             to.extension(TAG_PROOF, welcome.proof, MAX_PROOF);
             to.extension(TAG_LINEAGE, welcome.lineage.as_bytes(), 4 * MAX_LINEAGE);
         }
-        Message::Join(join) => {
+        Message::Join(join) if TO_HUB => {
             fields.u8(join.slot);
             fields.u8(join.flags);
             fields.u64(join.cursor);
@@ -89,10 +113,10 @@ fn write(message: &Message<'_>, head: &mut [u8; MAX_FIXED], to: &mut Writer<'_>)
             to.short(join.room, u8::MAX.into());
             to.short(join.name, u8::MAX.into());
         }
-        Message::Leave { slot } => {
+        Message::Leave { slot } if TO_HUB => {
             fields.u8(*slot);
         }
-        Message::Joined(joined) => {
+        Message::Joined(joined) if TO_DEVICE => {
             fields.u8(joined.slot);
             fields.u32(joined.room);
             fields.u32(joined.up_seq);
@@ -102,7 +126,7 @@ fn write(message: &Message<'_>, head: &mut [u8; MAX_FIXED], to: &mut Writer<'_>)
             fields.u32(joined.members);
             fields.u32(joined.presence);
         }
-        Message::Post { slot, seq, body } => {
+        Message::Post { slot, seq, body } if TO_HUB => {
             fields.u8(*slot);
             fields.u32(*seq);
             to.long(body);
@@ -111,17 +135,17 @@ fn write(message: &Message<'_>, head: &mut [u8; MAX_FIXED], to: &mut Writer<'_>)
             slot,
             up_seq,
             rejects,
-        } => {
+        } if TO_DEVICE => {
             fields.u8(*slot);
             fields.u32(*up_seq);
             fields.u32(*rejects);
         }
-        Message::Reject { slot, seq, code } => {
+        Message::Reject { slot, seq, code } if TO_DEVICE => {
             fields.u8(*slot);
             fields.u32(*seq);
             fields.u8(code.to_wire());
         }
-        Message::Entry(entry) => {
+        Message::Entry(entry) if TO_DEVICE => {
             fields.u32(entry.room);
             fields.u64(entry.offset);
             fields.u8(entry.flags);
@@ -132,29 +156,29 @@ fn write(message: &Message<'_>, head: &mut [u8; MAX_FIXED], to: &mut Writer<'_>)
             slot,
             cursor,
             window,
-        } => {
+        } if TO_HUB => {
             fields.u8(*slot);
             fields.u64(*cursor);
             fields.u16(*window);
         }
-        Message::Gap(gap) => {
+        Message::Gap(gap) if TO_DEVICE => {
             fields.u8(gap.slot);
             fields.u64(gap.from);
             fields.u64(gap.to);
             fields.u8(gap.reason.to_wire());
         }
-        Message::Notice(notice) => {
+        Message::Notice(notice) if TO_DEVICE => {
             fields.u8(notice.slot);
             fields.u32(notice.version);
             fields.u8(notice.kind.to_wire());
             fields.u32(notice.members);
             to.short(notice.who.as_bytes(), MAX_NAME);
         }
-        Message::Who { slot, skip } => {
+        Message::Who { slot, skip } if TO_HUB => {
             fields.u8(*slot);
             fields.u16(*skip);
         }
-        Message::Roster(roster) => {
+        Message::Roster(roster) if TO_DEVICE => {
             fields.u8(roster.slot);
             fields.u16(roster.skip);
             fields.u32(roster.members);
@@ -176,7 +200,7 @@ fn write(message: &Message<'_>, head: &mut [u8; MAX_FIXED], to: &mut Writer<'_>)
             fields.u32(*token);
             to.short(bytes, MAX_ECHO);
         }
-        Message::Unknown { kind } => to.fail(WireError::UnknownKind(*kind)),
+        other => to.fail(WireError::UnknownKind(other.kind())),
     }
 }
 

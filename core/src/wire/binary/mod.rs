@@ -9,8 +9,9 @@ mod encode;
 #[cfg(test)]
 mod tests;
 
-pub use decode::decode;
+pub use decode::{decode, decode_from_device, decode_from_hub};
 pub use encode::encode;
+pub(crate) use encode::{encode_to_device, encode_to_hub};
 
 /// The extension that carries a proof in `Hello` and `Welcome`.
 pub const TAG_PROOF: u8 = 2;
