@@ -19,6 +19,7 @@ mod sensor;
 
 pub use board::clock::Clock;
 pub use board::retained::{Kept, Retained};
+pub use board::slots::Slots;
 pub use board::uart::{Port, Rx, Tx, Uart, Uart0, Uart1, Uart2};
 pub use board::{halt, sleep_while};
 pub use sensor::{Line, Sensor, State, Step};

@@ -6,9 +6,7 @@
 //! room was read are kept together, so it is obeyed once.
 
 use halloo_core::chat::Backoff;
-use halloo_core::chat::client::{
-    Cause, Client, Config, Delivery, Event, From, PostError, outbox_bytes,
-};
+use halloo_core::chat::client::{Client, Config, Delivery, Event, From, PostError, outbox_bytes};
 use halloo_core::frame::Cobs;
 use halloo_core::link::{Link, Output, rx_bytes, tx_bytes};
 use halloo_core::time::{Duration, Instant, after, earliest, millis};
@@ -33,8 +31,9 @@ pub struct State {
     commands: u8,
     /// Between two readings, in milliseconds.
     interval: u32,
-    /// How many readings were posted.
+    /// How many readings were posted, and how many commands obeyed.
     count: u32,
+    obeyed: u32,
     random: u64,
 }
 
@@ -50,6 +49,7 @@ impl State {
             client,
             interval: 100,
             count: 0,
+            obeyed: 0,
             random: noise,
         })
     }
@@ -66,11 +66,12 @@ impl State {
         mixed ^ (mixed >> 31)
     }
 
-    /// Posts a reading: its number, in decimal.
+    /// Posts a reading: its number, and how many commands it comes after, in decimal.
     fn post(&mut self) -> Result<(), PostError> {
-        let mut digits = [0; 10];
-        self.client
-            .post(self.readings, decimal(self.count, &mut digits))?;
+        let mut text = Text::new();
+        text.push(self.count);
+        text.push(self.obeyed);
+        self.client.post(self.readings, text.as_bytes())?;
         self.count = self.count.wrapping_add(1);
         Ok(())
     }
@@ -83,6 +84,7 @@ impl State {
             .and_then(|digits| digits.parse::<u16>().ok());
         if let Some(interval) = interval {
             self.interval = u32::from(interval).max(1);
+            self.obeyed = self.obeyed.wrapping_add(1);
         }
         interval.is_some()
     }
@@ -134,9 +136,13 @@ impl Sensor {
         self.kept.keep();
     }
 
-    /// When `post` wants to be called.
-    pub fn due(&self, line: &Line) -> Instant {
-        earliest(Some(self.due), line.poll_timeout(&self.kept.client)).unwrap_or(self.due)
+    /// When it wants its turn, whatever the line does: for a reading, unless one waits already.
+    pub fn due(&self, line: &Line, now: Instant) -> Instant {
+        let reading = match self.due <= now {
+            true => after(now, millis(100)),
+            false => self.due,
+        };
+        earliest(Some(reading), line.poll_timeout(&self.kept.client)).unwrap_or(reading)
     }
 
     /// Takes a reading if it is time and the outbox has room; whether it did.
@@ -144,15 +150,12 @@ impl Sensor {
         if now < self.due {
             return false;
         }
-        let has_posted = match self.kept.post() {
-            Ok(()) => {
-                self.kept.keep();
-                self.due = after(now, millis(self.kept.interval.into()));
-                true
-            }
-            // The reading waits for a verdict.
-            Err(_) => false,
-        };
+        let has_posted = self.kept.post().is_ok();
+        if has_posted {
+            self.kept.keep();
+            self.due = after(now, millis(self.kept.interval.into()));
+        }
+        // Else it waits for a verdict.
         has_posted
     }
 
@@ -173,7 +176,7 @@ impl Sensor {
             }
             Output::Event(Event::Closed { cause }) => {
                 info!("sensor: the session is over: {}", cause);
-                return self.over(now, Some(cause));
+                return self.over(now);
             }
             Output::Event(event) => {
                 info!("sensor: {}", event);
@@ -184,26 +187,43 @@ impl Sensor {
     }
 
     /// The session is over, or the line is.
-    pub fn over(&mut self, now: Instant, cause: Option<Cause>) -> Step {
+    pub fn over(&mut self, now: Instant) -> Step {
         let wait = self.kept.client.retry_after();
         self.kept.client.handle_disconnected(now);
         self.backoff.handle_disconnected(now);
-        let _ = cause;
         let random = self.kept.random(now) as u32;
         Step::Wait(self.backoff.next_wait(random, wait))
     }
 }
 
-/// The digits of a number.
-fn decimal(mut number: u32, digits: &mut [u8; 10]) -> &[u8] {
-    let mut first = digits.len();
-    for place in digits.iter_mut().rev() {
-        *place = b'0'.wrapping_add((number % 10) as u8);
-        number /= 10;
-        first = first.saturating_sub(1);
-        if number == 0 {
-            break;
+/// Numbers in decimal with a space between, without what `core::fmt` takes of the flash.
+struct Text(heapless::Vec<u8, BODY, u8>);
+
+impl Text {
+    fn new() -> Self {
+        Self(heapless::Vec::new())
+    }
+
+    fn push(&mut self, mut number: u32) {
+        let mut digits = [0; 10];
+        let mut first = digits.len();
+        for place in digits.iter_mut().rev() {
+            *place = b'0'.wrapping_add((number % 10) as u8);
+            number /= 10;
+            first = first.saturating_sub(1);
+            if number == 0 {
+                break;
+            }
+        }
+        if !self.0.is_empty() {
+            let _ = self.0.push(b' ');
+        }
+        for &digit in digits.iter().skip(first) {
+            let _ = self.0.push(digit);
         }
     }
-    digits.get(first..).unwrap_or_default()
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
 }

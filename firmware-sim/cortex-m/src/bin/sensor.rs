@@ -26,7 +26,7 @@ fn main() -> ! {
             let now = clock.now();
             let step = match link.poll(&mut uart, sensor.client(), now) {
                 Ok(output) => sensor.handle(now, output),
-                Err(nb::Error::Other(_)) => sensor.over(now, None),
+                Err(nb::Error::Other(_)) => sensor.over(now),
                 Err(nb::Error::WouldBlock) => {
                     if !sensor.post(now) && !link.is_cut_short() {
                         uart.sleep();

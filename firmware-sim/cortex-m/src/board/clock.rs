@@ -23,6 +23,10 @@ const RCC_RUNNING: u32 = RCC_BYPASSED & !(1 << 11);
 
 static MILLIS: AtomicU32 = AtomicU32::new(0);
 
+/// The one task that waits for a time.
+#[cfg(feature = "async")]
+static TASK: embassy_sync::waitqueue::AtomicWaker = embassy_sync::waitqueue::AtomicWaker::new();
+
 #[exception]
 fn SysTick() {
     // The only one that writes it.
@@ -31,7 +35,7 @@ fn SysTick() {
         Ordering::Relaxed,
     );
     #[cfg(feature = "async")]
-    timer::on_tick();
+    TASK.wake();
 }
 
 /// Microseconds since the start, from a chip that runs at 50 MHz.
@@ -72,5 +76,18 @@ impl Clock {
         let micros = TICKS_PER_MS.saturating_sub(left) / TICKS_PER_US;
         let millis = self.millis.widen(millis);
         Instant::from_ticks(millis.saturating_mul(1_000).saturating_add(micros.into()))
+    }
+
+    /// Waits until then, at most a millisecond longer. One task at a time.
+    #[cfg(feature = "async")]
+    pub async fn until(&mut self, at: Instant) {
+        core::future::poll_fn(|context| {
+            TASK.register(context.waker());
+            match self.now() < at {
+                true => core::task::Poll::Pending,
+                false => core::task::Poll::Ready(()),
+            }
+        })
+        .await;
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod clock;
 pub(crate) mod retained;
+pub(crate) mod slots;
 pub(crate) mod uart;
 
 use cortex_m::interrupt::InterruptNumber;

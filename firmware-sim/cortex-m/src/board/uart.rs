@@ -101,6 +101,9 @@ struct Rings<const RX: usize, const TX: usize> {
 /// else, such as waiting for its own bytes to be sent: make it no smaller than the send ring.
 pub struct Port<U, const RX: usize, const TX: usize> {
     rings: UnsafeCell<Rings<RX, TX>>,
+    /// Woken by every interrupt: the one task that reads and writes.
+    #[cfg(feature = "async")]
+    task: embassy_sync::waitqueue::AtomicWaker,
     uart: PhantomData<U>,
 }
 
@@ -123,6 +126,8 @@ impl<U: Instance, const RX: usize, const TX: usize> Port<U, RX, TX> {
                 received: Queue::new(),
                 to_send: Queue::new(),
             }),
+            #[cfg(feature = "async")]
+            task: embassy_sync::waitqueue::AtomicWaker::new(),
             uart: PhantomData,
         }
     }
@@ -165,6 +170,8 @@ impl<U: Instance, const RX: usize, const TX: usize> Port<U, RX, TX> {
             }
         });
         register::<U>(MASK).write(wanted);
+        #[cfg(feature = "async")]
+        self.task.wake();
     }
 
     fn with<R>(&self, work: impl FnOnce(&mut Rings<RX, TX>) -> R) -> R {
@@ -307,5 +314,52 @@ impl<U: Instance, const RX: usize, const TX: usize> Write for Uart<U, RX, TX> {
 impl<U: Instance, const RX: usize, const TX: usize> WriteReady for Uart<U, RX, TX> {
     fn write_ready(&mut self) -> Result<bool, Infallible> {
         Ok(self.tx.is_ready())
+    }
+}
+
+#[cfg(feature = "async")]
+mod asynchronous {
+    use core::future::poll_fn;
+    use core::task::Poll;
+
+    use super::{Infallible, Instance, Rx, Tx};
+
+    impl<U, const RX: usize, const TX: usize> embedded_io_async::ErrorType for Rx<U, RX, TX> {
+        type Error = Infallible;
+    }
+
+    impl<U, const RX: usize, const TX: usize> embedded_io_async::ErrorType for Tx<U, RX, TX> {
+        type Error = Infallible;
+    }
+
+    impl<U: Instance, const RX: usize, const TX: usize> embedded_io_async::Read for Rx<U, RX, TX> {
+        async fn read(&mut self, buf: &mut [u8]) -> Result<usize, Infallible> {
+            poll_fn(|context| {
+                self.0.task.register(context.waker());
+                match self.is_ready() || buf.is_empty() {
+                    true => Poll::Ready(Ok(self.take(buf))),
+                    false => Poll::Pending,
+                }
+            })
+            .await
+        }
+    }
+
+    impl<U: Instance, const RX: usize, const TX: usize> embedded_io_async::Write for Tx<U, RX, TX> {
+        async fn write(&mut self, buf: &[u8]) -> Result<usize, Infallible> {
+            poll_fn(|context| {
+                self.0.task.register(context.waker());
+                match self.is_ready() || buf.is_empty() {
+                    true => Poll::Ready(Ok(self.put(buf))),
+                    false => Poll::Pending,
+                }
+            })
+            .await
+        }
+
+        /// Does nothing, as without `async`.
+        async fn flush(&mut self) -> Result<(), Infallible> {
+            Ok(())
+        }
     }
 }
