@@ -72,6 +72,15 @@ pub enum Transport {
     },
     /// A Unix stream at a path.
     Unix(PathBuf),
+    /// A serial line over TCP: its bytes, with frames in COBS.
+    CobsTcp {
+        /// A name or an address, without brackets.
+        host: String,
+        /// The port; 0 lets a listener take a free one.
+        port: u16,
+    },
+    /// A serial device at a path, with frames in COBS.
+    Serial(PathBuf),
 }
 
 /// The options of a URL; `None` leaves each to the program.
@@ -89,6 +98,12 @@ pub struct UrlOptions {
     pub keepalive: Option<u32>,
     /// `v6only`, for TCP and UDP: `on` or `off`.
     pub v6only: Option<bool>,
+    /// `baud`, for serial lines: the rate in bits a second. Over TCP it is what the line behind has,
+    /// and no more is sent than that takes.
+    pub baud: Option<u32>,
+    /// `connect`, for serial lines over TCP: a hub connects to what listens there, as ser2net does,
+    /// in place of listening itself. `on` or `off`.
+    pub connect: Option<bool>,
     /// `backlog`, for TCP and Unix: how many connections may wait to be accepted.
     pub backlog: Option<u32>,
 }
@@ -111,11 +126,13 @@ pub struct UrlError {
 pub enum UrlProblem {
     /// No scheme, or an unknown one.
     #[error(
-        "does not start with a known scheme: tcp://, udp:// or unix:, alone or after chat+, json+, echo+ or greet+"
+        "does not start with a known scheme: tcp://, udp://, unix:, serial: or cobs+tcp://, alone or after chat+, json+, echo+ or greet+"
     )]
     Scheme,
     /// Two slashes are missing, or there are too many.
-    #[error("has its slashes wrong: two after tcp: and udp:, and a plain path after unix:")]
+    #[error(
+        "has its slashes wrong: two after tcp: and udp:, and a plain path after unix: and serial:"
+    )]
     Slashes,
     /// No host.
     #[error("has no host: 0.0.0.0 or [::] stands for all of this machine's addresses")]
@@ -206,6 +223,14 @@ impl FromStr for Endpoint {
     }
 }
 
+impl Transport {
+    /// Whether this is a serial line.
+    #[must_use]
+    pub const fn is_line(&self) -> bool {
+        matches!(self, Self::CobsTcp { .. } | Self::Serial(_))
+    }
+}
+
 impl Protocol {
     /// As it stands in a URL.
     #[must_use]
@@ -246,7 +271,9 @@ impl fmt::Display for Transport {
         match self {
             Self::Tcp { host, port } => parse::write_host_port(f, "tcp", host, *port),
             Self::Udp { host, port } => parse::write_host_port(f, "udp", host, *port),
-            Self::Unix(path) => parse::write_path(f, path),
+            Self::Unix(path) => parse::write_path(f, "unix", path),
+            Self::CobsTcp { host, port } => parse::write_host_port(f, "cobs+tcp", host, *port),
+            Self::Serial(path) => parse::write_path(f, "serial", path),
         }
     }
 }

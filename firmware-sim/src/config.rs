@@ -82,7 +82,11 @@ fn check_url(endpoint: Option<&Endpoint>, protocol: Protocol) -> Result<(), SimE
     };
     let is_datagram = matches!(endpoint.transport, Transport::Udp { .. });
     let has_prefix = endpoint.options.prefix.is_some();
-    if endpoint.protocol == protocol && !has_prefix && !(is_datagram && protocol == Protocol::Chat)
+    let is_line = endpoint.transport.is_line();
+    if endpoint.protocol == protocol
+        && !has_prefix
+        && !is_line
+        && !(is_datagram && protocol == Protocol::Chat)
     {
         return Ok(());
     }

@@ -106,8 +106,12 @@ impl RunningHub {
     #[must_use]
     pub fn address(&self, number: usize) -> (String, u16) {
         match &self.endpoints[number].transport {
-            Transport::Tcp { host, port } | Transport::Udp { host, port } => (host.clone(), *port),
-            Transport::Unix(path) => panic!("{} has no port", path.display()),
+            Transport::Tcp { host, port }
+            | Transport::CobsTcp { host, port }
+            | Transport::Udp { host, port } => (host.clone(), *port),
+            Transport::Unix(path) | Transport::Serial(path) => {
+                panic!("{} has no port", path.display())
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! What several of the integration tests share.
 
+pub mod cable;
 pub mod hub;
 
 /// The README's examples, compiled.

@@ -16,7 +16,9 @@ use halloo_core::time;
 
 use super::pipe::Pipe;
 use super::{ClientError, Device, Ended, Happening, Last, ROOMS, Told, translate};
-use crate::socket::{self, Interest, Options, SocketError, TcpConnect, UdpSocket, UnixStream};
+use crate::socket::{
+    self, BAUD, Interest, Options, SerialPort, SocketError, TcpConnect, UdpSocket, UnixStream,
+};
 use crate::url::Transport;
 
 /// A Unix listener takes a connection at once unless too many wait.
@@ -249,13 +251,21 @@ impl Device {
         let options = self.endpoint.socket_options(&base);
         tracing::debug!(hub = %self.endpoint, "connecting");
         let failed = match &self.endpoint.transport {
-            Transport::Tcp { host, port } => match TcpConnect::start((&**host, *port), &options) {
-                Ok(connecting) => {
-                    self.line.state = State::Dialling(Box::new(connecting));
-                    return Ok(None);
+            Transport::Tcp { host, port } | Transport::CobsTcp { host, port } => {
+                match TcpConnect::start((&**host, *port), &options) {
+                    Ok(connecting) => {
+                        self.line.state = State::Dialling(Box::new(connecting));
+                        return Ok(None);
+                    }
+                    Err(error) => error,
                 }
-                Err(error) => error,
-            },
+            }
+            Transport::Serial(path) => {
+                match SerialPort::open(path, self.endpoint.options.baud.unwrap_or(BAUD)) {
+                    Ok(port) => return self.connected(Pipe::serial(port)).map(|()| None),
+                    Err(error) => error,
+                }
+            }
             Transport::Unix(path) => {
                 let options = Options {
                     connect_timeout: Some(self.settings.connect_timeout.min(UNIX_PATIENCE)),

@@ -1,8 +1,8 @@
-//! The link under a device: framed on a stream, or a session of datagrams.
+//! The link under a device: framed on a stream, or a session of datagrams, bare or in COBS.
 
 use halloo_core::chat::Client;
 use halloo_core::chat::datagram;
-use halloo_core::frame::{Datagram, Length32};
+use halloo_core::frame::{Cobs, Datagram, Length32};
 use halloo_core::link::{Link, LinkError, Output, rx_bytes, tx_bytes};
 use halloo_core::name::MAX_NAME;
 use halloo_core::time::Instant;
@@ -11,6 +11,7 @@ use halloo_core::wire::ENTRY_OVERHEAD;
 use super::pipe::Pipe;
 use super::{MAX_BODY, MAX_FRAME, OUTBOX, ROOMS};
 use crate::socket::SocketError;
+use crate::url::Transport;
 
 /// The largest entry of a datagram, and the longest body.
 const BODY: usize = datagram::MAX_BODY as usize;
@@ -20,19 +21,27 @@ type Machine = Client<ROOMS, OUTBOX>;
 type Stream =
     Link<Length32, { rx_bytes::<Length32>(MAX_FRAME) }, { tx_bytes::<Length32>(MAX_BODY) }>;
 type Datagrams = Link<Datagram, { rx_bytes::<Datagram>(ENTRY) }, { tx_bytes::<Datagram>(BODY) }>;
+type Serial = Link<Cobs, { rx_bytes::<Cobs>(ENTRY) }, { tx_bytes::<Cobs>(BODY) }>;
 
 #[derive(Debug)]
 pub(super) enum HostLink {
     Stream(Box<Stream>),
     Datagrams(Box<Datagrams>),
+    Serial(Box<Serial>),
 }
 
 impl HostLink {
-    pub(super) fn new(is_datagram: bool) -> Self {
-        if is_datagram {
-            Self::Datagrams(Box::new(Link::new(Datagram::new(usize::MAX))))
-        } else {
-            Self::Stream(Box::new(Link::new(Length32::new(MAX_FRAME))))
+    pub(super) fn new(transport: &Transport) -> Self {
+        match transport {
+            Transport::Udp { .. } => {
+                Self::Datagrams(Box::new(Link::new(Datagram::new(usize::MAX))))
+            }
+            Transport::CobsTcp { .. } | Transport::Serial(_) => {
+                Self::Serial(Box::new(Link::new(Cobs::new(usize::MAX))))
+            }
+            Transport::Tcp { .. } | Transport::Unix(_) => {
+                Self::Stream(Box::new(Link::new(Length32::new(MAX_FRAME))))
+            }
         }
     }
 
@@ -40,6 +49,7 @@ impl HostLink {
         match self {
             Self::Stream(link) => link.connect(client, now, nonce),
             Self::Datagrams(link) => link.connect(client, now, nonce),
+            Self::Serial(link) => link.connect(client, now, nonce),
         }
     }
 
@@ -47,6 +57,7 @@ impl HostLink {
         match self {
             Self::Stream(link) => link.poll_timeout(client),
             Self::Datagrams(link) => link.poll_timeout(client),
+            Self::Serial(link) => link.poll_timeout(client),
         }
     }
 
@@ -54,6 +65,7 @@ impl HostLink {
         match self {
             Self::Stream(link) => link.is_writing(),
             Self::Datagrams(link) => link.is_writing(),
+            Self::Serial(link) => link.is_writing(),
         }
     }
 
@@ -66,6 +78,7 @@ impl HostLink {
         match self {
             Self::Stream(link) => link.poll(pipe, client, now),
             Self::Datagrams(link) => link.poll(pipe, client, now),
+            Self::Serial(link) => link.poll(pipe, client, now),
         }
     }
 }

@@ -65,14 +65,14 @@ pub const OUTBOX: usize = 16 * 1024;
 /// The largest payload of a frame.
 pub const MAX_FRAME: usize = 8 * 1024;
 
-/// The longest body of a post, over UDP 1,200 bytes; another device takes it whole, whatever the poster's name.
+/// The longest body of a post, over UDP and serial lines 1,200 bytes; another device takes it whole, whatever the poster's name.
 pub const MAX_BODY: usize = MAX_FRAME - ENTRY_OVERHEAD - MAX_NAME;
 
 /// The most happenings that calls which wait for something else put by for
 /// [`next`](Device::next).
 pub const QUEUE: usize = 1024;
 
-/// A device that chats over TCP, UDP or a Unix socket, in up to [`ROOMS`] rooms.
+/// A device that chats over TCP, UDP, a Unix socket or a serial line, in up to [`ROOMS`] rooms.
 ///
 /// It takes about 40 KiB, and up to [`QUEUE`] happenings while a call waits for something else.
 /// Bytes move during calls only: an application calls [`next`](Self::next) often enough that the
@@ -117,7 +117,8 @@ impl Device {
 
     /// A device that connects during the calls that follow, as often as the settings say.
     pub fn offline(endpoint: Endpoint, settings: Settings) -> Result<Self, ClientError> {
-        let is_datagram = matches!(endpoint.transport, Transport::Udp { .. });
+        let is_udp = matches!(endpoint.transport, Transport::Udp { .. });
+        let is_datagram = is_udp || endpoint.transport.is_line();
         if endpoint.protocol != Protocol::Chat {
             return Err(ClientError::NotChat(endpoint.to_string()));
         }
@@ -146,9 +147,9 @@ impl Device {
             is_ephemeral: settings.is_ephemeral,
         };
         Ok(Self {
-            endpoint,
             client: Box::new(Client::new(config)),
-            link: HostLink::new(is_datagram),
+            link: HostLink::new(&endpoint.transport),
+            endpoint,
             line: Line::new(),
             settings,
             rooms: Rooms::default(),
@@ -245,7 +246,8 @@ impl Device {
     /// Works offline too, once the room was joined. [`Happening::Acked`],
     /// [`Happening::Rejected`] or [`Happening::Unknown`] tells the verdict, exactly once. Errors: [`PostError::OutboxFull`]
     /// with [`OUTBOX`] bytes or 32 posts of the room under way; [`PostError::NotJoined`];
-    /// [`PostError::TooLarge`] above what the hub takes, or [`MAX_BODY`], or 1,200 bytes over UDP.
+    /// [`PostError::TooLarge`] above what the hub takes, or [`MAX_BODY`], or 1,200 bytes over UDP and
+    /// serial lines.
     pub fn post(&mut self, room: &str, body: &[u8]) -> Result<PostId, PostError> {
         let slot = self.slot(room).ok_or(PostError::NotJoined)?;
         if body.len() > MAX_BODY {

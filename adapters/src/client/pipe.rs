@@ -1,4 +1,4 @@
-//! The pipe under a device: TCP, a Unix stream, or the datagrams of a UDP socket.
+//! The pipe under a device: TCP, a Unix stream, the datagrams of a UDP socket, or a serial device.
 //!
 //! A connection that the other end has closed for good still holds what came before. So a write
 //! that finds it closed is not told of until all of that is read: else a device whose connections
@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use embedded_io::{ErrorType, Read, ReadReady, Write, WriteReady};
 
-use crate::socket::{Interest, Readiness, Shutdown, SocketError, TcpStream, UdpSocket, UnixStream};
+use crate::socket::{
+    Interest, Readiness, SerialPort, Shutdown, SocketError, TcpStream, UdpSocket, UnixStream,
+};
 
 #[derive(Debug)]
 pub(super) struct Pipe {
@@ -24,6 +26,7 @@ enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
     Udp(UdpSocket),
+    Serial(SerialPort),
 }
 
 impl Pipe {
@@ -39,6 +42,10 @@ impl Pipe {
         Self::new(Stream::Udp(socket))
     }
 
+    pub(super) const fn serial(port: SerialPort) -> Self {
+        Self::new(Stream::Serial(port))
+    }
+
     const fn new(stream: Stream) -> Self {
         Self {
             stream,
@@ -50,6 +57,7 @@ impl Pipe {
         match &self.stream {
             Stream::Tcp(socket) => socket.wait(interest, Some(timeout)),
             Stream::Unix(socket) => socket.wait(interest, Some(timeout)),
+            Stream::Serial(socket) => socket.wait(interest, Some(timeout)),
             Stream::Udp(socket) => socket.wait(interest, Some(timeout)),
         }
     }
@@ -60,7 +68,7 @@ impl Pipe {
         match &self.stream {
             Stream::Tcp(socket) => socket.shutdown(Shutdown::Write).is_ok(),
             Stream::Unix(socket) => socket.shutdown(Shutdown::Write).is_ok(),
-            Stream::Udp(_) => false,
+            Stream::Udp(_) | Stream::Serial(_) => false,
         }
     }
 
@@ -81,6 +89,7 @@ impl AsFd for Pipe {
         match &self.stream {
             Stream::Tcp(socket) => socket.as_fd(),
             Stream::Unix(socket) => socket.as_fd(),
+            Stream::Serial(socket) => socket.as_fd(),
             Stream::Udp(socket) => socket.as_fd(),
         }
     }
@@ -95,6 +104,7 @@ impl Read for Pipe {
         let n = match &mut self.stream {
             Stream::Tcp(socket) => Read::read(socket, buf),
             Stream::Unix(socket) => Read::read(socket, buf),
+            Stream::Serial(socket) => Read::read(socket, buf),
             Stream::Udp(socket) => match Read::read(socket, buf) {
                 // As good as lost.
                 Err(SocketError::DatagramTooLong { .. }) => Ok(0),
@@ -113,6 +123,7 @@ impl ReadReady for Pipe {
         match &mut self.stream {
             Stream::Tcp(socket) => socket.read_ready(),
             Stream::Unix(socket) => socket.read_ready(),
+            Stream::Serial(socket) => socket.read_ready(),
             Stream::Udp(socket) => socket.read_ready(),
         }
     }
@@ -123,6 +134,7 @@ impl Write for Pipe {
         let written = match &mut self.stream {
             Stream::Tcp(socket) => Write::write(socket, buf),
             Stream::Unix(socket) => Write::write(socket, buf),
+            Stream::Serial(socket) => Write::write(socket, buf),
             Stream::Udp(socket) => Write::write(socket, buf),
         };
         match written {
@@ -136,6 +148,7 @@ impl Write for Pipe {
         match &mut self.stream {
             Stream::Tcp(socket) => Write::flush(socket),
             Stream::Unix(socket) => Write::flush(socket),
+            Stream::Serial(socket) => Write::flush(socket),
             Stream::Udp(socket) => Write::flush(socket),
         }
     }
@@ -149,6 +162,7 @@ impl WriteReady for Pipe {
         let ready = match &mut self.stream {
             Stream::Tcp(socket) => socket.write_ready(),
             Stream::Unix(socket) => socket.write_ready(),
+            Stream::Serial(socket) => socket.write_ready(),
             Stream::Udp(socket) => socket.write_ready(),
         };
         match ready {

@@ -7,7 +7,7 @@ use halloo_core::time::{Duration, Instant, after, earliest, millis, secs, since}
 use mio::{Registry, Token};
 use rustix::io::Errno;
 
-use super::listeners::Listener;
+use super::listeners::{Listener, Service};
 use super::socket::Socket;
 use crate::url::Endpoint;
 
@@ -55,6 +55,12 @@ impl Acceptor {
 
     pub(super) fn mode(&self, listener: usize) -> Option<Mode<'_>> {
         self.listeners.get(listener)?.service.mode()
+    }
+
+    /// Whether a listener's connections are serial lines.
+    pub(super) fn is_line(&self, listener: usize) -> bool {
+        let listener = self.listeners.get(listener);
+        listener.is_some_and(|listener| matches!(listener.service, Service::Line))
     }
 
     pub(super) fn endpoint(&self, listener: usize) -> &Endpoint {

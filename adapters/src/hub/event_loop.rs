@@ -19,6 +19,7 @@ use super::accept::Acceptor;
 use super::connection::{Connection, Flow, Reading, Role, Stage, Stream};
 use super::desk::{Desk, fugit};
 use super::durable::{self, Kept};
+use super::lines::Lines;
 use super::listeners::{Bound, Datagrams, Service};
 use super::memory::PER_CONNECTION;
 use super::pass::Pass;
@@ -42,6 +43,7 @@ pub(super) struct EventLoop<'s> {
     pub(super) acceptor: Acceptor,
     datagrams: Vec<Datagrams>,
     pub(super) sessions: Sessions,
+    pub(super) lines: Lines,
     pub(super) shards: Shards,
     pub(super) conns: Slab<Connection>,
     /// The connection at each of the chat machine's places.
@@ -131,6 +133,7 @@ impl<'s> EventLoop<'s> {
             acceptor,
             datagrams,
             sessions,
+            lines: Lines::new(bound.ports),
             shards,
             conns: Slab::new(),
             by_place: vec![0; most],
@@ -192,6 +195,7 @@ impl<'s> EventLoop<'s> {
             }
         }
         self.serve_datagrams();
+        self.serve_lines();
         self.accept();
         self.commit();
         if self
@@ -212,7 +216,7 @@ impl<'s> EventLoop<'s> {
             }
         }
         while let Some(id) = self.desk.hub.poll_ready() {
-            if self.sessions.queue(id) {
+            if self.sessions.queue(id) || self.lines.queue(id) {
                 continue;
             }
             let key = self.by_place.get(id.index()).copied();
@@ -224,6 +228,9 @@ impl<'s> EventLoop<'s> {
             }
         }
         self.sessions.write(&mut self.desk, &mut self.datagrams);
+        let is_stopping = self.stopping.is_some();
+        self.lines
+            .write(&mut self.desk, self.poll.registry(), is_stopping);
         self.stats.turns += 1;
         self.is_published = false;
         if since(self.desk.now, self.published) >= PUBLISH {
@@ -247,9 +254,17 @@ impl<'s> EventLoop<'s> {
         self.stats.connections_most = self.stats.connections_most.max(self.connections());
     }
 
+    fn serve_lines(&mut self) {
+        if self.stopping.is_none() {
+            self.lines.open_ports(&self.desk, self.poll.registry());
+        }
+        self.lines.read(&mut self.desk, self.poll.registry());
+        self.stats.noise += std::mem::take(&mut self.lines.damaged);
+    }
+
     /// How many take a place among the most connections.
     pub(super) fn connections(&self) -> usize {
-        self.conns.len() + self.sessions.len()
+        self.conns.len() + self.sessions.len() + self.lines.len()
     }
 
     /// Makes what was posted durable, and shows it. Where that fails, nothing is acknowledged any
@@ -284,6 +299,9 @@ impl<'s> EventLoop<'s> {
                     datagrams.unblock();
                 }
             }
+            return;
+        }
+        if self.lines.note(event) {
             return;
         }
         let key = token.0 - self.first_conn;
@@ -472,12 +490,14 @@ impl<'s> EventLoop<'s> {
         let at_once = !self.inputs.is_empty()
             || !self.outputs.is_empty()
             || self.datagrams.iter().any(|d| d.ready)
-            || self.sessions.has_work(&self.datagrams);
+            || self.sessions.has_work(&self.datagrams)
+            || self.lines.has_work();
         if at_once {
             return Some(time::Duration::ZERO);
         }
         let stale = !self.is_published;
         let mut due = earliest(self.desk.hub.poll_timeout(), self.sweep_at);
+        due = earliest(due, self.lines.due());
         due = earliest(due, stale.then(|| after(self.published, PUBLISH)));
         match self.stopping {
             Some(start) => due = earliest(due, Some(after(start, self.stop_timeout))),

@@ -27,6 +27,12 @@ impl EventLoop<'_> {
     }
 
     fn open(&mut self, listener: usize, socket: Socket) -> io::Result<()> {
+        if self.acceptor.is_line(listener) {
+            let endpoint = self.acceptor.endpoint(listener);
+            return self
+                .lines
+                .open(self.poll.registry(), socket, endpoint, None);
+        }
         let slot = self.conns.vacant_entry();
         let key = slot.key();
         let (role, mut stream) = if self.acceptor.mode(listener).is_some() {
@@ -121,8 +127,10 @@ impl EventLoop<'_> {
                 }
             }
             self.cut_off += self.sessions.clear(&mut self.desk);
+            let registry = self.poll.registry();
+            self.cut_off += self.lines.clear(&mut self.desk, registry);
         }
-        self.conns.is_empty() && self.sessions.is_empty()
+        self.conns.is_empty() && self.sessions.is_empty() && self.lines.is_quiet()
     }
 
     /// Closes a connection that was told everything, without a wait for its peer.

@@ -10,6 +10,7 @@ use mio::{Interest, Registry, Token};
 use socket2::SockRef;
 
 use super::HubError;
+use super::lines::Port;
 use super::sessions::Waiting;
 use super::socket::Socket;
 use crate::socket::{self, Address, Options, SocketError, SocketFile};
@@ -22,15 +23,21 @@ const GREETING: &str = "Hello from halloo\n";
 #[derive(Debug)]
 pub(super) enum Service {
     Chat,
-    Echo { prefix: Box<[u8]> },
-    Greet { text: Box<[u8]> },
+    /// Chat over serial lines that are streams of bytes here.
+    Line,
+    Echo {
+        prefix: Box<[u8]>,
+    },
+    Greet {
+        text: Box<[u8]>,
+    },
 }
 
 impl Service {
     /// How an echo or a greeting answers; chat does not.
     pub(super) fn mode(&self) -> Option<Mode<'_>> {
         match self {
-            Self::Chat => None,
+            Self::Chat | Self::Line => None,
             Self::Echo { prefix } if prefix.is_empty() => Some(Mode::Verbatim),
             Self::Echo { prefix } => Some(Mode::Prefixed(prefix)),
             Self::Greet { text } => Some(Mode::Greeting(text)),
@@ -77,6 +84,8 @@ pub(super) struct Datagrams {
 pub(super) struct Bound {
     pub(super) streams: Vec<Listener>,
     pub(super) datagrams: Vec<Datagrams>,
+    /// Lines that are opened and not waited for.
+    pub(super) ports: Vec<Port>,
     /// What was asked for, at the addresses that it got.
     pub(super) endpoints: Vec<Endpoint>,
 }
@@ -85,7 +94,8 @@ impl Bound {
     pub(super) fn bind(endpoints: &[Endpoint], base: &Options) -> Result<Self, HubError> {
         let mut bound = Self::default();
         for endpoint in endpoints {
-            if endpoint.protocol == Protocol::Json {
+            let is_chat = endpoint.protocol == Protocol::Chat;
+            if endpoint.protocol == Protocol::Json || endpoint.transport.is_line() && !is_chat {
                 return Err(HubError::NotServed {
                     url: endpoint.to_string(),
                 });
@@ -100,14 +110,27 @@ impl Bound {
 
     fn bind_one(&mut self, endpoint: &Endpoint, options: &Options) -> Result<(), HubError> {
         match &endpoint.transport {
-            Transport::Tcp { host, port } => bind_each(host, *port, |at| {
-                let listener = socket::TcpListener::bind(at, options)?;
-                let real = listener.local_addr()?;
-                let socket = mio::net::TcpListener::from_std(listener.into_std());
-                let endpoint = at_address(endpoint, real);
-                self.add_stream(Accepting::Tcp(socket), endpoint, options);
-                Ok(real.port())
-            }),
+            Transport::CobsTcp { host, port } if endpoint.options.connect == Some(true) => {
+                let addresses = socket::resolve(host, *port)?;
+                let port = Port::connect(endpoint.clone(), addresses, options.clone());
+                self.add_port(port, endpoint);
+                Ok(())
+            }
+            Transport::Serial(path) => {
+                let port = Port::device(endpoint.clone(), path)?;
+                self.add_port(port, endpoint);
+                Ok(())
+            }
+            Transport::Tcp { host, port } | Transport::CobsTcp { host, port } => {
+                bind_each(host, *port, |at| {
+                    let listener = socket::TcpListener::bind(at, options)?;
+                    let real = listener.local_addr()?;
+                    let socket = mio::net::TcpListener::from_std(listener.into_std());
+                    let endpoint = at_address(endpoint, real);
+                    self.add_stream(Accepting::Tcp(socket), endpoint, options);
+                    Ok(real.port())
+                })
+            }
             Transport::Udp { host, port } => bind_each(host, *port, |at| {
                 let socket = socket::UdpSocket::bind(at, options)?;
                 socket.set_nonblocking(true)?;
@@ -131,6 +154,11 @@ impl Bound {
                 Ok(())
             }
         }
+    }
+
+    fn add_port(&mut self, port: Port, endpoint: &Endpoint) {
+        self.endpoints.push(endpoint.clone());
+        self.ports.push(port);
     }
 
     fn add_stream(&mut self, socket: Accepting, endpoint: Endpoint, options: &Options) {
@@ -184,6 +212,7 @@ fn service(endpoint: &Endpoint) -> Service {
                 None => GREETING.as_bytes().into(),
             },
         },
+        Protocol::Chat if endpoint.transport.is_line() => Service::Line,
         Protocol::Chat | Protocol::Json => Service::Chat,
     }
 }
@@ -192,7 +221,10 @@ fn at_address(endpoint: &Endpoint, real: SocketAddr) -> Endpoint {
     let (host, port) = (real.ip().to_string(), real.port());
     let transport = match endpoint.transport {
         Transport::Udp { .. } => Transport::Udp { host, port },
-        Transport::Tcp { .. } | Transport::Unix(_) => Transport::Tcp { host, port },
+        Transport::CobsTcp { .. } => Transport::CobsTcp { host, port },
+        Transport::Tcp { .. } | Transport::Unix(_) | Transport::Serial(_) => {
+            Transport::Tcp { host, port }
+        }
     };
     Endpoint {
         transport,

@@ -31,6 +31,7 @@ mod durable;
 mod echo;
 mod event_loop;
 mod lifecycle;
+mod lines;
 mod listeners;
 mod memory;
 mod pass;
@@ -181,7 +182,9 @@ pub enum HubError {
     #[error("there is no listener: name at least one URL, such as chat+tcp://127.0.0.1:7007")]
     NoListener,
     /// A URL whose protocol the hub does not speak there.
-    #[error("{url} is not served yet: chat, echo and greet go over tcp, udp and unix")]
+    #[error(
+        "{url} is not served: chat, echo and greet go over tcp, udp and unix, and over serial: and cobs+tcp chat alone"
+    )]
     NotServed {
         /// The URL.
         url: String,

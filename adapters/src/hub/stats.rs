@@ -40,6 +40,8 @@ pub struct Stats {
     pub echoed: u64,
     /// Datagrams whose answer the system did not take.
     pub datagrams_dropped: u64,
+    /// Frames on serial lines that came damaged, or too long.
+    pub noise: u64,
     /// Bytes read from the data folder for members that the memory has moved on from.
     pub read_back: u64,
     /// Commits to the data folder, each with one sync.

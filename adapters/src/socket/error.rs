@@ -106,6 +106,16 @@ pub enum SocketError {
         /// The system's error.
         source: io::Error,
     },
+    /// A serial device cannot be opened as one.
+    #[error("{} {problem}", path.display())]
+    Device {
+        /// Where it should be.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: DeviceProblem,
+        /// The system's error.
+        source: io::Error,
+    },
     /// The process or the system has no file descriptor left.
     #[error("no file descriptor is left for {at}: close some, or raise the limit (ulimit -n)")]
     TooManyFiles {
@@ -131,6 +141,29 @@ pub enum SocketError {
         /// The system's error.
         source: io::Error,
     },
+}
+
+/// What is wrong with a serial device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeviceProblem {
+    /// Nothing is there, or what was there is pulled.
+    #[error("is not there: plug the board in, and look for its name in /dev and /dev/serial/by-id")]
+    Absent,
+    /// This user may not open it.
+    #[error(
+        "is not for this user to open: add the user to the group of the file (ls -l shows it, often dialout)"
+    )]
+    NotPermitted,
+    /// Another program has it.
+    #[error("is in use: stop the program that has it (a console, a modem manager, another hub)")]
+    InUse,
+    /// Something else has that name.
+    #[error("is no serial device: name one such as /dev/ttyUSB0 or /dev/ttyACM0")]
+    NotSerial,
+    /// It has no such rate.
+    #[error("does not run at {0} baud: choose a rate that the device has")]
+    Baud(u32),
 }
 
 impl SocketError {
@@ -206,6 +239,7 @@ impl SocketError {
             | Self::NotPermitted { source, .. }
             | Self::NotASocket { source, .. }
             | Self::NotFound { source, .. }
+            | Self::Device { source, .. }
             | Self::TooManyFiles { source, .. }
             | Self::DatagramTooLong { source, .. }
             | Self::Other { source, .. } => source,
@@ -232,6 +266,12 @@ impl embedded_io::Error for SocketError {
             Self::AddressNotAvailable { .. } => ErrorKind::AddrNotAvailable,
             Self::NotPermitted { .. } => ErrorKind::PermissionDenied,
             Self::NotASocket { .. } => ErrorKind::InvalidInput,
+            Self::Device { problem, .. } => match problem {
+                DeviceProblem::Absent => ErrorKind::NotFound,
+                DeviceProblem::NotPermitted => ErrorKind::PermissionDenied,
+                DeviceProblem::InUse => ErrorKind::AddrInUse,
+                DeviceProblem::NotSerial | DeviceProblem::Baud(_) => ErrorKind::InvalidInput,
+            },
             Self::DatagramTooLong { .. } => ErrorKind::InvalidData,
             Self::Other { source, .. } => other_kind(source.kind()),
             Self::Unreachable { .. } | Self::TooManyFiles { .. } => ErrorKind::Other,

@@ -1,4 +1,4 @@
-//! TCP, UDP and Unix sockets that speak `embedded-io`, so the machines of the core run on them.
+//! TCP, UDP and Unix sockets, and serial devices, that speak `embedded-io`, so the machines of the core run on them.
 //!
 //! Knows file descriptors, addresses, options and the causes of errors. Does not know frames or
 //! messages. Whatever mode the descriptor is in, `embedded-io` calls wait (for at most the
@@ -29,6 +29,7 @@ mod error;
 mod io;
 mod options;
 mod poll;
+mod serial;
 mod tcp;
 mod udp;
 mod unix;
@@ -41,9 +42,10 @@ use socket2::SockRef;
 
 pub use address::{Address, resolve};
 pub use connecting::TcpConnect;
-pub use error::SocketError;
+pub use error::{DeviceProblem, SocketError};
 pub use options::{Keepalive, Options};
 pub use poll::{Interest, Readiness};
+pub use serial::{BAUD, SerialPort};
 pub use std::net::Shutdown;
 pub use tcp::{TcpListener, TcpStream};
 pub use udp::UdpSocket;

@@ -1,8 +1,9 @@
 //! The grammar, both ways.
 //!
 //! ```text
-//! url     = [protocol "+"] ( ("tcp" | "udp") "://" host [":" port] ["/"] | "unix:" path ) ["?" options]
-//! options = key "=" value *( "&" key "=" value )
+//! url     = [protocol "+"] ( ("tcp" | "udp" | "cobs+tcp") "://" host [":" port] ["/"]
+//!                          | ("unix:" | "serial:") path ) ["?" options]
+//! options = key ["=" value] *( "&" key ["=" value] )
 //! ```
 //!
 //! In paths and values `%` begins an escape and every other character stands for itself, except
@@ -37,8 +38,8 @@ pub(super) fn endpoint(url: &str, default: Protocol) -> Result<Endpoint, UrlErro
     let (scheme, rest) = url.split_once(':').unwrap_or((url, ""));
     let scheme = scheme.to_ascii_lowercase();
     let (protocol, carrier) = match scheme.split_once('+') {
-        Some((name, carrier)) => (protocol(name), carrier),
-        None => (Some(default), scheme.as_str()),
+        Some((name, carrier)) if name != "cobs" => (protocol(name), carrier),
+        _ => (Some(default), scheme.as_str()),
     };
     let fail = |problem| UrlError {
         url: url.into(),
@@ -56,6 +57,10 @@ pub(super) fn endpoint(url: &str, default: Protocol) -> Result<Endpoint, UrlErro
         "tcp" => host_port(place, protocol).map(|(host, port)| Transport::Tcp { host, port }),
         "udp" => host_port(place, protocol).map(|(host, port)| Transport::Udp { host, port }),
         "unix" => path(place).map(Transport::Unix),
+        "cobs+tcp" => {
+            host_port(place, protocol).map(|(host, port)| Transport::CobsTcp { host, port })
+        }
+        "serial" => path(place).map(Transport::Serial),
         _ => Err(UrlProblem::Scheme),
     }
     .map_err(fail)?;
@@ -81,11 +86,12 @@ pub(super) fn write_host_port(
     }
 }
 
-pub(super) fn write_path(f: &mut fmt::Formatter<'_>, path: &Path) -> fmt::Result {
+pub(super) fn write_path(f: &mut fmt::Formatter<'_>, carrier: &str, path: &Path) -> fmt::Result {
     let bytes = path.as_os_str().as_bytes();
     // Two slashes in front would read as the beginning of a host.
     let slashes = if bytes.starts_with(b"//") { "//" } else { "" };
-    write!(f, "unix:{slashes}{}", percent_encode(bytes, ESCAPED))
+    let path = percent_encode(bytes, ESCAPED);
+    write!(f, "{carrier}:{slashes}{path}")
 }
 
 pub(super) fn write_options(options: &UrlOptions, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -97,6 +103,8 @@ pub(super) fn write_options(options: &UrlOptions, f: &mut fmt::Formatter<'_>) ->
         ("nodelay", options.nodelay.map(on_off)),
         ("keepalive", options.keepalive.map(|n| n.to_string())),
         ("v6only", options.v6only.map(on_off)),
+        ("baud", options.baud.map(|n| n.to_string())),
+        ("connect", options.connect.map(on_off)),
         ("backlog", options.backlog.map(|n| n.to_string())),
     ];
     let said = pairs.iter().filter_map(|(k, v)| Some((k, v.as_ref()?)));
@@ -119,6 +127,8 @@ fn example(protocol: Protocol, carrier: &str) -> &'static str {
     match (protocol, carrier) {
         (Protocol::Chat, "unix") => "chat+unix:/run/halloo.sock",
         (Protocol::Chat, "udp") => "chat+udp://127.0.0.1:7007",
+        (Protocol::Chat, "cobs+tcp") => "chat+cobs+tcp://127.0.0.1:7070",
+        (Protocol::Chat, "serial") => "chat+serial:/dev/ttyUSB0?baud=115200",
         (Protocol::Chat, _) => "chat+tcp://127.0.0.1:7007",
         (Protocol::Json, "unix") => "json+unix:/run/halloo.sock",
         (Protocol::Json, _) => "json+tcp://[::1]:8083",
@@ -239,6 +249,15 @@ fn known_options(protocol: Protocol, transport: &Transport) -> Vec<&'static str>
         Transport::Tcp { .. } => &["nodelay", "keepalive", "v6only", "backlog"],
         Transport::Udp { .. } => &["v6only"],
         Transport::Unix(_) => &["mode", "backlog"],
+        Transport::CobsTcp { .. } => &[
+            "baud",
+            "connect",
+            "nodelay",
+            "keepalive",
+            "v6only",
+            "backlog",
+        ],
+        Transport::Serial(_) => &["baud"],
     });
     known
 }
@@ -259,6 +278,14 @@ fn set(options: &mut UrlOptions, key: &'static str, value: String) -> Result<(),
         "text" => options.text = Some(value),
         "nodelay" => options.nodelay = Some(on_off()?),
         "v6only" => options.v6only = Some(on_off()?),
+        // Alone it says enough.
+        "connect" if value.is_empty() => options.connect = Some(true),
+        "connect" => options.connect = Some(on_off()?),
+        "baud" => {
+            let baud = number(&value).filter(|&baud: &u32| baud > 0);
+            let takes = "a number of bits a second such as 115200";
+            options.baud = Some(baud.ok_or_else(|| wrong(takes))?);
+        }
         "keepalive" => {
             let secs = number(&value).filter(|&secs: &u32| secs > 0);
             options.keepalive = Some(secs.ok_or_else(|| wrong("a number of seconds from 1 up"))?);

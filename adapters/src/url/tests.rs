@@ -69,6 +69,38 @@ fn every_kind_of_url_is_parsed_and_shown_again() {
         ("echo+unix:////x", Echo, "//x"),
         ("echo+unix:/run/a:b+c#d", Echo, "/run/a:b+c#d"),
     ];
+    let line = |host: &str, port| Transport::CobsTcp {
+        host: host.into(),
+        port,
+    };
+    for (url, protocol, transport) in [
+        (
+            "chat+cobs+tcp://127.0.0.1:7070",
+            Chat,
+            line("127.0.0.1", 7070),
+        ),
+        ("cobs+tcp://[::1]:7070", Json, line("::1", 7070)),
+        ("chat+cobs+tcp://board", Chat, line("board", 7007)),
+        (
+            "chat+serial:/dev/ttyUSB0",
+            Chat,
+            Transport::Serial("/dev/ttyUSB0".into()),
+        ),
+        (
+            "serial:///dev/ttyACM0",
+            Json,
+            Transport::Serial("/dev/ttyACM0".into()),
+        ),
+    ] {
+        assert_eq!(good(url, protocol, transport), none, "{url}");
+    }
+    let options = good("chat+cobs+tcp://h:1?connect&baud=9600", Chat, line("h", 1));
+    assert_eq!((options.connect, options.baud), (Some(true), Some(9600)));
+    let port = Transport::Serial("/dev/ttyS1".into());
+    assert_eq!(
+        good("serial:/dev/ttyS1?baud=921600", Json, port).baud,
+        Some(921_600)
+    );
     for (url, protocol, path) in paths {
         assert_eq!(good(url, protocol, Transport::Unix(path.into())), none);
     }
@@ -199,6 +231,7 @@ fn an_unknown_option_is_named_with_those_that_there_are() {
     unknown("echo+tcp://h:1?text=x", "text", echo_tcp);
     unknown("echo+tcp://h:1?=x", "", echo_tcp);
     unknown("chat+udp://h:1?nodelay=on", "nodelay", "v6only");
+    unknown("chat+serial:/dev/x?mode=660", "mode", "baud");
     unknown("greet+unix:/x?v6only=on", "v6only", "text, mode, backlog");
 }
 
@@ -210,6 +243,15 @@ fn a_value_that_an_option_does_not_take_is_named() {
     };
     wrong("tcp://h:1?nodelay=maybe", "nodelay", "maybe", "on or off");
     wrong("tcp://h:1?nodelay", "nodelay", "", "on or off");
+    let takes = "a number of bits a second such as 115200";
+    wrong("chat+serial:/dev/x?baud=0", "baud", "0", takes);
+    wrong("chat+serial:/dev/x?baud=fast", "baud", "fast", takes);
+    wrong(
+        "cobs+tcp://h:1?connect=maybe",
+        "connect",
+        "maybe",
+        "on or off",
+    );
     wrong("tcp://h:1?backlog=+5", "backlog", "+5", "a number");
     wrong(
         "tcp://h:1?keepalive=0",
@@ -237,8 +279,10 @@ fn any_transport() -> impl Strategy<Value = Transport> {
     });
     prop_oneof![
         (host.clone(), any::<u16>()).prop_map(|(host, port)| Transport::Tcp { host, port }),
-        (host, any::<u16>()).prop_map(|(host, port)| Transport::Udp { host, port }),
-        path.prop_map(Transport::Unix),
+        (host.clone(), any::<u16>()).prop_map(|(host, port)| Transport::Udp { host, port }),
+        (host, any::<u16>()).prop_map(|(host, port)| Transport::CobsTcp { host, port }),
+        path.clone().prop_map(Transport::Unix),
+        path.prop_map(Transport::Serial),
     ]
 }
 
@@ -253,14 +297,18 @@ proptest! {
     ) {
         let tcp = matches!(transport, Transport::Tcp { .. });
         let unix = matches!(transport, Transport::Unix(_));
+        let line = matches!(transport, Transport::CobsTcp { .. });
+        let serial = matches!(transport, Transport::Serial(_));
         let options = UrlOptions {
             prefix: words.clone().filter(|_| protocol == Protocol::Echo),
             text: words.filter(|_| protocol == Protocol::Greet),
             mode: number.map(|n| n & 0o777).filter(|_| unix),
-            nodelay: flag.filter(|_| tcp),
-            keepalive: number.map(|n| n.max(1)).filter(|_| tcp),
-            v6only: flag.filter(|_| !unix),
-            backlog: number.filter(|_| tcp || unix),
+            nodelay: flag.filter(|_| tcp || line),
+            keepalive: number.map(|n| n.max(1)).filter(|_| tcp || line),
+            v6only: flag.filter(|_| !unix && !serial),
+            baud: number.map(|n| n.max(1)).filter(|_| line || serial),
+            connect: flag.filter(|_| line),
+            backlog: number.filter(|_| tcp || line || unix),
         };
         let endpoint = Endpoint { protocol, transport, options };
         prop_assert_eq!(endpoint.to_string().parse(), Ok(endpoint));
@@ -268,7 +316,7 @@ proptest! {
 
     #[test]
     fn any_text_is_parsed_or_refused_and_what_is_parsed_is_shown_the_same(
-        text in "((chat|echo|greet)[+])?(tcp|udp|unix):(//)?\\PC{0,30}",
+        text in "((chat|echo|greet)[+])?(tcp|udp|unix|serial|cobs[+]tcp):(//)?\\PC{0,30}",
     ) {
         if let Ok(endpoint) = text.parse::<Endpoint>() {
             prop_assert_eq!(endpoint.to_string().parse(), Ok(endpoint));

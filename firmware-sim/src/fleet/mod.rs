@@ -107,7 +107,11 @@ fn reach(endpoint: &Endpoint) -> Result<Target, SimError> {
                 what: "the resolver",
             })
         }
-        Transport::Tcp { host, port } => {
+        // Of the serial lines, none gets past the check of the URLs.
+        Transport::Serial(_) => Err(SimError::Panicked {
+            what: "a serial line",
+        }),
+        Transport::Tcp { host, port } | Transport::CobsTcp { host, port } => {
             let stream = TcpStream::connect(Address::Host(host, *port), &options);
             let peer = stream.and_then(|stream| stream.peer_addr());
             Ok(Target::Tcp(peer.map_err(SimError::Unreachable)?))

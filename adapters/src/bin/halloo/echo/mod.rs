@@ -59,6 +59,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         let text = format!("{endpoint} is not echo: a good URL is `echo+tcp://127.0.0.1:7`");
         return Err(Failure::Start(text));
     }
+    if endpoint.transport.is_line() {
+        return Err(no_line());
+    }
     let options = endpoint.socket_options(&Options {
         connect_timeout: Some(Duration::from_millis(args.timeout.max(1))),
         ..Options::default()
@@ -73,6 +76,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             Transport::Tcp { host, port } => lines.over(tcp(host, *port)?),
             Transport::Udp { host, port } => lines.over(udp(host, *port)?),
             Transport::Unix(path) => lines.over(unix(path)?),
+            Transport::CobsTcp { .. } | Transport::Serial(_) => Err(no_line()),
         };
     }
     let mut run = Run::new(args, &endpoint.transport, prefix.as_bytes())?;
@@ -80,8 +84,13 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         Transport::Tcp { host, port } => run.over(|| tcp(host, *port)),
         Transport::Udp { host, port } => run.over(|| udp(host, *port)),
         Transport::Unix(path) => run.over(|| unix(path)),
+        Transport::CobsTcp { .. } | Transport::Serial(_) => Err(no_line()),
     };
     run.end(outcome)
+}
+
+fn no_line() -> Failure {
+    Failure::Start("echo goes over tcp, udp and unix: a serial line carries chat alone".into())
 }
 
 /// The other end closed where echo does not.

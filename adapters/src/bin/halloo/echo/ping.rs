@@ -53,7 +53,7 @@ impl<'t> Run<'t> {
         let config = ProbeConfig {
             transport: match transport {
                 Transport::Udp { .. } => echo::Transport::Datagram,
-                Transport::Tcp { .. } | Transport::Unix(_) => echo::Transport::Stream,
+                _ => echo::Transport::Stream,
             },
             size: args.size,
             count: args.count,
