@@ -43,6 +43,21 @@ pub fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
     }
 }
 
+/// The whole milliseconds of a span; saturates.
+///
+/// Digit by digit, since a division of 64 bits is a library function on small processors, and would
+/// be the only one.
+pub(crate) fn whole_millis(span: Duration) -> u32 {
+    let (mut millis, mut rest) = (0_u64, 0_u32);
+    for shift in [48, 32, 16, 0] {
+        let [.., high, low] = (span.as_ticks() >> shift).to_be_bytes();
+        let digit = rest << 16 | u32::from(u16::from_be_bytes([high, low]));
+        millis = millis << 16 | u64::from(digit / 1000);
+        rest = digit % 1000;
+    }
+    u32::try_from(millis).unwrap_or(u32::MAX)
+}
+
 /// A deadline of a machine, or none: an `Option<Instant>` in half the room.
 ///
 /// Its tag would be a word of 64 bits, and every enum around it would put its own into that: on
@@ -118,6 +133,27 @@ impl Ticks {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn milliseconds_are_what_a_division_says() {
+        for ticks in [
+            0,
+            999,
+            1000,
+            1001,
+            65_535_999,
+            65_536_000,
+            u64::MAX / 7,
+            u64::MAX,
+        ]
+        .into_iter()
+        .chain((0..64).map(|bit| (1 << bit) | 12_345))
+        .chain([4_294_967_295_999, 4_294_967_296_000])
+        {
+            let divided = u32::try_from(ticks / 1000).unwrap_or(u32::MAX);
+            assert_eq!(whole_millis(Duration::from_ticks(ticks)), divided);
+        }
+    }
 
     #[test]
     fn a_counter_read_a_tick_late_does_not_jump() {

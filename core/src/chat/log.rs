@@ -2,7 +2,7 @@
 //!
 //! Knows offsets, bytes and retention. Knows no member. Entries lie whole in a ring of bytes, each
 //! with its `Length32` header; a ring of index slots says where. The oldest entries make room for
-//! new ones, but never one that is not committed yet. Invariant: `first ≤ committed + 1 ≤ next`.
+//! new ones, but never one that is not committed yet. Invariant: `first ≤ committed + 1 ≤ appended + 1`.
 
 use core::fmt;
 
@@ -48,7 +48,7 @@ pub struct View<'a> {
 impl View<'_> {
     /// How many entries there is a place for in the index.
     pub(crate) fn most_entries(&self) -> u64 {
-        capacity(self.index)
+        capacity(self.index) as u64
     }
 }
 
@@ -119,8 +119,10 @@ pub struct Run<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct RoomLog {
-    first: u64,
-    next: u64,
+    /// The last offset that is no longer kept, and the last one that was given out: an empty log is
+    /// memory of zeros.
+    gone: u64,
+    appended: u64,
     committed: u64,
     write: u32,
     largest: u32,
@@ -137,8 +139,8 @@ impl RoomLog {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            first: 1,
-            next: 1,
+            gone: 0,
+            appended: 0,
             committed: 0,
             write: 0,
             largest: 0,
@@ -149,8 +151,8 @@ impl RoomLog {
     #[must_use]
     pub const fn after(head: u64) -> Self {
         Self {
-            first: head.saturating_add(1),
-            next: head.saturating_add(1),
+            gone: head,
+            appended: head,
             committed: head,
             write: 0,
             largest: 0,
@@ -160,7 +162,7 @@ impl RoomLog {
     /// The first offset that is kept; one above the head when nothing is.
     #[must_use]
     pub const fn first(&self) -> u64 {
-        self.first
+        self.gone.saturating_add(1)
     }
 
     /// The last offset that is committed; 0 before the first.
@@ -172,7 +174,7 @@ impl RoomLog {
     /// The last offset that was given out, committed or not.
     #[must_use]
     pub const fn appended(&self) -> u64 {
-        self.next.saturating_sub(1)
+        self.appended
     }
 
     /// The length of the longest frame so far, header included.
@@ -198,17 +200,17 @@ impl RoomLog {
         }
         let len = u32::try_from(len).map_err(|_| AppendError::TooLarge)?;
         let at = loop {
-            if self.kept() < capacity(memory.index)
+            if self.kept() < capacity(memory.index) as u64
                 && let Some(at) = self.place(memory, len)
             {
                 break at;
             }
-            if self.first > self.committed {
+            if self.gone >= self.committed {
                 return Err(AppendError::Full);
             }
-            self.first = self.first.saturating_add(1);
+            self.gone = self.gone.saturating_add(1);
         };
-        let offset = self.next;
+        let offset = self.appended.saturating_add(1);
         let end = at.saturating_add(len);
         let frame = memory
             .bytes
@@ -219,7 +221,7 @@ impl RoomLog {
             *slot = [at, len, entry.author, entry.seq];
         }
         self.write = end;
-        self.next = offset.saturating_add(1);
+        self.appended = offset;
         self.largest = self.largest.max(len);
         Ok(offset)
     }
@@ -237,22 +239,26 @@ impl RoomLog {
     pub fn run<'m>(&self, memory: View<'m>, after: u64, last: u64, most: usize) -> Option<Run<'m>> {
         let first = after.saturating_add(1);
         let mut last = last.min(self.committed);
-        if first < self.first || first > last {
+        if after < self.gone || first > last {
             return None;
         }
-        let capacity = memory.bytes.len() as u64;
-        let [start, ..] = *slot(memory.index, first)?;
-        // The bytes from the run's start to the end of `offset`, which never fall with offset.
-        let extent = |offset: u64| -> Option<u64> {
-            let [at, len, ..] = *slot(memory.index, offset)?;
-            let wrapped = if at < start { capacity } else { 0 };
-            let end = u64::from(at).saturating_add(u64::from(len));
-            Some(end.saturating_add(wrapped).saturating_sub(u64::from(start)))
+        // A place in the index is of the low bits of an offset, and no more entries are kept than
+        // it has places: 32 bits say which of the run is meant.
+        let nth = |nth: u32| slot(memory.index, first.wrapping_add(nth.into()));
+        let mut count = last.wrapping_sub(first) as u32;
+        let [start, ..] = *nth(0)?;
+        // The bytes from the run's start to the end of the `n`th, which never fall with `n`.
+        let extent = |n: u32| -> Option<usize> {
+            let [at, len, ..] = *nth(n)?;
+            let wrapped = if at < start { memory.bytes.len() } else { 0 };
+            let end = (at as usize).saturating_add(len as usize);
+            Some(end.saturating_add(wrapped).saturating_sub(start as usize))
         };
-        if extent(last)? > most as u64 {
-            last = last_where(first, last, |o| extent(o).is_some_and(|e| e <= most as u64));
+        if extent(count)? > most {
+            count = last_where(count, |n| extent(n).is_some_and(|bytes| bytes <= most));
+            last = first.saturating_add(count.into());
         }
-        let [at, len, ..] = *slot(memory.index, last)?;
+        let [at, len, ..] = *nth(count)?;
         let end = (at as usize).saturating_add(len as usize);
         if at >= start {
             let head = memory.bytes.get(start as usize..end)?;
@@ -263,10 +269,8 @@ impl RoomLog {
                 tail: &[],
             });
         }
-        let turn = last_where(first, last, |o| {
-            slot(memory.index, o).is_some_and(|&[at, ..]| at >= start)
-        });
-        let [turn_at, turn_len, ..] = *slot(memory.index, turn)?;
+        let turn = last_where(count, |n| nth(n).is_some_and(|&[at, ..]| at >= start));
+        let [turn_at, turn_len, ..] = *nth(turn)?;
         let turn_end = (turn_at as usize).saturating_add(turn_len as usize);
         Some(Run {
             first,
@@ -299,14 +303,14 @@ impl RoomLog {
     }
 
     fn kept_slot<'m>(&self, memory: View<'m>, offset: u64) -> Option<&'m IndexSlot> {
-        if offset < self.first || offset >= self.next {
+        if offset <= self.gone || offset > self.appended {
             return None;
         }
         slot(memory.index, offset)
     }
 
     fn kept(&self) -> u64 {
-        self.next.saturating_sub(self.first)
+        self.appended.saturating_sub(self.gone)
     }
 
     /// Where a frame of `len` bytes can go without touching a kept one.
@@ -315,7 +319,7 @@ impl RoomLog {
         if self.kept() == 0 {
             return Some(0);
         }
-        let [oldest, ..] = *slot(memory.index, self.first)?;
+        let [oldest, ..] = *slot(memory.index, self.first())?;
         if self.write > oldest {
             if len <= capacity.saturating_sub(self.write) {
                 return Some(self.write);
@@ -327,14 +331,15 @@ impl RoomLog {
 }
 
 /// How many slots of an index are used: a power of two, so that no division is needed.
-fn capacity(index: &[IndexSlot]) -> u64 {
-    1_u64
-        .checked_shl(index.len().checked_ilog2().unwrap_or(64))
-        .unwrap_or(0)
+fn capacity(index: &[IndexSlot]) -> usize {
+    match index.len().checked_ilog2() {
+        Some(log) => 1 << log,
+        None => 0,
+    }
 }
 
 fn place_in_index(index: &[IndexSlot], offset: u64) -> usize {
-    (offset & capacity(index).saturating_sub(1)) as usize
+    offset as usize & capacity(index).wrapping_sub(1)
 }
 
 fn slot(index: &[IndexSlot], offset: u64) -> Option<&IndexSlot> {
@@ -360,9 +365,9 @@ fn write_frame(frame: &mut [u8], offset: u64, entry: &NewEntry<'_>) -> Option<()
     Some(())
 }
 
-/// The last of `first..=last` for which `holds`, which is true up to some point; `first` at least.
-fn last_where(first: u64, last: u64, holds: impl Fn(u64) -> bool) -> u64 {
-    let (mut low, mut high) = (first, last);
+/// The last of `0..=most` for which `holds`, which is true up to some point; 0 at least.
+fn last_where(most: u32, holds: impl Fn(u32) -> bool) -> u32 {
+    let (mut low, mut high) = (0, most);
     while low < high {
         // Rounded up, so that low moves.
         let middle = high.saturating_sub(high.saturating_sub(low) >> 1);

@@ -6,6 +6,7 @@ use crate::time::Instant;
 use crate::wire::{self, Message};
 
 impl Parts<'_> {
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn handle_datagram<'m>(
         &mut self,
         now: Instant,

@@ -12,6 +12,7 @@ use crate::trace::{debug, warning};
 use crate::wire::{Code, Entry, Gap, Join, Joined, Message, VERSION, Welcome, kind};
 
 impl Parts<'_> {
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn handle_message<'m>(
         &mut self,
         now: Instant,
@@ -172,7 +173,7 @@ impl Parts<'_> {
             slot.cursor = 0;
             slot.history = u32::MAX;
         }
-        let last_used = slot.next_seq.wrapping_sub(1);
+        let last_used = slot.last_seq;
         let up_seq = joined.up_seq.wrapping_add(slot.ahead);
         let is_renumbered = slot.is_numbered()
             && (slot.numbers == Numbers::Foreign
@@ -190,23 +191,22 @@ impl Parts<'_> {
         slot.credited = slot.cursor;
         slot.standing = Standing::Joined { room: joined.room };
         slot.refusals = 0;
-        let (head, members) = (joined.head, joined.members);
+        (slot.head, slot.members) = (joined.head, joined.members);
         if is_changed {
             warning!(
                 "client: the log of slot {} is another one than before",
                 joined.slot
             );
         }
-        slot.owed = if is_changed || matches!(slot.owed, Owed::Changed { .. }) {
-            Owed::Changed { head, members }
-        } else {
-            Owed::Joined { head, members }
+        slot.owed = match is_changed || slot.owed == Owed::Changed {
+            true => Owed::Changed,
+            false => Owed::Joined,
         };
         if !slot.is_numbered() {
-            slot.next_seq = seq::next(match mutant::is("numbered anew") {
+            slot.last_seq = match mutant::is("numbered anew") {
                 true => 0,
                 false => up_seq,
-            });
+            };
         }
         slot.numbers = Numbers::Shared;
         // The posts that wait have consecutive numbers: the hub is to count on with the first.
@@ -266,13 +266,12 @@ impl Parts<'_> {
             slot.went_back |= has_lost && seq::is_after(slot.round_seq, slot.up_seq);
             slot.round_seq = slot.up_seq;
         }
-        self.base.outbox.settle(self.arena, at, |post, code| {
-            if seq::is_after(post.seq, up_seq) {
-                None
-            } else if seq::is_rejected(post.seq, up_seq, rejects) {
-                Some(Fate::Rejected(code))
-            } else {
-                Some(Fate::Kept)
+        self.base.outbox.settle(self.arena, at, |post| {
+            if !seq::is_after(post.seq, up_seq) {
+                post.fate = match seq::is_rejected(post.seq, up_seq, rejects) {
+                    true => Fate::Rejected,
+                    false => Fate::Kept,
+                };
             }
         });
         if is_news {
@@ -292,7 +291,7 @@ impl Parts<'_> {
         match standing {
             Standing::Asked | Standing::Leaving if !is_final => self.skip(),
             Standing::Leaving if seq == 0 => {
-                *slot = Slot::left();
+                slot.free(Owed::Left);
                 self.answered(now);
             }
             // There was a place before, and there may be one again.
@@ -301,25 +300,25 @@ impl Parts<'_> {
             }
             Standing::Asked if seq == 0 => {
                 let last_sent = slot.sent_seq;
-                *slot = Slot {
-                    owed: match slot.leaving {
-                        true => Owed::Left,
-                        false => Owed::Refused(code),
-                    },
-                    ..Slot::FREE
-                };
+                slot.free(match slot.leaving {
+                    true => Owed::Left,
+                    false => Owed::Refused(code),
+                });
                 // What was sent before may be in the log: its ack was lost with a connection.
-                self.base.outbox.settle(self.arena, at, |post, _| {
-                    Some(match seq::is_after(post.seq, last_sent) {
-                        true => Fate::Rejected(code),
-                        false => Fate::Unknown(code),
-                    })
+                self.base.outbox.settle(self.arena, at, |post| {
+                    let fate = match seq::is_after(post.seq, last_sent) {
+                        true => Fate::Rejected,
+                        false => Fate::Unknown,
+                    };
+                    post.set(fate, code);
                 });
                 self.answered(now);
             }
             Standing::Joined { .. } => {
-                self.base.outbox.settle(self.arena, at, |post, _| {
-                    (post.seq == number).then_some(Fate::Waiting(code))
+                self.base.outbox.settle(self.arena, at, |post| {
+                    if post.seq == number {
+                        post.set(Fate::Waiting, code);
+                    }
                 });
             }
             Standing::Free

@@ -366,15 +366,15 @@ impl Parts<'_> {
     }
 
     fn next_verdict(&mut self) -> Option<Event> {
-        let told = |post: &outbox::Post| !matches!(post.fate, Fate::Waiting(_) | Fate::Told);
-        let post = self.base.outbox.posts(self.arena).find(told)?;
-        self.base.outbox.set_fate(self.arena, &post, Fate::Told);
-        let (slot, seq) = (post.slot, post.seq);
+        let is_owed = |post: &outbox::Post| !matches!(post.fate, Fate::Waiting | Fate::Told);
+        let post = self.base.outbox.posts(self.arena).find(is_owed)?;
+        self.base.outbox.set_told(self.arena, post);
+        let (slot, seq, code) = (post.slot, post.seq, post.code());
         match post.fate {
             Fate::Kept => Some(Event::Acked { slot, seq }),
-            Fate::Rejected(code) => Some(Event::Rejected { slot, seq, code }),
-            Fate::Unknown(code) => Some(Event::Unknown { slot, seq, code }),
-            Fate::Waiting(_) | Fate::Told => None,
+            Fate::Rejected => Some(Event::Rejected { slot, seq, code }),
+            Fate::Unknown => Some(Event::Unknown { slot, seq, code }),
+            Fate::Waiting | Fate::Told => None,
         }
     }
 }

@@ -12,39 +12,29 @@ use crate::wire::Code;
 pub(super) const HEADER: usize = 9;
 
 /// Why a post was rejected, when the hub's own word was lost with a connection.
-const UNTOLD: Code = Code::Other(0);
+const UNTOLD: u8 = 0;
 
 /// What is known of a post.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) enum Fate {
-    /// The code is the one that goes with a reject, once that is final.
-    Waiting(Code),
+    /// The post's code is the one that goes with a reject, once that is final.
+    Waiting,
     Kept,
-    Rejected(Code),
-    /// It was sent, and there is nobody left to ask.
-    Unknown(Code),
+    Rejected,
     /// The application knows: the place is to be won back.
     Told,
+    /// It was sent, and there is nobody left to ask.
+    Unknown,
 }
 
 impl Fate {
-    const fn to_bytes(self) -> [u8; 2] {
-        match self {
-            Self::Waiting(code) => [0, code.to_wire()],
-            Self::Kept => [1, 0],
-            Self::Rejected(code) => [2, code.to_wire()],
-            Self::Told => [3, 0],
-            Self::Unknown(code) => [4, code.to_wire()],
-        }
-    }
-
-    const fn from_bytes([fate, code]: [u8; 2]) -> Self {
+    const fn from_byte(fate: u8) -> Self {
         match fate {
-            0 => Self::Waiting(Code::from_wire(code)),
+            0 => Self::Waiting,
             1 => Self::Kept,
-            2 => Self::Rejected(Code::from_wire(code)),
-            4 => Self::Unknown(Code::from_wire(code)),
+            2 => Self::Rejected,
+            4 => Self::Unknown,
             _ => Self::Told,
         }
     }
@@ -59,6 +49,8 @@ pub(super) struct Post {
     len: usize,
     pub(super) slot: u8,
     pub(super) fate: Fate,
+    /// As on the wire.
+    code: u8,
     pub(super) seq: u32,
 }
 
@@ -80,69 +72,79 @@ impl Outbox {
         if arena.len().saturating_sub(self.end) < needed {
             self.compact(arena);
         }
-        let place = arena.get_mut(self.end..self.end.saturating_add(needed))?;
-        let (header, rest) = place.split_at_mut_checked(HEADER)?;
-        let [fate, code] = Fate::Waiting(UNTOLD).to_bytes();
+        let place = arena.get_mut(self.end..)?.get_mut(..needed)?;
+        let (header, rest) = place.split_first_chunk_mut::<HEADER>()?;
+        let (fate, code) = (Fate::Waiting as u8, UNTOLD);
         let [s0, s1, s2, s3] = seq.to_be_bytes();
         let [l0, l1] = len.to_be_bytes();
-        bytes::copy(header, &[slot, fate, code, s0, s1, s2, s3, l0, l1]);
+        *header = [slot, fate, code, s0, s1, s2, s3, l0, l1];
         bytes::copy(rest, body);
-        self.end = self.end.saturating_add(needed);
+        self.end = self.end.wrapping_add(needed);
         Some(())
     }
 
     /// All posts in the arena, in order.
     pub(super) fn posts<'a>(&self, arena: &'a [u8]) -> impl Iterator<Item = Post> + use<'a> {
-        let (mut at, end) = (self.start, self.end);
-        core::iter::from_fn(move || {
-            if at >= end {
-                return None;
-            }
-            let post = read(arena, at)?;
-            at = post.next();
-            Some(post)
+        let mut rest = *self;
+        core::iter::from_fn(move || rest.next(arena))
+    }
+
+    /// The post that stands first, which is then passed over.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    fn next(&mut self, arena: &[u8]) -> Option<Post> {
+        let at = self.start;
+        let header = arena.get(at..self.end)?.first_chunk::<HEADER>()?;
+        let [slot, fate, code, s0, s1, s2, s3, l0, l1] = *header;
+        let len = usize::from(u16::from_be_bytes([l0, l1]));
+        self.start = at.wrapping_add(HEADER).wrapping_add(len);
+        Some(Post {
+            at,
+            len,
+            slot,
+            fate: Fate::from_byte(fate),
+            code,
+            seq: u32::from_be_bytes([s0, s1, s2, s3]),
         })
     }
 
-    pub(super) fn body<'a>(&self, arena: &'a [u8], post: &Post) -> &'a [u8] {
-        let start = post.at.saturating_add(HEADER);
-        arena.get(start..post.next()).unwrap_or_default()
+    /// The next waiting post of a slot.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    fn next_waiting(&mut self, arena: &[u8], slot: u8) -> Option<Post> {
+        loop {
+            let post = self.next(arena)?;
+            if post.is_waiting() && post.slot == slot {
+                return Some(post);
+            }
+        }
     }
 
-    pub(super) fn set_fate(&mut self, arena: &mut [u8], post: &Post, fate: Fate) {
-        write_fate(arena, post, fate);
+    pub(super) fn body<'a>(&self, arena: &'a [u8], post: &Post) -> &'a [u8] {
+        let body = arena.get(post.at.wrapping_add(HEADER)..);
+        body.and_then(|rest| rest.get(..post.len))
+            .unwrap_or_default()
+    }
+
+    /// The application was told what became of a post.
+    pub(super) fn set_told(&mut self, arena: &mut [u8], mut post: Post) {
+        post.fate = Fate::Told;
+        write_fate(arena, &post);
         self.drop_told(arena);
     }
 
     /// Gives the waiting posts of a slot the fates that `judge` says. Work: linear in the posts.
-    pub(super) fn settle(
-        &mut self,
-        arena: &mut [u8],
-        slot: u8,
-        mut judge: impl FnMut(&Post, Code) -> Option<Fate>,
-    ) {
-        let mut at = self.start;
-        while at < self.end {
-            let Some(post) = read(arena, at) else {
-                break;
-            };
-            at = post.next();
-            if let Fate::Waiting(code) = post.fate
-                && post.slot == slot
-                && let Some(fate) = judge(&post, code)
-            {
-                write_fate(arena, &post, fate);
-            }
+    pub(super) fn settle(&mut self, arena: &mut [u8], slot: u8, mut judge: impl FnMut(&mut Post)) {
+        let mut rest = *self;
+        while let Some(mut post) = rest.next_waiting(arena, slot) {
+            judge(&mut post);
+            write_fate(arena, &post);
         }
     }
 
     /// Wins back what is at the front.
     fn drop_told(&mut self, arena: &[u8]) {
-        while self.start < self.end {
-            match read(arena, self.start) {
-                Some(post) if post.fate == Fate::Told => self.start = post.next(),
-                _ => break,
-            }
+        let mut rest = *self;
+        while rest.next(arena).is_some_and(|post| post.fate == Fate::Told) {
+            self.start = rest.start;
         }
         if self.start >= self.end {
             *self = Self::EMPTY;
@@ -151,18 +153,12 @@ impl Outbox {
 
     /// Moves what is still needed to the front of the arena.
     fn compact(&mut self, arena: &mut [u8]) {
-        let (mut from, end) = (self.start, self.end);
-        let mut to = 0_usize;
-        while from < end {
-            let Some(post) = read(arena, from) else {
-                break;
-            };
-            let next = post.next();
+        let (mut rest, mut to) = (*self, 0_usize);
+        while let Some(post) = rest.next(arena) {
             if post.fate != Fate::Told {
-                bytes::move_down(arena, from, next, to);
-                to = to.saturating_add(next.saturating_sub(from));
+                bytes::move_down(arena, post.at, rest.start, to);
+                to = to.wrapping_add(rest.start.wrapping_sub(post.at));
             }
-            from = next;
         }
         *self = Self { start: 0, end: to };
     }
@@ -171,36 +167,29 @@ impl Outbox {
 impl Post {
     /// Whether it has no verdict.
     pub(super) const fn is_waiting(&self) -> bool {
-        matches!(self.fate, Fate::Waiting(_))
+        matches!(self.fate, Fate::Waiting)
+    }
+
+    /// Why it was rejected, or would be.
+    pub(super) const fn code(&self) -> Code {
+        Code::from_wire(self.code)
+    }
+
+    pub(super) const fn set(&mut self, fate: Fate, code: Code) {
+        (self.fate, self.code) = (fate, code.to_wire());
     }
 
     /// The bytes of its body.
     pub(super) const fn len(&self) -> usize {
         self.len
     }
-
-    const fn next(&self) -> usize {
-        self.at.saturating_add(HEADER).saturating_add(self.len)
-    }
 }
 
-fn write_fate(arena: &mut [u8], post: &Post, fate: Fate) {
-    let at = post.at.saturating_add(1);
-    if let Some(place) = arena.get_mut(at..at.saturating_add(2)) {
-        bytes::copy(place, &fate.to_bytes());
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+fn write_fate(arena: &mut [u8], post: &Post) {
+    if let Some([_, fate, code, ..]) = arena.get_mut(post.at..) {
+        (*fate, *code) = (post.fate as u8, post.code);
     }
-}
-
-fn read(arena: &[u8], at: usize) -> Option<Post> {
-    let header = arena.get(at..)?.first_chunk::<HEADER>()?;
-    let [slot, fate, code, s0, s1, s2, s3, l0, l1] = *header;
-    Some(Post {
-        at,
-        len: usize::from(u16::from_be_bytes([l0, l1])),
-        slot,
-        fate: Fate::from_bytes([fate, code]),
-        seq: u32::from_be_bytes([s0, s1, s2, s3]),
-    })
 }
 
 #[cfg(test)]
@@ -233,7 +222,7 @@ mod tests {
                 let post = outbox
                     .posts(&arena)
                     .find(|p| p.seq == gone && p.fate != Fate::Told);
-                outbox.set_fate(&mut arena, &post.unwrap(), Fate::Told);
+                outbox.set_told(&mut arena, post.unwrap());
             }
             let found: Vec<_> = outbox
                 .posts(&arena)

@@ -141,15 +141,11 @@ impl Parts<'_> {
             From::After { store, .. } => Some(store),
             From::Latest | From::Last(_) | From::Earliest => None,
         };
-        *slot = Slot {
-            standing: Standing::Wanted,
-            room: name::store(room),
-            flags,
-            cursor,
-            history,
-            store,
-            ..Slot::FREE
-        };
+        slot.free(Owed::Nothing);
+        slot.standing = Standing::Wanted;
+        slot.room = name::store(room);
+        (slot.flags, slot.cursor, slot.history) = (flags, cursor, history);
+        slot.store = store;
         Ok(id)
     }
 
@@ -172,7 +168,7 @@ impl Parts<'_> {
         };
         let is_unknown = matches!(slot.standing, Standing::Wanted | Standing::Later);
         if slot.leaving && is_unknown && !waiting {
-            *slot = Slot::left();
+            slot.free(Owed::Left);
         }
     }
 
@@ -193,16 +189,16 @@ impl Parts<'_> {
         if body.len() > self.base.most_body() || whole > self.arena.len() {
             return Err(PostError::TooLarge);
         }
-        let open = slot.next_seq.wrapping_sub(seq::next(slot.up_seq));
+        let open = slot.last_seq.wrapping_sub(slot.up_seq);
         if open >= u32::from(MAX_WINDOW) {
             return Err(PostError::OutboxFull);
         }
-        let seq = slot.next_seq;
+        let seq = seq::next(slot.last_seq);
         self.base
             .outbox
             .push(self.arena, at, seq, body)
             .ok_or(PostError::OutboxFull)?;
-        slot.next_seq = seq::next(seq);
+        slot.last_seq = seq;
         Ok(seq)
     }
 }

@@ -35,47 +35,48 @@ pub(super) enum State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Session {
+    pub(super) ping: bool,
+    /// Over datagrams: it is time to acknowledge entries.
+    pub(super) credit_due: bool,
+    pub(super) pong: Option<u32>,
     /// Zero is none.
     pub(super) keepalive: Duration,
     pub(super) heard: Instant,
     pub(super) spoke: Instant,
-    pub(super) ping: bool,
-    pub(super) pong: Option<u32>,
     /// Over datagrams: when entries are acknowledged at the latest.
     pub(super) credit_at: Due,
-    /// That time has come.
-    pub(super) credit_due: bool,
 }
 
 /// The part of a client that does not depend on its sizes.
 #[derive(Debug, Clone)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Base {
-    pub(super) config: Config,
-    pub(super) state: State,
-    pub(super) now: Instant,
-    /// Over datagrams, what the next connection has, and what this one has; `None` on streams.
-    pub(super) is_datagram: bool,
-    pub(super) path: Option<Path>,
-    /// What stands in front of each datagram: the session, before that the nonce.
-    pub(super) tag: u64,
-    /// The store of this session's hub.
-    pub(super) store: Store,
-    pub(super) max_body: u16,
-    /// The largest frame that the link takes, and the largest body that it carries.
-    pub(super) link_frame: u32,
-    pub(super) link_body: u16,
-    pub(super) window: u16,
-    /// The least wait before the next attempt, as the hub asked.
-    pub(super) retry_after: Duration,
     /// Events that are to be told, beside those of the slots.
     pub(super) welcomed: bool,
     pub(super) closed: Option<Cause>,
-    pub(super) echo: Option<Echo>,
-    pub(super) echo_back: Option<Echo>,
+    /// Whether the next connection is one of datagrams.
+    pub(super) is_datagram: bool,
+    pub(super) max_body: u16,
+    pub(super) window: u16,
+    /// The largest body that the link carries, and the largest frame that it takes.
+    pub(super) link_body: u16,
+    pub(super) link_frame: u32,
+    pub(super) outbox: Outbox,
     /// Messages that were passed over: unknown, late, or for a room that was left.
     pub(super) skipped: u32,
-    pub(super) outbox: Outbox,
+    pub(super) now: Instant,
+    pub(super) state: State,
+    /// Over datagrams, what stands in front of each: the session, before that the nonce.
+    pub(super) tag: u64,
+    /// Over datagrams alone.
+    pub(super) path: Option<Path>,
+    /// The store of this session's hub.
+    pub(super) store: Store,
+    /// The least wait before the next attempt, as the hub asked.
+    pub(super) retry_after: Duration,
+    pub(super) config: Config,
+    pub(super) echo: Option<Echo>,
+    pub(super) echo_back: Option<Echo>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -179,6 +180,7 @@ impl Parts<'_> {
         self.base.now
     }
 
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn handle_connected(&mut self, now: Instant, nonce: u64) {
         self.handle_disconnected(now);
         // After a reset the clock starts over. No deadline is older than its connection.
@@ -260,6 +262,7 @@ impl Parts<'_> {
         }
     }
 
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         let now = self.tick(now);
         let gave_up = self.send_again(now);

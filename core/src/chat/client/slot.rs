@@ -30,15 +30,9 @@ pub(super) enum Standing {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) enum Owed {
     Nothing,
-    Joined {
-        head: u64,
-        members: u32,
-    },
+    Joined,
     /// First that the store changed, then that the room is joined.
-    Changed {
-        head: u64,
-        members: u32,
-    },
+    Changed,
     Refused(Code),
     Left,
 }
@@ -56,32 +50,15 @@ pub(super) enum Numbers {
     Foreign,
 }
 
+/// In this order, since on small processors what lies near the front takes shorter instructions.
 #[derive(Debug, Clone)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(C)]
 pub(super) struct Slot {
-    pub(super) standing: Standing,
-    pub(super) owed: Owed,
     /// To be left as soon as its posts have their verdicts.
     pub(super) leaving: bool,
     pub(super) numbers: Numbers,
     pub(super) flags: u8,
-    pub(super) room: Name,
-    pub(super) history: u32,
-    /// What the cursor and the numbers of posts are of, once a hub that has it took the join.
-    pub(super) store: Option<Store>,
-    /// The last offset that the application was handed.
-    pub(super) cursor: u64,
-    /// The cursor that the hub was last told.
-    pub(super) credited: u64,
-    /// The number of the next post, the last one sent on this connection, and the last one with a
-    /// verdict.
-    pub(super) next_seq: u32,
-    pub(super) sent_seq: u32,
-    pub(super) up_seq: u32,
-    /// The last one sent since the device last went back to `up_seq`; on streams `sent_seq`.
-    pub(super) round_seq: u32,
-    /// Over datagrams, the one that the newest `Join`, `Leave` or `Post` went in.
-    pub(super) mark: u32,
     /// Over datagrams: `Join` or `Leave` is to be sent again.
     pub(super) is_again: bool,
     /// Over datagrams: an ack showed that posts were lost, they went again at once, and no more of
@@ -91,12 +68,34 @@ pub(super) struct Slot {
     pub(super) owes_credit: bool,
     /// How often in a row the hub had no place for this member.
     pub(super) refusals: u8,
+    pub(super) owed: Owed,
+    pub(super) who: Option<u16>,
+    pub(super) standing: Standing,
+    pub(super) history: u32,
+    /// The number of the last post, the last one sent on this connection, and the last one with a
+    /// verdict.
+    pub(super) last_seq: u32,
+    pub(super) sent_seq: u32,
+    pub(super) up_seq: u32,
+    /// The last one sent since the device last went back to `up_seq`; on streams `sent_seq`.
+    pub(super) round_seq: u32,
+    /// Over datagrams, the one that the newest `Join`, `Leave` or `Post` went in.
+    pub(super) mark: u32,
     /// How far the numbers of posts are ahead of those that the hub counts by: a hub that lost its
     /// store counts anew, and the application's numbers stay.
     pub(super) ahead: u32,
+    /// How many members were present at the join, and the last offset of the log then.
+    pub(super) members: u32,
+    pub(super) head: u64,
+    /// The last offset that the application was handed.
+    pub(super) cursor: u64,
+    /// The cursor that the hub was last told.
+    pub(super) credited: u64,
     /// Since when the oldest join or post waits for an answer, if one does.
     pub(super) since: Instant,
-    pub(super) who: Option<u16>,
+    /// What the cursor and the numbers of posts are of, once a hub that has it took the join.
+    pub(super) store: Option<Store>,
+    pub(super) room: Name,
 }
 
 /// How long a device waits before it asks a hub that was full again.
@@ -115,10 +114,12 @@ impl Slot {
         flags: 0,
         room: Name::new(),
         history: 0,
+        members: 0,
+        head: 0,
         store: None,
         cursor: 0,
         credited: 0,
-        next_seq: 1,
+        last_seq: 0,
         sent_seq: 0,
         up_seq: 0,
         round_seq: 0,
@@ -132,12 +133,11 @@ impl Slot {
         who: None,
     };
 
-    /// Free, with that still to be told.
-    pub(super) fn left() -> Self {
-        Self {
-            owed: Owed::Left,
-            ..Self::FREE
-        }
+    /// The slot is free, with that still to be told.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    pub(super) fn free(&mut self, owed: Owed) {
+        *self = Self::FREE;
+        self.owed = owed;
     }
 
     /// Whether a hub has told where the numbers of posts stand.
@@ -191,7 +191,7 @@ impl Slot {
             Standing::Asked | Standing::Later | Standing::Joined { .. } => {
                 self.standing = Standing::Wanted;
             }
-            Standing::Leaving => *self = Self::left(),
+            Standing::Leaving => self.free(Owed::Left),
             Standing::Free | Standing::Wanted => {}
         }
         (self.is_again, self.owes_credit) = (false, false);
@@ -201,17 +201,15 @@ impl Slot {
     pub(super) fn poll_event(&mut self, slot: u8) -> Option<Event> {
         let (event, rest) = match self.owed {
             Owed::Nothing => return None,
-            Owed::Joined { head, members } => (
+            Owed::Joined => (
                 Event::Joined {
                     slot,
-                    head,
-                    members,
+                    head: self.head,
+                    members: self.members,
                 },
                 Owed::Nothing,
             ),
-            Owed::Changed { head, members } => {
-                (Event::StoreChanged { slot }, Owed::Joined { head, members })
-            }
+            Owed::Changed => (Event::StoreChanged { slot }, Owed::Joined),
             Owed::Refused(code) => (Event::Refused { slot, code }, Owed::Nothing),
             Owed::Left => (Event::Left { slot }, Owed::Nothing),
         };

@@ -1,7 +1,7 @@
 //! What the device says to the hub: read from where it stands, most urgent first.
 
 use super::outbox::{Fate, Post};
-use super::slot::{Slot, Standing};
+use super::slot::{Owed, Slot, Standing};
 use super::{Cause, Parts, Session, SlotId, State};
 use crate::bytes;
 use crate::chat::datagram::{HEADER, MIN_HELLO, Path};
@@ -28,6 +28,7 @@ impl<'m> From<Message<'m>> for Next<'m> {
 }
 
 impl Parts<'_> {
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn poll_transmit(&mut self, now: Instant, out: &mut [u8]) -> Option<usize> {
         let now = self.tick(now);
         let is_datagram = self.base.path.is_some();
@@ -60,6 +61,7 @@ impl Parts<'_> {
         Some(len.saturating_add(front))
     }
 
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn next_message(&self) -> Option<Next<'_>> {
         match &self.base.state {
             State::Greeting { said: true, .. } | State::Offline | State::Closed => None,
@@ -167,6 +169,7 @@ impl Parts<'_> {
     }
 
     /// A message of this kind, and of that slot, is on its way.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn said(&mut self, now: Instant, kind: u8, at: SlotId, seq: u32, number: u32) {
         let session = match &mut self.base.state {
             State::Serving(session) => session,
@@ -192,7 +195,7 @@ impl Parts<'_> {
             return;
         };
         match kind {
-            kind::LEAVE if number == 0 => *slot = Slot::left(),
+            kind::LEAVE if number == 0 => slot.free(Owed::Left),
             kind::LEAVE => {
                 slot.standing = Standing::Leaving;
                 (slot.is_again, slot.mark) = (false, number);
@@ -229,8 +232,13 @@ impl Parts<'_> {
     /// The posts behind it close up, so nothing of the room may be on its way.
     fn reject_too_large(&mut self) {
         let most = self.base.most_body();
-        let is_meant = |post: Post| post.is_waiting() && post.len() > most;
-        if !self.base.outbox.posts(self.arena).any(is_meant) {
+        let is_meant = |post: &Post| post.is_waiting() && post.len() > most;
+        if !self
+            .base
+            .outbox
+            .posts(self.arena)
+            .any(|post| is_meant(&post))
+        {
             return;
         }
         for (slot, at) in self.slots.iter_mut().zip(0_u8..) {
@@ -238,14 +246,13 @@ impl Parts<'_> {
             if !is_idle || !matches!(slot.standing, Standing::Joined { .. }) {
                 continue;
             }
-            self.base.outbox.settle(self.arena, at, |post, _| {
-                let is_next = post.seq == seq::next(slot.sent_seq);
-                (is_next && is_meant(*post)).then(|| {
+            self.base.outbox.settle(self.arena, at, |post| {
+                if post.seq == seq::next(slot.sent_seq) && is_meant(post) {
                     (slot.sent_seq, slot.up_seq) = (post.seq, post.seq);
                     slot.round_seq = post.seq;
                     slot.ahead = slot.ahead.wrapping_add(1);
-                    Fate::Rejected(Code::TooLarge)
-                })
+                    post.set(Fate::Rejected, Code::TooLarge);
+                }
             });
         }
     }

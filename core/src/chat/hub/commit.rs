@@ -174,6 +174,7 @@ impl Hub<'_> {
     }
 
     /// Puts a verdict behind all others; there has to be a place for it.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn push_pending(&mut self, pending: Pending) {
         let place = self.pending_place(self.pending_len);
         if let Some(cell) = self.storage.pending.get_mut(place) {
@@ -217,6 +218,7 @@ impl Hub<'_> {
     }
 
     /// Where the `n`th oldest pending post lies in the ring.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn pending_place(&self, n: usize) -> usize {
         let place = self.pending_at.saturating_add(n);
         match place.checked_sub(self.storage.pending.len()) {

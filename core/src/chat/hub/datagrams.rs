@@ -4,7 +4,7 @@
 //! from the log again, so nothing else is kept for it.
 
 use super::Hub;
-use super::links::NONE;
+use super::links::At;
 use super::slots::{Owed, Phase, Presence};
 use super::store::Found;
 use super::timers::schedule;
@@ -16,6 +16,7 @@ use crate::time::{Due, Instant};
 use crate::wire::kind;
 
 impl Hub<'_> {
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn is_datagram(&self, at: u32) -> bool {
         let conn = self.storage.conns.get(at as usize);
         conn.is_some_and(|conn| conn.path.is_some())
@@ -115,7 +116,7 @@ impl Hub<'_> {
         path.expect(self.now, conn.session);
         member.mark = path.next().unwrap_or(u32::MAX);
         let due = path.due();
-        if conn.heap_place == NONE || due < Due::at(conn.due) {
+        if conn.heap_place == At::NONE || due < Due::at(conn.due) {
             schedule(self.storage.conns, at, due);
         }
         true
@@ -193,7 +194,7 @@ impl Hub<'_> {
             {
                 path.answered(now, waits, conn.session);
                 let due = path.due().min(Due::at(conn.due));
-                if conn.heap_place == NONE || due < Due::at(conn.due) {
+                if conn.heap_place == At::NONE || due < Due::at(conn.due) {
                     schedule(self.storage.conns, at, due);
                 }
             }

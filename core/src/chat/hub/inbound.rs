@@ -1,6 +1,6 @@
 //! What a connection says to the hub: the handshake, and every message of a session.
 
-use super::links::{hash, insert};
+use super::links::{At, hash, insert};
 use super::members::NotJoined;
 use super::slots::{LastWord, Owed, Phase, Who};
 use super::{Busy, ConnId, Hub, Parting};
@@ -229,16 +229,17 @@ impl Hub<'_> {
             return;
         };
         if let Some(conn) = self.storage.conns.get_mut(at as usize) {
-            if conn.who.member != at_member || conn.who.passed != skip {
+            if conn.who.member != At::of(at_member) || conn.who.passed != skip {
                 conn.who = Who::NOBODY;
             }
-            conn.who.member = at_member;
+            conn.who.member = At::of(at_member);
             conn.who.skip = skip;
             conn.owed.add(Owed::ROSTER);
             self.queue(at);
         }
     }
 
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn refuse(&mut self, at: u32, slot: u8, code: Code) {
         debug!("hub: connection {} is refused a join: {:?}", at, code);
         if let Some(conn) = self.storage.conns.get_mut(at as usize) {
@@ -249,6 +250,7 @@ impl Hub<'_> {
     }
 
     /// The peer said its last word, or cannot be told any: nothing is left to say.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn close(&mut self, at: u32) {
         if let Some(conn) = self.storage.conns.get_mut(at as usize) {
             conn.phase = Phase::Closed;

@@ -6,10 +6,34 @@
 /// No slot.
 pub(super) const NONE: u32 = u32::MAX;
 
-/// Marks a slot that is in no list.
-const UNLINKED: u32 = u32::MAX - 1;
+/// A slot or none, laid down so that none is zero: slots that are not used are then memory of zeros,
+/// and an image has no copy of them in flash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(super) struct At(u32);
 
-/// A slot's place in one list.
+impl At {
+    pub(super) const NONE: Self = Self(0);
+
+    /// Of a slot's number, or of [`NONE`].
+    #[inline]
+    pub(super) const fn of(slot: u32) -> Self {
+        Self(slot.wrapping_add(1))
+    }
+
+    /// The slot's number, or [`NONE`].
+    #[inline]
+    pub(super) const fn get(self) -> u32 {
+        self.0.wrapping_sub(1)
+    }
+
+    #[inline]
+    pub(super) const fn some(self) -> Option<u32> {
+        self.0.checked_sub(1)
+    }
+}
+
+/// A slot's place in one list: 0 in no list, else the number of each neighbour plus 2, or 1 at an end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Links {
@@ -18,22 +42,19 @@ pub(super) struct Links {
 }
 
 impl Links {
-    pub(super) const OUT: Self = Self {
-        prev: UNLINKED,
-        next: UNLINKED,
-    };
+    pub(super) const OUT: Self = Self { prev: 0, next: 0 };
+
+    const fn neighbour(slot: u32) -> u32 {
+        slot.wrapping_add(2)
+    }
 
     pub(super) const fn is_linked(&self) -> bool {
-        self.prev != UNLINKED
+        self.prev != 0
     }
 
     /// The slot after this one.
     pub(super) const fn next(&self) -> Option<u32> {
-        if self.next == NONE || self.next == UNLINKED {
-            None
-        } else {
-            Some(self.next)
-        }
+        self.next.checked_sub(2)
     }
 }
 
@@ -41,8 +62,8 @@ impl Links {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct List {
-    head: u32,
-    tail: u32,
+    head: At,
+    tail: At,
 }
 
 /// Which of a slot's links a list uses.
@@ -50,19 +71,16 @@ pub(super) type Pick<T> = fn(&mut T) -> &mut Links;
 
 impl List {
     pub(super) const EMPTY: Self = Self {
-        head: NONE,
-        tail: NONE,
+        head: At::NONE,
+        tail: At::NONE,
     };
 
     pub(super) const fn first(&self) -> Option<u32> {
-        if self.head == NONE {
-            None
-        } else {
-            Some(self.head)
-        }
+        self.head.some()
     }
 
     /// Puts slot `at` last; does nothing when it is in a list already.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn push<T>(&mut self, slots: &mut [T], at: u32, pick: Pick<T>) {
         let Some(slot) = slots.get_mut(at as usize) else {
             return;
@@ -71,36 +89,39 @@ impl List {
         if links.is_linked() {
             return;
         }
+        let tail = core::mem::replace(&mut self.tail, At::of(at)).get();
         *links = Links {
-            prev: self.tail,
-            next: NONE,
+            prev: Links::neighbour(tail),
+            next: Links::neighbour(NONE),
         };
-        match slots.get_mut(self.tail as usize) {
-            Some(last) => pick(last).next = at,
-            None => self.head = at,
+        match slots.get_mut(tail as usize) {
+            Some(last) => pick(last).next = Links::neighbour(at),
+            None => self.head = At::of(at),
         }
-        self.tail = at;
     }
 
     /// Takes slot `at` out; does nothing when it is in no list.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn remove<T>(&mut self, slots: &mut [T], at: u32, pick: Pick<T>) {
         let Some(slot) = slots.get_mut(at as usize) else {
             return;
         };
         let Links { prev, next } = core::mem::replace(pick(slot), Links::OUT);
-        if prev == UNLINKED {
+        if prev == 0 {
             return;
         }
-        match slots.get_mut(prev as usize) {
-            Some(before) => pick(before).next = next,
-            None => self.head = next,
+        let (before, behind) = (prev.wrapping_sub(2), next.wrapping_sub(2));
+        match slots.get_mut(before as usize) {
+            Some(slot) => pick(slot).next = next,
+            None => self.head = At::of(behind),
         }
-        match slots.get_mut(next as usize) {
-            Some(behind) => pick(behind).prev = prev,
-            None => self.tail = prev,
+        match slots.get_mut(behind as usize) {
+            Some(slot) => pick(slot).prev = prev,
+            None => self.tail = At::of(before),
         }
     }
 
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn pop<T>(&mut self, slots: &mut [T], pick: Pick<T>) -> Option<u32> {
         let first = self.first()?;
         self.remove(slots, first, pick);
@@ -112,14 +133,14 @@ impl List {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Chain {
-    bucket: u32,
-    next: u32,
+    bucket: At,
+    next: At,
 }
 
 impl Chain {
     pub(super) const OUT: Self = Self {
-        bucket: NONE,
-        next: NONE,
+        bucket: At::NONE,
+        next: At::NONE,
     };
 }
 
@@ -129,6 +150,7 @@ pub(super) trait Keyed {
     fn chain_mut(&mut self) -> &mut Chain;
 }
 
+#[cfg_attr(target_pointer_width = "32", inline(never))]
 fn bucket_of<T>(slots: &[T], hash: u64) -> usize {
     // The high half of a product spreads the hash over any number of buckets without a division.
     let spread = (hash >> 32).saturating_mul(slots.len() as u64) >> 32;
@@ -137,31 +159,33 @@ fn bucket_of<T>(slots: &[T], hash: u64) -> usize {
 
 /// The slot in the bucket of `hash` for which `is_it` holds.
 pub(super) fn find<T: Keyed>(slots: &[T], hash: u64, is_it: impl Fn(&T) -> bool) -> Option<u32> {
-    let mut at = slots.get(bucket_of(slots, hash))?.chain().bucket;
+    let mut at = slots.get(bucket_of(slots, hash))?.chain().bucket.get();
     // Bounded even if a chain were broken: no chain has more slots than there are.
     for _ in slots {
         let slot = slots.get(at as usize)?;
         if is_it(slot) {
             return Some(at);
         }
-        at = slot.chain().next;
+        at = slot.chain().next.get();
     }
     None
 }
 
 /// Puts slot `at` into the bucket of `hash`.
+#[cfg_attr(target_pointer_width = "32", inline(never))]
 pub(super) fn insert<T: Keyed>(slots: &mut [T], hash: u64, at: u32) {
     let bucket = bucket_of(slots, hash);
     let Some(head) = slots.get_mut(bucket) else {
         return;
     };
-    let next = core::mem::replace(&mut head.chain_mut().bucket, at);
+    let next = core::mem::replace(&mut head.chain_mut().bucket, At::of(at));
     if let Some(slot) = slots.get_mut(at as usize) {
         slot.chain_mut().next = next;
     }
 }
 
 /// Takes slot `at` out of the bucket of `hash`.
+#[cfg_attr(target_pointer_width = "32", inline(never))]
 pub(super) fn take_out<T: Keyed>(slots: &mut [T], hash: u64, at: u32) {
     let Some(slot) = slots.get(at as usize) else {
         return;
@@ -171,7 +195,7 @@ pub(super) fn take_out<T: Keyed>(slots: &mut [T], hash: u64, at: u32) {
     let Some(head) = slots.get_mut(bucket) else {
         return;
     };
-    let mut before = head.chain().bucket;
+    let mut before = head.chain().bucket.get();
     if before == at {
         head.chain_mut().bucket = behind;
         return;
@@ -180,15 +204,16 @@ pub(super) fn take_out<T: Keyed>(slots: &mut [T], hash: u64, at: u32) {
         let Some(slot) = slots.get_mut(before as usize) else {
             return;
         };
-        if slot.chain().next == at {
+        if slot.chain().next == At::of(at) {
             slot.chain_mut().next = behind;
             return;
         }
-        before = slot.chain().next;
+        before = slot.chain().next.get();
     }
 }
 
 /// A keyed hash of a few bytes: peers choose the bytes, so the key is the hub's secret.
+#[cfg_attr(target_pointer_width = "32", inline(never))]
 pub(super) fn hash(key: u64, bytes: &[u8]) -> u64 {
     bytes.chunks(8).fold(key, |state, chunk| {
         let mut word = [0; 8];

@@ -1,7 +1,7 @@
 //! Who is in which room: joining, leaving, losing a connection, being remembered, being forgotten.
 
-use super::links::{NONE, find, hash, insert, take_out};
-use super::slots::{Member, NO_STORE, Owed, Pending, Phase, Presence, Room, Verdict, Who};
+use super::links::{At, NONE, find, hash, insert, take_out};
+use super::slots::{Member, Owed, Pending, Phase, Presence, Room, Verdict, Who};
 use super::store::Found;
 use super::{Conn, Hub, Parting};
 use crate::name;
@@ -157,8 +157,8 @@ impl Hub<'_> {
 
     fn unseat(&mut self, at: u32, at_member: u32) {
         if let Some(conn) = self.storage.conns.get_mut(at as usize) {
-            conn.turn = NONE;
-            if conn.who.member == at_member {
+            conn.turn = At::NONE;
+            if conn.who.member == At::of(at_member) {
                 conn.who = Who::NOBODY;
                 conn.owed.clear(Owed::ROSTER);
             }
@@ -238,16 +238,12 @@ impl Hub<'_> {
         opened.remembered = opened.remembered.saturating_add(1);
         let next = opened.log.appended().saturating_add(1);
         let member = storage.members.get_mut(at as usize).ok_or(Code::Internal)?;
-        *member = Member {
-            generation: member.generation.wrapping_add(1),
-            // Nobody's yet: the caller seats it at once.
-            presence: Presence::Away { since: now },
-            device,
-            room,
-            own_from: next,
-            chain: member.chain,
-            ..Member::FREE
-        };
+        let (generation, chain) = (member.generation, member.chain);
+        *member = Member::FREE;
+        (member.generation, member.chain) = (generation.wrapping_add(1), chain);
+        // Nobody's yet: the caller seats it at once.
+        member.presence = Presence::Away { since: now };
+        (member.device, member.room, member.own_from) = (device, room, next);
         insert(self.storage.members, self.member_hash(&device, room), at);
         Ok(at)
     }
@@ -351,14 +347,12 @@ impl Hub<'_> {
         let is_latest = self.is_latest(name);
         let room = self.storage.rooms.get_mut(at as usize);
         let room = room.ok_or(Code::Internal)?;
-        *room = Room {
-            name: name::store(name),
-            is_latest,
-            oldest: if self.config.has_store { 1 } else { NO_STORE },
-            chain: room.chain,
-            presence_dirty: room.presence_dirty,
-            ..Room::FREE
-        };
+        let (chain, presence_dirty) = (room.chain, room.presence_dirty);
+        *room = Room::FREE;
+        (room.chain, room.presence_dirty) = (chain, presence_dirty);
+        room.name = name::store(name);
+        room.is_latest = is_latest;
+        room.oldest = self.config.has_store.into();
         let key = hash(self.config.table_secret, name.as_bytes());
         insert(self.storage.rooms, key, at);
         Ok(at)
@@ -392,11 +386,13 @@ impl Hub<'_> {
         self.free_rooms.push(self.storage.rooms, at, Room::dirty);
     }
 
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn find_room(&self, name: &str) -> Option<u32> {
         let key = hash(self.config.table_secret, name.as_bytes());
         find(self.storage.rooms, key, |room| room.name == name)
     }
 
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn find_member(&self, device: &DeviceId, room: u32) -> Option<u32> {
         find(
             self.storage.members,
@@ -406,6 +402,7 @@ impl Hub<'_> {
     }
 
     /// The member that a device means by a slot. Work: linear in the rooms of the device.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn member_in_slot(&self, at: u32, slot: u8) -> Option<u32> {
         let mut next = self.first_member(at);
         while let Some(at_member) = next {
@@ -419,6 +416,7 @@ impl Hub<'_> {
     }
 
     /// The live connection of a device.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn find_device(&self, device: &DeviceId) -> Option<u32> {
         let key = hash(self.config.table_secret, device);
         find(self.storage.conns, key, |conn: &Conn| {
@@ -426,6 +424,7 @@ impl Hub<'_> {
         })
     }
 
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn device_hash(&self, at: u32) -> u64 {
         let conn = self.storage.conns.get(at as usize);
         conn.map_or(0, |conn| hash(self.config.table_secret, &conn.device))

@@ -41,7 +41,7 @@ use super::{HANDSHAKE, MAX_WINDOW};
 use crate::time::{Due, Duration, Instant, after};
 use crate::trace::warning;
 use crate::wire::{ByeReason, Code};
-use links::{List, NONE};
+use links::{At, List};
 use slots::{LastWord, Phase};
 
 /// What a hub is told once.
@@ -193,7 +193,7 @@ pub struct Hub<'s> {
     stopping: bool,
     sessions: u64,
     /// Slots that came back, and from where on slots were never used.
-    free_conn: u32,
+    free_conn: At,
     fresh_conn: u32,
     fresh_member: u32,
     free_members: List,
@@ -236,7 +236,7 @@ impl<'s> Hub<'s> {
             now: Instant::from_ticks(0),
             stopping: false,
             sessions: 0,
-            free_conn: NONE,
+            free_conn: At::NONE,
             fresh_conn: 0,
             fresh_member: 0,
             free_members: List::EMPTY,
@@ -285,7 +285,7 @@ impl<'s> Hub<'s> {
     }
 
     fn stay_away(&self) -> u32 {
-        u32::try_from(self.config.retry_after.as_millis()).unwrap_or(u32::MAX)
+        crate::time::whole_millis(self.config.retry_after)
     }
 
     /// The last committed offset of a room; `None` for one that has no entry and no member.
@@ -304,8 +304,8 @@ impl<'s> Hub<'s> {
         if self.stopping {
             return Err(Full);
         }
-        let at = match self.storage.conns.get(self.free_conn as usize) {
-            Some(conn) => core::mem::replace(&mut self.free_conn, conn.free),
+        let at = match self.storage.conns.get(self.free_conn.get() as usize) {
+            Some(conn) => core::mem::replace(&mut self.free_conn, conn.free).get(),
             None => self.fresh_conn,
         };
         let Some(conn) = self.storage.conns.get_mut(at as usize) else {
@@ -314,15 +314,11 @@ impl<'s> Hub<'s> {
         self.fresh_conn = self.fresh_conn.max(at.saturating_add(1));
         let deadline = after(now, HANDSHAKE);
         // The links of the slot itself stay: other connections run through them.
-        *conn = Conn {
-            generation: conn.generation,
-            phase: Phase::Greeting { deadline },
-            heard: now,
-            spoke: now,
-            chain: conn.chain,
-            heap: conn.heap,
-            ..Conn::FREE
-        };
+        let (generation, chain, heap) = (conn.generation, conn.chain, conn.heap);
+        *conn = Conn::FREE;
+        (conn.generation, conn.chain, conn.heap) = (generation, chain, heap);
+        conn.phase = Phase::Greeting { deadline };
+        (conn.heard, conn.spoke) = (now, now);
         let id = ConnId {
             index: at,
             generation: conn.generation,
@@ -343,7 +339,7 @@ impl<'s> Hub<'s> {
         if let Some(conn) = self.storage.conns.get_mut(at as usize) {
             conn.phase = Phase::Free;
             conn.generation = conn.generation.wrapping_add(1);
-            conn.free = core::mem::replace(&mut self.free_conn, at);
+            conn.free = core::mem::replace(&mut self.free_conn, At::of(at));
         }
     }
 
@@ -381,21 +377,25 @@ impl<'s> Hub<'s> {
     }
 
     /// Time never goes backwards, whatever the caller says.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn tick(&mut self, now: Instant) -> Instant {
         self.now = self.now.max(now);
         self.now
     }
 
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn conn_at(&self, id: ConnId) -> Option<u32> {
         let conn = self.storage.conns.get(id.index())?;
         let live = conn.generation == id.generation && conn.phase != Phase::Free;
         live.then_some(id.index)
     }
 
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn queue(&mut self, conn: u32) {
         self.ready.push(self.storage.conns, conn, Conn::ready);
     }
 
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn violation(&mut self, at: u32, now: Instant, code: Code) {
         let phase = self.storage.conns.get(at as usize).map(|conn| conn.phase);
         if !matches!(phase, Some(Phase::Greeting { .. } | Phase::Serving)) {
@@ -422,6 +422,7 @@ impl<'s> Hub<'s> {
     }
 
     /// The memory of one room's log: an even share of all.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn log_view(&self, room: u32) -> View<'_> {
         let rooms = self.storage.rooms.len();
         View {

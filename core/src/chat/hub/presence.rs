@@ -5,7 +5,7 @@
 //! room the telling waits for [`PRESENCE_PACE`], so that a storm of joins is one count for each.
 
 use super::Hub;
-use super::links::NONE;
+use super::links::{At, NONE};
 use super::slots::{Conn, Member, Owed, Presence, RECENT, Room};
 use crate::chat::{PRESENCE_PACE, SMALL_ROOM};
 use crate::time::after;
@@ -111,7 +111,7 @@ impl Hub<'_> {
     pub(super) fn roster(&mut self, at: u32, out: &mut [u8]) -> Option<usize> {
         let conn = self.storage.conns.get_mut(at as usize)?;
         let who = conn.who;
-        let asker = self.storage.members.get(who.member as usize)?;
+        let asker = self.storage.members.get(who.member.get() as usize)?;
         if !conn.owed.has(Owed::ROSTER) || asker.owed.has(Owed::JOINED) {
             return None;
         }
@@ -122,8 +122,9 @@ impl Hub<'_> {
             let member = self.storage.members.get(at as usize)?;
             (member.room == asker.room && member.in_room.is_linked()).then_some(member)
         };
-        let (mut next, mut place) = match present(who.next) {
-            Some(_) => (Some(who.next), who.passed),
+        let begun = who.next.some().filter(|&at| present(at).is_some());
+        let (mut next, mut place) = match begun {
+            Some(_) => (begun, who.passed),
             None => (room.members.first(), 0),
         };
         for _ in 0..MOST_PASSED {
@@ -161,7 +162,7 @@ impl Hub<'_> {
             [*high, *low] = u16::try_from(used).ok()?.to_be_bytes();
         }
         conn.who.passed = place;
-        conn.who.next = next.unwrap_or(NONE);
+        conn.who.next = At::of(next.unwrap_or(NONE));
         conn.owed.clear(Owed::ROSTER);
         Some(ROSTER_OVERHEAD.saturating_add(used))
     }

@@ -1,6 +1,6 @@
 //! The slots that the caller lends to the hub: connections, members, rooms, and posts on their way.
 
-use super::links::{Chain, Keyed, Links, List, NONE};
+use super::links::{At, Chain, Keyed, Links, List};
 use super::store::Found;
 use crate::chat::datagram::Path;
 use crate::chat::log::{IndexSlot, RoomLog};
@@ -102,19 +102,19 @@ impl Owed {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Who {
     /// The member that asked.
-    pub(super) member: u32,
+    pub(super) member: At,
     pub(super) skip: u16,
     /// How many members have been passed over or told, and the member after them.
     pub(super) passed: u16,
-    pub(super) next: u32,
+    pub(super) next: At,
 }
 
 impl Who {
     pub(super) const NOBODY: Self = Self {
-        member: NONE,
+        member: At::NONE,
         skip: 0,
         passed: 0,
-        next: NONE,
+        next: At::NONE,
     };
 }
 
@@ -142,13 +142,13 @@ pub struct Conn {
     pub(super) who: Who,
     pub(super) members: List,
     /// The member that is served next.
-    pub(super) turn: u32,
+    pub(super) turn: At,
     pub(super) ready: Links,
-    pub(super) free: u32,
+    pub(super) free: At,
     pub(super) chain: Chain,
     /// This slot's own cell of the timer heap, and its place in it.
-    pub(super) heap: u32,
-    pub(super) heap_place: u32,
+    pub(super) heap: At,
+    pub(super) heap_place: At,
     pub(super) due: Instant,
     /// Since when the session is the device's newest.
     pub(super) born: Instant,
@@ -174,15 +174,15 @@ impl Conn {
         pong: 0,
         echo_token: 0,
         echo: heapless::Vec::new(),
-        refusal: (0, Code::Full),
+        refusal: (0, Code::Other(0)),
         who: Who::NOBODY,
         members: List::EMPTY,
-        turn: NONE,
+        turn: At::NONE,
         ready: Links::OUT,
-        free: NONE,
+        free: At::NONE,
         chain: Chain::OUT,
-        heap: NONE,
-        heap_place: NONE,
+        heap: At::NONE,
+        heap_place: At::NONE,
         due: Instant::from_ticks(0),
         born: Instant::from_ticks(0),
         path: None,
@@ -280,7 +280,7 @@ impl Member {
         up_seq: 0,
         up_committed: 0,
         rejects: 0,
-        reject: (0, Code::TooLarge),
+        reject: (0, Code::Other(0)),
         own_from: 0,
         own_last: 0,
         cursor: 0,
@@ -340,9 +340,6 @@ impl Keyed for Member {
     }
 }
 
-/// The first offset of a store that there is not.
-pub(super) const NO_STORE: u64 = u64::MAX;
-
 /// How many changes of presence a room remembers by name.
 pub(super) const RECENT: usize = 4;
 
@@ -354,7 +351,7 @@ pub struct Room {
     pub(super) log: RoomLog,
     /// A member that lags jumps to the head.
     pub(super) is_latest: bool,
-    /// The first offset that the store has; [`NO_STORE`] where the log in memory is all there is.
+    /// The first offset that the store has; 0 where the log in memory is all there is.
     pub(super) oldest: u64,
     pub(super) members: List,
     /// How many member slots are of this room, and how many of those are present.
@@ -375,16 +372,24 @@ impl Room {
         name: Name::new(),
         log: RoomLog::new(),
         is_latest: false,
-        oldest: NO_STORE,
+        oldest: 0,
         members: List::EMPTY,
         remembered: 0,
         present: 0,
         presence: 0,
-        recent: [(NoticeKind::Count, NONE, 0); RECENT],
+        recent: [(NoticeKind::Other(0), 0, 0); RECENT],
         dirty: Links::OUT,
         presence_dirty: Links::OUT,
         chain: Chain::OUT,
     };
+
+    /// The first offset that is kept anywhere.
+    pub(super) fn first_kept(&self) -> u64 {
+        match self.oldest {
+            0 => self.log.first(),
+            oldest => oldest.min(self.log.first()),
+        }
+    }
 
     pub(super) const fn dirty(&mut self) -> &mut Links {
         &mut self.dirty
@@ -434,7 +439,7 @@ pub enum Verdict {
 impl Pending {
     /// An unused slot.
     pub const FREE: Self = Self {
-        member: NONE,
+        member: 0,
         seq: 0,
         verdict: Verdict::Kept { offset: 0 },
     };

@@ -5,7 +5,7 @@
 //! far that went, or why it could not be sent as it is ([`Found`]).
 
 use super::links::{hash, insert};
-use super::slots::{Member, NO_STORE, Presence, Room};
+use super::slots::{Member, Presence, Room};
 use super::{ConnId, Full, Hub};
 use crate::chat::log::RoomLog;
 use crate::mutant;
@@ -81,7 +81,7 @@ impl Hub<'_> {
     /// The store has no longer what is before `oldest`.
     pub fn set_oldest(&mut self, room: u32, oldest: u64) {
         if let Some(room) = self.storage.rooms.get_mut(room as usize) {
-            room.oldest = oldest;
+            room.oldest = oldest.max(1);
         }
         self.owe_members(room, |_, _| {});
     }
@@ -102,7 +102,7 @@ impl Hub<'_> {
         let member = self.storage.members.get(at as usize)?;
         let room = self.storage.rooms.get(member.room as usize)?;
         let first = member.cursor.saturating_add(1);
-        if first >= room.log.first() || first < room.oldest {
+        if first >= room.log.first() || first < room.first_kept() {
             return None;
         }
         Some(Wanted {
@@ -118,7 +118,7 @@ impl Hub<'_> {
     /// The first offset of a room that is kept anywhere.
     pub(super) fn first_kept(&self, room: u32) -> u64 {
         let room = self.storage.rooms.get(room as usize);
-        room.map_or(1, |room| room.oldest.min(room.log.first()))
+        room.map_or(1, Room::first_kept)
     }
 
     /// At a start, before anybody connects: a room that the store has, by its number, those with
@@ -144,7 +144,7 @@ impl Hub<'_> {
                 name: name::store(name),
                 log: RoomLog::after(head),
                 is_latest,
-                oldest: oldest.min(NO_STORE.saturating_sub(1)),
+                oldest: oldest.max(1),
                 chain: room.chain,
                 ..Room::FREE
             };

@@ -3,7 +3,7 @@
 //! A connection's place in the heap is the time of its next check, which may be early: what is
 //! heard and said only moves the real deadline, and the check puts the connection back.
 
-use super::links::{List, NONE};
+use super::links::{At, List, NONE};
 use super::slots::{Conn, LastWord, Member, Owed, Phase, Presence, Room};
 use super::{Hub, Parting};
 use crate::chat::datagram::Path;
@@ -126,12 +126,14 @@ impl Hub<'_> {
 
 /// The connection with the earliest check.
 fn top(conns: &[Conn]) -> Option<(u32, Instant)> {
-    let at = conns.first()?.heap;
+    let at = conns.first()?.heap.get();
     Some((at, conns.get(at as usize)?.due))
 }
 
 fn entry(conns: &[Conn], place: u32) -> u32 {
-    conns.get(place as usize).map_or(NONE, |conn| conn.heap)
+    conns
+        .get(place as usize)
+        .map_or(NONE, |conn| conn.heap.get())
 }
 
 fn due(conns: &[Conn], place: u32) -> Option<Instant> {
@@ -141,10 +143,10 @@ fn due(conns: &[Conn], place: u32) -> Option<Instant> {
 
 fn put(conns: &mut [Conn], place: u32, at: u32) {
     if let Some(cell) = conns.get_mut(place as usize) {
-        cell.heap = at;
+        cell.heap = At::of(at);
     }
     if let Some(conn) = conns.get_mut(at as usize) {
-        conn.heap_place = place;
+        conn.heap_place = At::of(place);
     }
 }
 
@@ -157,7 +159,7 @@ fn swap(conns: &mut [Conn], a: u32, b: u32) {
 /// How many connections have a check. The heap is dense, so the first empty cell is its end.
 fn len(conns: &[Conn]) -> u32 {
     // Binary search over the cells: full ones come first.
-    conns.partition_point(|conn| conn.heap != NONE) as u32
+    conns.partition_point(|conn| conn.heap != At::NONE) as u32
 }
 
 /// Sets, moves or (with `NEVER`) removes the check of connection `at`. Work: logarithmic.
@@ -165,7 +167,7 @@ pub(super) fn schedule(conns: &mut [Conn], at: u32, when: Due) {
     let Some(conn) = conns.get_mut(at as usize) else {
         return;
     };
-    let place = conn.heap_place;
+    let place = conn.heap_place.get();
     match (when.get(), place) {
         (None, NONE) => {}
         (None, place) => remove(conns, at, place),
@@ -187,10 +189,10 @@ fn remove(conns: &mut [Conn], at: u32, place: u32) {
     let last = len(conns).saturating_sub(1);
     swap(conns, place, last);
     if let Some(cell) = conns.get_mut(last as usize) {
-        cell.heap = NONE;
+        cell.heap = At::NONE;
     }
     if let Some(conn) = conns.get_mut(at as usize) {
-        conn.heap_place = NONE;
+        conn.heap_place = At::NONE;
     }
     if place != last {
         rise(conns, place);

@@ -1,6 +1,6 @@
 //! What the hub says to a connection: messages that are owed, then runs of the log.
 
-use super::links::NONE;
+use super::links::{At, NONE};
 use super::slots::{LastWord, Owed, Phase, Presence};
 use super::store::{Found, Wanted};
 use super::{ConnId, Hub, Parting};
@@ -168,6 +168,7 @@ impl Hub<'_> {
         (sent.last, 0)
     }
 
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn spoke(&mut self, at: u32, now: Instant) {
         if let Some(conn) = self.storage.conns.get_mut(at as usize) {
             conn.spoke = now;
@@ -386,6 +387,7 @@ impl Hub<'_> {
     }
 
     /// The longest frame, header included, that a member's device takes.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn frame_limit(&self, presence: Presence) -> usize {
         match presence {
             Presence::Here { conn } => self.storage.conns.get(conn as usize).map_or(0, |conn| {
@@ -449,7 +451,7 @@ impl Hub<'_> {
     pub(super) fn next_run(&mut self, at: u32) -> Option<Next> {
         let conn = self.storage.conns.get(at as usize)?;
         let first = conn.members.first();
-        let turn = Some(conn.turn).filter(|&turn| turn != NONE).or(first);
+        let turn = conn.turn.some().or(first);
         // From whose turn it is to the end, then from the start up to there.
         let rounds = [(turn, None), (first, turn)];
         for (from, until) in rounds {
@@ -462,7 +464,7 @@ impl Hub<'_> {
                 let run = self.run_of(member).map(Next::Run);
                 let run = run.or_else(|| self.wanted(member).map(Next::Stored));
                 if run.is_some() {
-                    self.storage.conns.get_mut(at as usize)?.turn = next.unwrap_or(NONE);
+                    self.storage.conns.get_mut(at as usize)?.turn = At::of(next.unwrap_or(NONE));
                     return run;
                 }
             }
