@@ -13,6 +13,9 @@
     clippy::arithmetic_side_effects
 )]
 
+#[cfg(feature = "defmt")]
+use defmt_semihosting as _;
+
 mod board;
 mod log;
 mod sensor;
@@ -20,6 +23,7 @@ mod sensor;
 pub use board::clock::Clock;
 pub use board::retained::{Kept, Retained};
 pub use board::slots::Slots;
+pub use board::stopwatch::Stopwatch;
 pub use board::uart::{Port, Rx, Tx, Uart, Uart0, Uart1, Uart2};
 pub use board::{halt, sleep_while};
 pub use sensor::{Line, Sensor, State, Step};

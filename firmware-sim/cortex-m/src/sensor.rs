@@ -45,7 +45,7 @@ impl State {
         let mut client = Client::new(config);
         Some(Self {
             readings: client.join("readings", From::Latest).ok()?,
-            commands: client.join("commands", From::Latest).ok()?,
+            commands: client.join("commands", From::Earliest).ok()?,
             client,
             interval: 100,
             count: 0,

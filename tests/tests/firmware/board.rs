@@ -32,6 +32,15 @@ fn built() -> Option<PathBuf> {
     Some(target.join("firmware"))
 }
 
+/// How a board is set up.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Settings {
+    /// How many of its UARTs are connected.
+    pub uarts: usize,
+    /// Its time is the number of instructions: 1 ns each.
+    pub counts_instructions: bool,
+}
+
 /// A board that runs; it is gone when this is dropped, or when the thread that started it is.
 #[derive(Debug)]
 pub struct Board {
@@ -45,9 +54,18 @@ pub struct Board {
 impl Board {
     /// Starts a board with that image and so many of its UARTs, whose other ends come back.
     pub fn start(images: &Path, name: &str, uarts: usize) -> (Self, Vec<TcpStream>) {
+        let settings = Settings {
+            uarts,
+            ..Settings::default()
+        };
+        Self::start_with(images, name, settings)
+    }
+
+    /// Starts a board that is set up otherwise.
+    pub fn start_with(images: &Path, name: &str, settings: Settings) -> (Self, Vec<TcpStream>) {
         let image = images.join(name);
         let files = TempDir::new().unwrap();
-        let listeners: Vec<TcpListener> = (0..uarts)
+        let listeners: Vec<TcpListener> = (0..settings.uarts)
             .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
             .collect();
         // The thread's end is QEMU's end too, however that comes.
@@ -55,6 +73,9 @@ impl Board {
         qemu.args(["--pdeathsig", "KILL", "qemu-system-arm"]);
         qemu.args(["-cpu", "cortex-m3", "-machine", "lm3s6965evb"]);
         qemu.args(["-display", "none", "-monitor", "none", "-qmp", "stdio"]);
+        if settings.counts_instructions {
+            qemu.args(["-icount", "shift=0,sleep=off"]);
+        }
         for listener in &listeners {
             let port = listener.local_addr().unwrap().port();
             qemu.args(["-serial", &format!("tcp:127.0.0.1:{port},nodelay=on")]);

@@ -2,6 +2,10 @@
 
 mod board;
 mod echo;
+mod hub4;
+mod logs;
+mod proxy;
+mod sensor;
 
 use board::{Board, images};
 

@@ -8,6 +8,7 @@ use halloo_std::client::{Device, Happening, Settings};
 use halloo_std::testkit::NoiseRates;
 use halloo_tests::hub::{RunningHub, small};
 
+use super::logs::wait_for;
 use super::proxy::Wire;
 use super::{Board, images, report};
 
@@ -60,6 +61,7 @@ impl Stage {
         self.member
             .post_wait("commands", command.as_bytes(), PATIENCE)
             .unwrap();
+        self.member.flush(PATIENCE).unwrap();
         self.given += 1;
     }
 
@@ -154,7 +156,7 @@ fn a_board_that_is_reset_in_mid_conversation_goes_on_where_it_was() {
             stage.board.reset();
         }
         stage.settle();
-        let sessions = stage.hub.stats.sum().sessions;
+        let sessions = stage.hub.stats.snapshot().chat.sessions;
         assert!(sessions > 20, "{sessions} sessions: no reset was seen");
     }
 }
@@ -170,4 +172,25 @@ fn resets_and_faults_together_lose_and_double_nothing() {
         stage.board.reset();
     }
     stage.settle();
+}
+
+#[test]
+fn the_log_of_a_board_is_read_with_its_symbols() {
+    let Some(images) = images() else { return };
+    let mut stage = Stage::new(images, "sensor-log", 7, NoiseRates::NONE);
+    stage.command("nonsense");
+    stage.given -= 1;
+    stage.read_up_to(3);
+    // The application's own words, the core's, and values of the core's types.
+    for wanted in [
+        "sensor: welcome",
+        "client: session",
+        "Acked { slot: 0, seq: 1 }",
+        "no such command: [110, 111, 110, 115, 101, 110, 115, 101]",
+    ] {
+        wait_for(images, &stage.board, wanted);
+    }
+    for line in wait_for(images, &stage.board, "seq: 2").iter().take(20) {
+        println!("{line}");
+    }
 }

@@ -7,7 +7,7 @@ use embassy_executor::Executor;
 use halloo_core::frame::Cobs;
 use halloo_core::time::after;
 use halloo_cortex_m as board;
-use halloo_cortex_m::{Line, Sensor, Slots, State, Step};
+use halloo_cortex_m::{Clock, Kept, Line, Sensor, Slots, State, Step};
 
 board::port!(LINE: Uart0 as UART0, rx 256, tx 128);
 board::retained!(STATE: State);
@@ -17,21 +17,21 @@ static EXECUTOR: Slots<Executor, 1> = Slots::new();
 #[cortex_m_rt::entry]
 fn main() -> ! {
     board::bait();
+    let (Some(clock), Some(kept)) = (board::Clock::start(), STATE.take(State::new)) else {
+        board::halt();
+    };
     let [executor] = EXECUTOR.fill(Executor::new) else {
         board::halt();
     };
     executor.run(|spawner| {
-        if let Ok(sensor) = run() {
+        if let Ok(sensor) = run(clock, kept) {
             spawner.spawn(sensor);
         }
     })
 }
 
 #[embassy_executor::task]
-async fn run() {
-    let (Some(mut clock), Some(kept)) = (board::Clock::start(), STATE.take(State::new)) else {
-        return;
-    };
+async fn run(mut clock: Clock, kept: Kept<State>) -> ! {
     let mut uart = LINE.open();
     let mut link = Line::new(Cobs::new(256));
     let mut sensor = Sensor::new(kept);

@@ -27,6 +27,9 @@ static MILLIS: AtomicU32 = AtomicU32::new(0);
 #[cfg(feature = "async")]
 static TASK: embassy_sync::waitqueue::AtomicWaker = embassy_sync::waitqueue::AtomicWaker::new();
 
+#[cfg(feature = "defmt")]
+defmt::timestamp!("{=u32:ms}", MILLIS.load(Ordering::Relaxed));
+
 #[exception]
 fn SysTick() {
     // The only one that writes it.

@@ -3,6 +3,7 @@
 pub(crate) mod clock;
 pub(crate) mod retained;
 pub(crate) mod slots;
+pub(crate) mod stopwatch;
 pub(crate) mod uart;
 
 use cortex_m::interrupt::InterruptNumber;
