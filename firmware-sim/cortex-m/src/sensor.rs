@@ -11,7 +11,7 @@ use halloo_core::frame::Cobs;
 use halloo_core::link::{Link, Output, rx_bytes, tx_bytes};
 use halloo_core::time::{Duration, Instant, after, earliest, millis};
 
-use crate::{Kept, info};
+use crate::{Kept, Retained, info};
 
 /// The largest frame, in bytes of payload.
 const FRAME: usize = 256;
@@ -38,20 +38,23 @@ pub struct State {
 }
 
 impl State {
-    /// A device that was never on.
-    pub fn new(noise: u64) -> Option<Self> {
-        let mut config = Config::new(*b"halloo-cortex-m3", "board").ok()?;
-        config.keepalive = 25;
-        let mut client = Client::new(config);
-        Some(Self {
-            readings: client.join("readings", From::Latest).ok()?,
-            commands: client.join("commands", From::Earliest).ok()?,
-            client,
+    /// A device that was never on, and is in no room yet.
+    fn new(config: Config, noise: u64) -> Self {
+        Self {
+            client: Client::new(config),
+            readings: 0,
+            commands: 0,
             interval: 100,
             count: 0,
             obeyed: 0,
             random: noise,
-        })
+        }
+    }
+
+    fn join(&mut self) -> Option<()> {
+        self.readings = self.client.join("readings", From::Latest).ok()?;
+        self.commands = self.client.join("commands", From::Earliest).ok()?;
+        Some(())
     }
 
     /// Where a board has a source of randomness it belongs here. This one has none: its numbers go on
@@ -108,19 +111,28 @@ pub struct Sensor {
 }
 
 impl Sensor {
-    /// A device that goes on from what was kept.
+    /// A device that goes on from what was kept, or that was never on; `None` the second time.
+    // Not part of its caller: the stack has what it makes only until it returns.
+    #[inline(never)]
     #[must_use]
-    pub fn new(kept: Kept<State>) -> Self {
+    pub fn start(place: &'static Retained<State>) -> Option<Self> {
+        let mut config = Config::new(*b"halloo-cortex-m3", "board").ok()?;
+        config.keepalive = 25;
+        let mut kept = place.take(|noise| State::new(config, noise))?;
+        if !kept.is_old() {
+            kept.join()?;
+            kept.keep();
+        }
         info!(
             "sensor: at reading {}, from before a reset: {}",
             kept.count,
             kept.is_old()
         );
-        Self {
+        Some(Self {
             kept,
             backoff: Backoff::new(),
             due: Instant::from_ticks(0),
-        }
+        })
     }
 
     /// Its session.
