@@ -59,6 +59,7 @@ impl State {
 
     /// Where a board has a source of randomness it belongs here. This one has none: its numbers go on
     /// from the noise of the memory at power-up, and over resets.
+    #[inline(never)]
     fn random(&mut self, now: Instant) -> u64 {
         self.random = self
             .random
@@ -81,12 +82,9 @@ impl State {
 
     /// Does as it is told; whether it understood.
     fn obey(&mut self, command: &[u8]) -> bool {
-        let interval = command
-            .strip_prefix(b"interval=")
-            .and_then(|digits| core::str::from_utf8(digits).ok())
-            .and_then(|digits| digits.parse::<u16>().ok());
+        let interval = command.strip_prefix(b"interval=").and_then(number);
         if let Some(interval) = interval {
-            self.interval = u32::from(interval).max(1);
+            self.interval = interval.max(1);
             self.obeyed = self.obeyed.wrapping_add(1);
         }
         interval.is_some()
@@ -206,6 +204,16 @@ impl Sensor {
         let random = self.kept.random(now) as u32;
         Step::Wait(self.backoff.next_wait(random, wait))
     }
+}
+
+/// The number that decimal digits make, up to 65,535.
+fn number(digits: &[u8]) -> Option<u32> {
+    let number = digits.iter().try_fold(0_u32, |number, &digit| {
+        let value = u32::from(digit.wrapping_sub(b'0'));
+        let next = number.wrapping_mul(10).wrapping_add(value);
+        (value < 10 && next <= u16::MAX.into()).then_some(next)
+    });
+    number.filter(|_| !digits.is_empty())
 }
 
 /// Numbers in decimal with a space between, without what `core::fmt` takes of the flash.
