@@ -122,7 +122,7 @@ impl Hub<'_> {
         if let Some(member) = self.storage.members.get_mut(at_member as usize) {
             member.cursor = offset;
         }
-        self.counters.delivered = self.counters.delivered.saturating_add(1);
+        super::count(&mut self.counters.delivered);
     }
 
     /// What a member is sent next has to be acknowledged, if it is sent in datagrams; whether it is.
@@ -248,7 +248,7 @@ impl Hub<'_> {
             next = member.in_conn.next();
         }
         if is_back {
-            self.counters.resent = self.counters.resent.saturating_add(1);
+            super::count(&mut self.counters.resent);
             self.queue(at);
         } else if let Some(path) = self.path_mut(at) {
             path.stop();

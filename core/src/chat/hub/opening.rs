@@ -117,7 +117,7 @@ impl Hub<'_> {
         };
         let before = *path;
         if !path.take(now, header) {
-            self.counters.late = self.counters.late.saturating_add(1);
+            super::count(&mut self.counters.late);
             return Ok(false);
         }
         match self.handle_message(now, id, message) {

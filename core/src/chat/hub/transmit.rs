@@ -374,7 +374,7 @@ impl Hub<'_> {
                 }
                 member.cursor = to;
                 member.found = Found::Entries;
-                self.counters.gaps = self.counters.gaps.saturating_add(1);
+                super::count(&mut self.counters.gaps);
             }
             Told::Notice { version, is_last } => {
                 member.presence_seen = version;
@@ -385,7 +385,7 @@ impl Hub<'_> {
             Told::Own { offset } => {
                 member.cursor = offset;
                 member.found = Found::Entries;
-                self.counters.delivered = self.counters.delivered.saturating_add(1);
+                super::count(&mut self.counters.delivered);
             }
         }
     }
