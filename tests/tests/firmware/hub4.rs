@@ -179,6 +179,7 @@ fn meet(rates: NoiseRates) -> usize {
 
 #[test]
 fn four_members_on_two_lines_meet_in_a_room_on_a_chip() {
+    // [F-LINE-7]
     let stack = meet(NoiseRates::NONE);
     if stack > 0 {
         report("stack", "hub4", stack);
