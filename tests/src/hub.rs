@@ -56,12 +56,14 @@ impl RunningHub {
         before: impl FnOnce() + Send + 'static,
     ) -> Self {
         let endpoints: Vec<Endpoint> = urls.iter().map(|url| url.parse().unwrap()).collect();
-        let config = HubConfig {
-            shards: match config.shards {
-                1 => shards().unwrap_or(1),
-                several => several,
+        let config = match shards() {
+            // The members of each room are spread over all of them.
+            Some(shards) if config.shards == 1 => HubConfig {
+                shards,
+                shard_block: 1,
+                ..config
             },
-            ..config
+            _ => config,
         };
         let server = Server::bind(&endpoints, config).unwrap();
         let endpoints = server.endpoints().to_vec();

@@ -11,6 +11,7 @@ use halloo_tests::hub::{Got, Peer, RunningHub, Stream, post, small};
 fn sharded(shards: usize) -> HubConfig {
     HubConfig {
         shards,
+        shard_block: 1,
         log_bytes: 1 << 20,
         log_entries: 16 * 1024,
         ..small()
@@ -47,12 +48,23 @@ fn post_and_read(mut member: Peer<TcpStream>, count: u32, total: u64) -> Vec<Vec
 
 #[test]
 fn members_on_all_shards_see_one_log_of_each_room() {
+    check_logs(sharded(3));
+}
+
+#[test]
+fn members_of_a_room_on_one_shard_see_one_log_too() {
+    check_logs(HubConfig {
+        shard_block: 64,
+        ..sharded(3)
+    });
+}
+
+fn check_logs(config: HubConfig) {
     const ROOMS: usize = 4;
     const EACH: usize = 5;
     const POSTS: u32 = 500;
-    let hub = RunningHub::chat(sharded(3));
+    let hub = RunningHub::chat(config);
     let total = EACH as u64 * u64::from(POSTS);
-    // Devices of one room are next to each other, so they are on different shards.
     let members: Vec<_> = (0..ROOMS * EACH)
         .map(|n| hub.member(n as u8 + 1, &format!("room{}", n / EACH)))
         .collect();
@@ -91,7 +103,7 @@ fn a_member_that_stops_reading_costs_a_bound_and_then_gets_everything() {
     config.options.send_buffer = Some(4096);
     config.log_bytes = 4 << 20;
     let hub = RunningHub::chat(config);
-    // The first is on the other shard, the second on the loop's own.
+    // Each is on a shard of its own.
     let mut slow = hub.narrow_member(1, "lab");
     let mut ann = hub.member(2, "lab");
     let count = 1000_u32;

@@ -79,6 +79,8 @@ pub(super) struct Connection {
     pub(super) writable: bool,
     /// The chat machine has to send or to commit before it takes what `inbox` begins with.
     pub(super) busy: bool,
+    /// With the shard that it stays with.
+    pub(super) is_settled: bool,
     /// In the loop's queues.
     pub(super) in_queue: bool,
     pub(super) out_queue: bool,
@@ -106,6 +108,7 @@ impl Connection {
             reading: Reading::Waiting,
             writable: true,
             busy: false,
+            is_settled: false,
             in_queue: false,
             out_queue: false,
             inbox: Vec::new(),

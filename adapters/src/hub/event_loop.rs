@@ -45,6 +45,8 @@ pub(super) struct EventLoop<'s> {
     pub(super) sessions: Sessions,
     pub(super) lines: Lines,
     pub(super) shards: Shards,
+    /// So many members of a room are on one shard.
+    pub(super) shard_block: usize,
     pub(super) conns: Slab<Connection>,
     /// The connection at each of the chat machine's places.
     pub(super) by_place: Vec<usize>,
@@ -135,6 +137,7 @@ impl<'s> EventLoop<'s> {
             sessions,
             lines: Lines::new(bound.ports),
             shards,
+            shard_block: config.shard_block,
             conns: Slab::new(),
             by_place: vec![0; most],
             inputs: VecDeque::new(),
@@ -447,6 +450,7 @@ impl<'s> EventLoop<'s> {
             self.queue_input(key);
         }
         self.watch(key);
+        self.settle(key);
     }
 
     /// Makes sure that a connection's deadline is looked at.

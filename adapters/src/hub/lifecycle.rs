@@ -7,7 +7,7 @@ use halloo_core::wire::ByeReason;
 use mio::Token;
 
 use super::chat;
-use super::connection::{Connection, Role, Stage, Stream};
+use super::connection::{Connection, Reading, Role, Stage, Stream};
 use super::event_loop::EventLoop;
 use super::socket::Socket;
 
@@ -43,11 +43,7 @@ impl EventLoop<'_> {
             if let Some(place) = self.by_place.get_mut(id.index()) {
                 *place = key;
             }
-            let stream = match self.shards.carry(key, socket) {
-                Ok(carried) => Stream::There(carried),
-                Err(socket) => Stream::Here(socket),
-            };
-            (Role::Chat(id), stream)
+            (Role::Chat(id), Stream::Here(socket))
         };
         let token = Token(self.first_conn + key);
         if let Err(error) = stream.register(self.poll.registry(), token) {
@@ -67,6 +63,37 @@ impl EventLoop<'_> {
         tracing::debug!(key, listener = %self.acceptor.endpoint(listener), "connection opened");
         self.stats.connections_most = self.stats.connections_most.max(self.connections());
         Ok(())
+    }
+
+    /// Hands a connection to the shard of its room, once it is in one: the posts of a room's members
+    /// then come together, and what they are sent goes out together.
+    pub(super) fn settle(&mut self, key: usize) {
+        if self.shards.is_empty() {
+            return;
+        }
+        let Some(conn) = self.conns.get_mut(key) else {
+            return;
+        };
+        let (Role::Chat(id), false, Stage::Open) = (conn.role, conn.is_settled, conn.stage) else {
+            return;
+        };
+        let is_between = conn.writable && !conn.has_pending() && conn.reading != Reading::Ended;
+        let Some((room, present)) = self.desk.hub.first_room(id).filter(|_| is_between) else {
+            return;
+        };
+        conn.is_settled = true;
+        let block = present as usize / self.shard_block;
+        let Some(carried) = self.shards.lane(room as usize + block, key) else {
+            return;
+        };
+        if let Stream::Here(mut socket) =
+            std::mem::replace(&mut conn.stream, Stream::There(carried))
+            && let Stream::There(carried) = &conn.stream
+        {
+            // What the system still tells of it is about nobody.
+            let _ = socket.deregister(self.poll.registry());
+            carried.open(socket);
+        }
     }
 
     /// Looks at the deadlines of all connections.

@@ -103,6 +103,9 @@ pub struct HubConfig {
     /// How many threads read and write the sockets of chat over streams; the first of them is the
     /// one that all messages are taken and given on. Default: 1.
     pub shards: usize,
+    /// Where there are several: how many members of a room are on one of them, before the next one
+    /// gets as many. A connection goes to the shard of the room that it joins first. Default: 64.
+    pub shard_block: usize,
     /// What session numbers and the store's number come from. Default: the system's randomness.
     pub seed: Option<u64>,
     /// How long the rest of a frame may take. Default: 10 s.
@@ -162,6 +165,7 @@ impl Default for HubConfig {
             lifetime: Duration::from_secs(30 * 24 * 3600),
             retry_after: Duration::from_secs(1),
             shards: 1,
+            shard_block: 64,
             seed: None,
             frame_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(30),
@@ -349,6 +353,7 @@ impl HubConfig {
         least("max_connections", self.max_connections, 1, one)?;
         least("rooms", self.rooms, 1, one)?;
         least("shards", self.shards, 1, one)?;
+        least("shard_block", self.shard_block, 1, one)?;
         least("members", self.members, 1, one)?;
         least("log_entries", self.log_entries, 1, one)?;
         let entry = FRAME_HEADER + ENTRY_OVERHEAD + MAX_NAME + usize::from(self.max_body);

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use super::orders::{LaneId, Order, Orders};
 use super::{READ_AHEAD, WRITE_AHEAD};
 use crate::hub::memory::Buffers;
+use crate::hub::socket::Socket;
 
 /// Like a socket that does not block: what is written lies with the shard until the system takes it,
 /// and the shard reads ahead. Both are bounded.
@@ -40,6 +41,15 @@ impl Carried {
             at: 0,
             end: End::Open,
         }
+    }
+
+    /// The shard gets the socket.
+    pub(in crate::hub) fn open(&self, socket: Socket) {
+        let open = Order::Open {
+            lane: self.lane,
+            socket,
+        };
+        self.orders.borrow_mut().list.push(open);
     }
 
     pub(in crate::hub) const fn lane(&self) -> LaneId {

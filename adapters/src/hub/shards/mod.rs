@@ -22,10 +22,9 @@ use std::time::Duration;
 use mio::{Poll, Token, Waker};
 
 use super::desk::READ_SHARE;
-use super::socket::Socket;
 pub(super) use carried::Carried;
 pub(super) use orders::LaneId;
-use orders::{Order, Orders};
+use orders::Orders;
 use report::{Note, Report};
 use shard::Shard;
 
@@ -54,8 +53,6 @@ pub(super) enum Told<'a> {
 #[derive(Debug)]
 pub(super) struct Shards {
     threads: Vec<Thread>,
-    /// Whose turn it is to get a connection; the loop's own is after the last.
-    next: usize,
     stamp: u32,
 }
 
@@ -96,26 +93,23 @@ impl Shards {
                 kept: 0,
             });
         }
-        Ok(Self {
-            threads,
-            next: 0,
-            stamp: 0,
-        })
+        Ok(Self { threads, stamp: 0 })
     }
 
-    /// Hands a socket to the shard whose turn it is, or back if that is the loop.
-    pub(super) fn carry(&mut self, key: usize, socket: Socket) -> Result<Carried, Socket> {
-        let Some(thread) = self.threads.get(self.next) else {
-            self.next = 0;
-            return Err(socket);
-        };
-        self.next += 1;
+    /// Whether the loop is the only one.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.threads.is_empty()
+    }
+
+    /// A place for a connection with the shard of that number, modulo their count; `None` is the
+    /// loop's own.
+    pub(super) fn lane(&mut self, number: usize, key: usize) -> Option<Carried> {
+        let number = number % (self.threads.len() + 1);
+        let thread = self.threads.get(number.checked_sub(1)?)?;
         self.stamp = self.stamp.wrapping_add(1);
         let stamp = self.stamp;
         let lane = LaneId { key, stamp };
-        let open = Order::Open { lane, socket };
-        thread.orders.borrow_mut().list.push(open);
-        Ok(Carried::new(lane, Rc::clone(&thread.orders)))
+        Some(Carried::new(lane, Rc::clone(&thread.orders)))
     }
 
     /// Hands over what was ordered in this turn.

@@ -96,6 +96,16 @@ impl Hub<'_> {
         (conn.phase == Phase::Serving).then_some(conn.session)
     }
 
+    /// The number of the room that a connection joined first, of those that it is in, and how many
+    /// members are present there.
+    #[must_use]
+    pub fn first_room(&self, id: ConnId) -> Option<(u32, u32)> {
+        let conn = self.storage.conns.get(self.conn_at(id)? as usize)?;
+        let member = self.storage.members.get(conn.members.first()? as usize)?;
+        let room = self.storage.rooms.get(member.room as usize)?;
+        Some((member.room, room.present))
+    }
+
     /// A datagram of the connection's session came; whether it was taken: what is late or doubled is
     /// passed over.
     ///
