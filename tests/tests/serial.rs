@@ -455,6 +455,45 @@ fn what_has_no_session_is_told_so_and_what_is_refused_too() {
 }
 
 #[test]
+fn a_session_stays_at_its_line() {
+    // [F-LINE-4]
+    let mut memory = HubMemory::small();
+    let mut hub = memory.hub();
+    let (mut line, end) = pipe(1024);
+    hub.attach_serial(end);
+    let (mut other, end) = pipe(1024);
+    hub.attach_serial(end);
+    let mut say = |line: &mut End, session, number, message: &Message<'_>| {
+        let frame = sealed(&datagram(session, number, 0, message));
+        line.write(&frame).unwrap();
+        hub.turn(ms(0));
+    };
+    say(&mut line, 7, 1, &hello(1, 7));
+    let session = welcomed(&mut line);
+    let echo = Message::EchoRequest {
+        token: 1,
+        bytes: b"hello",
+    };
+    say(&mut other, session, 2, &echo);
+    assert_eq!(frames(&mut other), [(session, wire::kind::ERROR)]);
+    say(&mut line, session, 2, &echo);
+    assert_eq!(frames(&mut line), [(session, wire::kind::ECHO_REPLY)]);
+}
+
+/// The session of the `Welcome` that waits at the end of a line.
+fn welcomed(line: &mut End) -> u64 {
+    let mut decoder: Decoder<Cobs, 512> = Decoder::new(Cobs::new(256));
+    let n = line.read(decoder.room()).unwrap();
+    decoder.commit(n);
+    let frame = decoder.poll_frame().unwrap().unwrap();
+    let (_, message) = Header::decode(decoder.bytes(frame)).unwrap();
+    match wire::binary::decode(message).unwrap().message {
+        Message::Welcome(welcome) => welcome.session,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn a_frame_of_the_size_that_was_told_is_taken_with_what_stands_in_front_of_it() {
     // [F-LINE-5]
     const MESSAGE: usize = 256;

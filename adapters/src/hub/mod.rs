@@ -72,7 +72,7 @@ const WAKE: Token = Token(0);
 /// What a hub is told once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HubConfig {
-    /// The most connections at the same time, echo included: at least one more than there are
+    /// The most connections at the same time, echo and serial lines included: at least one more than there are
     /// devices, for one whose link broke unseen to come back. Default: 16,384.
     pub max_connections: usize,
     /// The most rooms; one with an entry is one for ever. Default: 4,096.
