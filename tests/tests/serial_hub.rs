@@ -378,7 +378,12 @@ fn a_line_is_given_no_more_than_its_rate_carries() {
     let mut first = [0; 9];
     line.read_exact(&mut first).unwrap();
     let mut rest = [0; 256];
-    while !rest[..line.read(&mut rest).unwrap()].ends_with(b"\0") {}
+    loop {
+        let n = line.read(&mut rest).unwrap();
+        if rest[..n].ends_with(b"\0") {
+            break;
+        }
+    }
     for number in 2..20 {
         line.write_all(&said(number)).unwrap();
         // When this is answered, the hub has taken that.
