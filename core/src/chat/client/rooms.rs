@@ -173,10 +173,10 @@ impl Parts<'_> {
     }
 
     pub(super) fn has_waiting(&self, at: SlotId) -> bool {
-        let mut posts = self.base.outbox.posts(self.arena);
-        posts.any(|post| post.slot == at && post.is_waiting())
+        self.base.outbox.first_waiting(self.arena, at).is_some()
     }
 
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn post(&mut self, at: SlotId, body: &[u8]) -> Result<u32, PostError> {
         let slot = self
             .slots
