@@ -1,0 +1,59 @@
+//! The device of `sensor`, as a task of an executor.
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+use embassy_executor::Executor;
+use halloo_core::frame::Cobs;
+use halloo_core::time::after;
+use halloo_cortex_m as board;
+use halloo_cortex_m::{Clock, Kept, Line, Sensor, Slots, State, Step};
+
+board::port!(LINE: Uart0 as UART0, rx 256, tx 128);
+board::retained!(STATE: State);
+
+static EXECUTOR: Slots<Executor, 1> = Slots::new();
+
+#[cortex_m_rt::entry]
+fn main() -> ! {
+    board::bait();
+    let (Some(clock), Some(kept)) = (board::Clock::start(), STATE.take(State::new)) else {
+        board::halt();
+    };
+    let [executor] = EXECUTOR.fill(Executor::new) else {
+        board::halt();
+    };
+    executor.run(|spawner| {
+        if let Ok(sensor) = run(clock, kept) {
+            spawner.spawn(sensor);
+        }
+    })
+}
+
+#[embassy_executor::task]
+async fn run(mut clock: Clock, kept: Kept<State>) -> ! {
+    let mut uart = LINE.open();
+    let mut link = Line::new(Cobs::new(256));
+    let mut sensor = Sensor::new(kept);
+    loop {
+        sensor.connect(&mut link, clock.now());
+        let wait = loop {
+            let now = clock.now();
+            sensor.post(now);
+            let timer = clock.until(sensor.due(&link, now));
+            let output = link
+                .next(&mut uart.rx, &mut uart.tx, sensor.client(), now, timer)
+                .await;
+            let step = match output {
+                Ok(Some(output)) => sensor.handle(now, output),
+                Ok(None) => Step::On,
+                Err(_) => sensor.over(now),
+            };
+            if let Step::Wait(wait) = step {
+                break wait;
+            }
+        };
+        let until = after(clock.now(), wait);
+        clock.until(until).await;
+    }
+}
