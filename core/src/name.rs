@@ -51,7 +51,7 @@ impl core::error::Error for NameError {}
 /// ```
 pub fn member(bytes: &[u8]) -> Result<&str, NameError> {
     let text = sized_text(bytes)?;
-    if text.chars().any(is_forbidden) {
+    if has_forbidden(text) {
         return Err(NameError::Forbidden);
     }
     Ok(text)
@@ -91,14 +91,21 @@ fn sized_text(bytes: &[u8]) -> Result<&str, NameError> {
     core::str::from_utf8(bytes).map_err(|_| NameError::NotUtf8)
 }
 
-/// Unicode's Cc, the bidirectional controls and the zero-width characters.
-fn is_forbidden(c: char) -> bool {
-    // Most characters are told by one look.
-    !matches!(c, ' '..='~')
-        && (c.is_control()
-            || matches!(c,
-            '\u{00ad}' | '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'))
+/// Whether it has one of Unicode's Cc, of the bidirectional controls or of the zero-width characters.
+fn has_forbidden(text: &str) -> bool {
+    // Characters are told apart as they are encoded: to decode them takes more than all the rest.
+    let mut bytes_so_far = 0_u32;
+    text.bytes().any(|byte| {
+        bytes_so_far = match byte {
+            // Most characters are told by one look.
+            b' '..=b'~' => return false,
+            0x80..=0xbf => bytes_so_far << 8 | u32::from(byte),
+            _ => byte.into(),
+        };
+        matches!(bytes_so_far,
+            0..=0x1f | 0x7f | 0xc280..=0xc29f | 0xc2ad | 0xd89c | 0xe1_a08e
+            | 0xe2_808b..=0xe2_808f | 0xe2_80a8..=0xe2_80ae | 0xe2_81a0..=0xe2_81af | 0xef_bbbf)
+    })
 }
 
 #[cfg(test)]
@@ -125,5 +132,20 @@ mod tests {
         check(b"del\x7f", Err(Forbidden), Err(Forbidden));
         check("a\u{202e}b".as_bytes(), Err(Forbidden), Err(Forbidden));
         check("a\u{200b}b".as_bytes(), Err(Forbidden), Err(Forbidden));
+    }
+
+    /// Every character there is, between two others.
+    #[test]
+    fn the_forbidden_characters_are_those_of_the_specification() {
+        // [W-NAME-1]
+        for c in '\0'..=char::MAX {
+            let is_named = matches!(c, '\u{00ad}' | '\u{061c}' | '\u{180e}'
+                | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}' | '\u{feff}');
+            let mut text = [b'a'; 6];
+            let len = c.encode_utf8(&mut text[1..]).len() + 2;
+            let refused = member(&text[..len]) == Err(NameError::Forbidden);
+            assert_eq!(refused, c.is_control() || is_named, "{c:?}");
+        }
     }
 }

@@ -82,12 +82,12 @@ fn check_url(endpoint: Option<&Endpoint>, protocol: Protocol) -> Result<(), SimE
     };
     let is_datagram = matches!(endpoint.transport, Transport::Udp { .. });
     let has_prefix = endpoint.options.prefix.is_some();
-    let is_line = endpoint.transport.is_line();
-    if endpoint.protocol == protocol
-        && !has_prefix
-        && !is_line
-        && !(is_datagram && protocol == Protocol::Chat)
-    {
+    let is_carried = match protocol {
+        Protocol::Chat => !is_datagram,
+        _ => true,
+    };
+    let is_served = is_carried && !endpoint.transport.is_line();
+    if endpoint.protocol == protocol && !has_prefix && is_served {
         return Ok(());
     }
     let (wanted, example) = match protocol {

@@ -11,7 +11,7 @@ use halloo_core::frame::Cobs;
 use halloo_core::link::{Link, Output, rx_bytes, tx_bytes};
 use halloo_core::time::{Duration, Instant, after, earliest, millis};
 
-use crate::{Kept, info};
+use crate::{Kept, Retained, info};
 
 /// The largest frame, in bytes of payload.
 const FRAME: usize = 256;
@@ -38,24 +38,28 @@ pub struct State {
 }
 
 impl State {
-    /// A device that was never on.
-    pub fn new(noise: u64) -> Option<Self> {
-        let mut config = Config::new(*b"halloo-cortex-m3", "board").ok()?;
-        config.keepalive = 25;
-        let mut client = Client::new(config);
-        Some(Self {
-            readings: client.join("readings", From::Latest).ok()?,
-            commands: client.join("commands", From::Earliest).ok()?,
-            client,
+    /// A device that was never on, and is in no room yet.
+    fn new(config: Config, noise: u64) -> Self {
+        Self {
+            client: Client::new(config),
+            readings: 0,
+            commands: 0,
             interval: 100,
             count: 0,
             obeyed: 0,
             random: noise,
-        })
+        }
+    }
+
+    fn join(&mut self) -> Option<()> {
+        self.readings = self.client.join("readings", From::Latest).ok()?;
+        self.commands = self.client.join("commands", From::Earliest).ok()?;
+        Some(())
     }
 
     /// Where a board has a source of randomness it belongs here. This one has none: its numbers go on
     /// from the noise of the memory at power-up, and over resets.
+    #[inline(never)]
     fn random(&mut self, now: Instant) -> u64 {
         self.random = self
             .random
@@ -78,12 +82,9 @@ impl State {
 
     /// Does as it is told; whether it understood.
     fn obey(&mut self, command: &[u8]) -> bool {
-        let interval = command
-            .strip_prefix(b"interval=")
-            .and_then(|digits| core::str::from_utf8(digits).ok())
-            .and_then(|digits| digits.parse::<u16>().ok());
+        let interval = command.strip_prefix(b"interval=").and_then(number);
         if let Some(interval) = interval {
-            self.interval = u32::from(interval).max(1);
+            self.interval = interval.max(1);
             self.obeyed = self.obeyed.wrapping_add(1);
         }
         interval.is_some()
@@ -108,19 +109,28 @@ pub struct Sensor {
 }
 
 impl Sensor {
-    /// A device that goes on from what was kept.
+    /// A device that goes on from what was kept, or that was never on; `None` the second time.
+    // Not part of its caller: the stack has what it makes only until it returns.
+    #[inline(never)]
     #[must_use]
-    pub fn new(kept: Kept<State>) -> Self {
+    pub fn start(place: &'static Retained<State>) -> Option<Self> {
+        let mut config = Config::new(*b"halloo-cortex-m3", "board").ok()?;
+        config.keepalive = 25;
+        let mut kept = place.take(|noise| State::new(config, noise))?;
+        if !kept.is_old() {
+            kept.join()?;
+            kept.keep();
+        }
         info!(
             "sensor: at reading {}, from before a reset: {}",
             kept.count,
             kept.is_old()
         );
-        Self {
+        Some(Self {
             kept,
             backoff: Backoff::new(),
             due: Instant::from_ticks(0),
-        }
+        })
     }
 
     /// Its session.
@@ -194,6 +204,16 @@ impl Sensor {
         let random = self.kept.random(now) as u32;
         Step::Wait(self.backoff.next_wait(random, wait))
     }
+}
+
+/// The number that decimal digits make, up to 65,535.
+fn number(digits: &[u8]) -> Option<u32> {
+    let number = digits.iter().try_fold(0_u32, |number, &digit| {
+        let value = u32::from(digit.wrapping_sub(b'0'));
+        let next = number.wrapping_mul(10).wrapping_add(value);
+        (value < 10 && next <= u16::MAX.into()).then_some(next)
+    });
+    number.filter(|_| !digits.is_empty())
 }
 
 /// Numbers in decimal with a space between, without what `core::fmt` takes of the flash.

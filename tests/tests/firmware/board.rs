@@ -1,10 +1,12 @@
 //! Boards in QEMU: an image, its serial lines on loopback ports, and its reset button.
 
 use std::fs;
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
 use serde_json::{Value, json};
@@ -14,7 +16,7 @@ use tempfile::TempDir;
 const PAINT: [u8; 4] = 0xcccc_cccc_u32.to_le_bytes();
 
 /// Where the images are, built; `None`, and a line that says so, where this machine has no QEMU for Arm.
-pub fn images() -> Option<&'static Path> {
+pub(crate) fn images() -> Option<&'static Path> {
     static IMAGES: OnceLock<Option<PathBuf>> = OnceLock::new();
     IMAGES.get_or_init(built).as_deref()
 }
@@ -34,26 +36,26 @@ fn built() -> Option<PathBuf> {
 
 /// How a board is set up.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// How many of its UARTs are connected.
-    pub uarts: usize,
+    pub(crate) uarts: usize,
     /// Its time is the number of instructions: 1 ns each.
-    pub counts_instructions: bool,
+    pub(crate) counts_instructions: bool,
 }
 
 /// A board that runs; it is gone when this is dropped, or when the thread that started it is.
 #[derive(Debug)]
-pub struct Board {
+pub(crate) struct Board {
     qemu: Child,
-    commands: ChildStdin,
-    answers: BufReader<ChildStdout>,
+    /// QEMU's monitor.
+    monitor: BufReader<UnixStream>,
     image: PathBuf,
     files: TempDir,
 }
 
 impl Board {
     /// Starts a board with that image and so many of its UARTs, whose other ends come back.
-    pub fn start(images: &Path, name: &str, uarts: usize) -> (Self, Vec<TcpStream>) {
+    pub(crate) fn start(images: &Path, name: &str, uarts: usize) -> (Self, Vec<TcpStream>) {
         let settings = Settings {
             uarts,
             ..Settings::default()
@@ -62,7 +64,11 @@ impl Board {
     }
 
     /// Starts a board that is set up otherwise.
-    pub fn start_with(images: &Path, name: &str, settings: Settings) -> (Self, Vec<TcpStream>) {
+    pub(crate) fn start_with(
+        images: &Path,
+        name: &str,
+        settings: Settings,
+    ) -> (Self, Vec<TcpStream>) {
         let image = images.join(name);
         let files = TempDir::new().unwrap();
         let listeners: Vec<TcpListener> = (0..settings.uarts)
@@ -72,7 +78,10 @@ impl Board {
         let mut qemu = Command::new("setpriv");
         qemu.args(["--pdeathsig", "KILL", "qemu-system-arm"]);
         qemu.args(["-cpu", "cortex-m3", "-machine", "lm3s6965evb"]);
-        qemu.args(["-display", "none", "-monitor", "none", "-qmp", "stdio"]);
+        qemu.args(["-display", "none", "-monitor", "none"]);
+        let path = files.path().join("monitor");
+        let monitor = UnixListener::bind(&path).unwrap();
+        qemu.arg("-qmp").arg(format!("unix:{}", path.display()));
         if settings.counts_instructions {
             qemu.args(["-icount", "shift=0,sleep=off"]);
         }
@@ -80,20 +89,14 @@ impl Board {
             let port = listener.local_addr().unwrap().port();
             qemu.args(["-serial", &format!("tcp:127.0.0.1:{port},nodelay=on")]);
         }
-        let log = files.path().join("log");
-        qemu.arg("-chardev");
-        qemu.arg(format!("file,id=log,path={}", log.display()));
-        qemu.args(["-semihosting-config", "enable=on,target=native,chardev=log"]);
+        // What goes out by semihosting is QEMU's standard output.
+        qemu.args(["-semihosting-config", "enable=on,target=native"]);
         qemu.arg("-kernel").arg(image.with_extension("bin"));
-        let mut qemu = qemu
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let log = File::create(files.path().join("log")).unwrap();
+        let qemu = qemu.stdin(Stdio::null()).stdout(log).spawn().unwrap();
         let mut board = Self {
-            commands: qemu.stdin.take().unwrap(),
-            answers: BufReader::new(qemu.stdout.take().unwrap()),
             qemu,
+            monitor: BufReader::new(monitor.accept().unwrap().0),
             image,
             files,
         };
@@ -108,12 +111,12 @@ impl Board {
     }
 
     /// Presses the reset button, in the middle of whatever the program does.
-    pub fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.say(&json!({"execute": "system_reset"}));
     }
 
     /// The bytes of memory from `at` on.
-    pub fn memory(&mut self, at: u32, len: u32) -> Vec<u8> {
+    pub(crate) fn memory(&mut self, at: u32, len: u32) -> Vec<u8> {
         let file = self.files.path().join("memory");
         self.say(&json!({
             "execute": "pmemsave",
@@ -123,7 +126,7 @@ impl Board {
     }
 
     /// The most bytes of stack that the program has used.
-    pub fn stack(&mut self) -> usize {
+    pub(crate) fn stack(&mut self) -> usize {
         let layout = fs::read_to_string(self.image.with_extension("stack")).unwrap();
         let find = |name: &str| {
             let mut words = layout.split_whitespace().skip_while(|word| *word != name);
@@ -137,20 +140,20 @@ impl Board {
     }
 
     /// What the program has logged so far, not decoded.
-    pub fn log(&self) -> Vec<u8> {
+    pub(crate) fn log(&self) -> Vec<u8> {
         fs::read(self.files.path().join("log")).unwrap_or_default()
     }
 
     /// The image with its symbols.
-    pub fn elf(&self) -> PathBuf {
+    pub(crate) fn elf(&self) -> PathBuf {
         self.image.with_extension("elf")
     }
 
     fn say(&mut self, command: &Value) {
-        writeln!(self.commands, "{command}").unwrap();
+        writeln!(self.monitor.get_mut(), "{command}").unwrap();
         loop {
             let mut line = String::new();
-            self.answers.read_line(&mut line).unwrap();
+            self.monitor.read_line(&mut line).unwrap();
             let answer: Value = serde_json::from_str(&line).unwrap();
             assert!(answer.get("error").is_none(), "{command}: {line}");
             // What QEMU tells unasked is not the answer.

@@ -12,7 +12,7 @@ use super::{Board, images, report};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The lines that a board has logged so far.
-pub fn decoded(images: &Path, board: &Board) -> Vec<String> {
+pub(crate) fn decoded(images: &Path, board: &Board) -> Vec<String> {
     let print = images.join("../tools/bin/defmt-print");
     let mut print = Command::new(print)
         .args(["--log-format", "{t} {L} {s}", "-e"])
@@ -31,7 +31,7 @@ pub fn decoded(images: &Path, board: &Board) -> Vec<String> {
 
 /// Waits for a line with that in it.
 #[track_caller]
-pub fn wait_for(images: &Path, board: &Board, wanted: &str) -> Vec<String> {
+pub(crate) fn wait_for(images: &Path, board: &Board, wanted: &str) -> Vec<String> {
     let end = Instant::now() + PATIENCE;
     loop {
         let lines = decoded(images, board);

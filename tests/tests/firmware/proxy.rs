@@ -9,7 +9,7 @@ use halloo_std::testkit::{Noise, NoiseCounts, NoiseRates};
 
 /// A line; cut when dropped.
 #[derive(Debug)]
-pub struct Wire {
+pub(crate) struct Wire {
     ends: [TcpStream; 2],
     noise: [Arc<Mutex<Noise>>; 2],
     pumps: Vec<JoinHandle<()>>,
@@ -17,7 +17,7 @@ pub struct Wire {
 
 impl Wire {
     /// A line between two ends.
-    pub fn new(ends: [TcpStream; 2], seed: u64, rates: NoiseRates) -> Self {
+    pub(crate) fn new(ends: [TcpStream; 2], seed: u64, rates: NoiseRates) -> Self {
         let noise = [0, 1].map(|way| Arc::new(Mutex::new(Noise::new(seed * 2 + way, rates))));
         let [board, hub] = &ends;
         let pumps = [(board, hub), (hub, board)];
@@ -31,14 +31,14 @@ impl Wire {
     }
 
     /// Has other faults from here on.
-    pub fn set_rates(&self, rates: NoiseRates) {
+    pub(crate) fn set_rates(&self, rates: NoiseRates) {
         for noise in &self.noise {
             noise.lock().unwrap().set_rates(rates);
         }
     }
 
     /// What was done so far: to what the board says, and to what it is told.
-    pub fn counts(&self) -> [NoiseCounts; 2] {
+    pub(crate) fn counts(&self) -> [NoiseCounts; 2] {
         [0, 1].map(|way: usize| self.noise[way].lock().unwrap().counts())
     }
 }

@@ -34,11 +34,14 @@ const PER_MEMBER: usize = 512;
 ///   halloo serve --listen 'chat+unix:/run/halloo.sock?mode=660' --max-rooms 64
 ///   halloo serve --data /var/lib/halloo --keep-for 30d
 ///   halloo serve --latest 'telemetry.*'
+///   halloo serve --listen 'chat+serial:/dev/ttyUSB0?baud=115200'
+///   halloo serve --listen chat+cobs+tcp://127.0.0.1:7070
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES, verbatim_doc_comment)]
 pub(crate) struct Args {
-    /// What to speak, and where to listen: chat, echo or greet, over tcp, udp or unix. May be given
-    /// several times; port 0 takes a free port
+    /// What to speak, and where to listen: chat, echo or greet, over tcp, udp or unix; chat also over
+    /// a serial line: serial:, or cobs+tcp:// for one that comes over TCP (with ?connect the hub
+    /// connects to a serial server). May be given several times; port 0 takes a free port
     #[arg(long, value_name = "URL", default_value = "chat+tcp://127.0.0.1:7007")]
     listen: Vec<String>,
     /// The most connections at the same time

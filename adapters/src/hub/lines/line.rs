@@ -285,3 +285,29 @@ impl Pace {
         (until > now).then_some(until)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_is_written_than_the_line_has_taken_but_for_a_few_bytes() {
+        // [F-LINE-6]
+        let at = |ms: u64| Instant::from_ticks(ms * 1000);
+        let mut pace = Pace {
+            baud: 115_200,
+            out_at: at(0),
+        };
+        assert_eq!(pace.wait(at(0)), None);
+        // 115 bytes are short of 10 ms: as much again may follow at once.
+        pace.wrote(at(5), 115);
+        assert_eq!(pace.wait(at(5)), None);
+        pace.wrote(at(5), 1152);
+        let until = pace.wait(at(5)).unwrap();
+        assert_eq!(until.as_ticks(), 5000 + 9982 + 100_000 - 10_000);
+        assert_eq!(pace.wait(until), None);
+        // What was not used is not saved up.
+        pace.wrote(at(9000), 1152);
+        assert_eq!(pace.wait(at(9000)), Some(at(9090)));
+    }
+}

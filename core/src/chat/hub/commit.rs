@@ -103,7 +103,7 @@ impl Hub<'_> {
         member.up_committed = pending.seq;
         match pending.verdict {
             Verdict::Kept { offset } => {
-                self.counters.posts = self.counters.posts.saturating_add(1);
+                super::count(&mut self.counters.posts);
                 if let Some(room) = self.storage.rooms.get_mut(member.room as usize) {
                     room.log.commit(offset);
                 }
@@ -112,7 +112,7 @@ impl Hub<'_> {
             }
             Verdict::Forgotten => {}
             Verdict::Rejected { code } => {
-                self.counters.rejected = self.counters.rejected.saturating_add(1);
+                super::count(&mut self.counters.rejected);
                 member.reject = (pending.seq, code);
                 member.owed.add(Owed::REJECT);
             }
@@ -138,7 +138,7 @@ impl Hub<'_> {
         let skips = mutant::is("gap taken") && seq::is_after(number, member.up_seq);
         if number != seq::next(member.up_seq) && !skips {
             if !seq::is_after(number, member.up_seq) {
-                self.counters.repeated = self.counters.repeated.saturating_add(1);
+                super::count(&mut self.counters.repeated);
             }
             member.owed.add(Owed::ACK);
             if let Presence::Here { conn } = member.presence {

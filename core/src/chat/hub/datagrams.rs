@@ -6,14 +6,20 @@
 use super::Hub;
 use super::links::At;
 use super::slots::{Owed, Phase, Presence};
-use super::store::Found;
+use super::store::{Found, Wanted};
 use super::timers::schedule;
-use super::transmit::{Next, Sent, Transmit};
+use super::transmit::Transmit;
 use crate::bytes;
 use crate::chat::datagram::{HEADER, MAX_BODY, MAX_ENTRIES, Path};
 use crate::chat::log::FRAME_HEADER;
 use crate::time::{Due, Instant};
 use crate::wire::kind;
+
+/// What a member gets next.
+enum Next {
+    Entry { member: u32, offset: u64 },
+    Stored(Wanted),
+}
 
 impl Hub<'_> {
     #[cfg_attr(target_pointer_width = "32", inline(never))]
@@ -30,7 +36,12 @@ impl Hub<'_> {
         }
     }
 
-    pub(super) fn poll_datagram(&mut self, now: Instant, at: u32, out: &mut [u8]) -> Transmit<'_> {
+    pub(super) fn transmit_datagram(
+        &mut self,
+        now: Instant,
+        at: u32,
+        out: &mut [u8],
+    ) -> Transmit<'_> {
         let phase = self.storage.conns.get(at as usize).map(|conn| conn.phase);
         let Some((head, message)) = out.split_at_mut_checked(HEADER) else {
             return Transmit::Idle;
@@ -38,11 +49,14 @@ impl Hub<'_> {
         let len = match phase {
             Some(Phase::Serving) => match self.next_message(at, message) {
                 Some(len) => len,
-                None => match self.next_run(at) {
-                    Some(Next::Run(sent)) => match self.copy_entry(sent, message) {
-                        Some(len) => len,
-                        None => return Transmit::Idle,
-                    },
+                // No member is owed a marker or a gap, so each can have its next entry as it is.
+                None => match self.in_turn(at, Self::next_entry) {
+                    Some(Next::Entry { member, offset }) => {
+                        match self.copy_entry(member, offset, message) {
+                            Some(len) => len,
+                            None => return Transmit::Idle,
+                        }
+                    }
                     Some(Next::Stored(wanted)) => return Transmit::Stored(wanted),
                     None => return Transmit::Idle,
                 },
@@ -58,6 +72,17 @@ impl Hub<'_> {
             Some(()) => Transmit::Message(len.saturating_add(HEADER)),
             None => Transmit::Close,
         }
+    }
+
+    fn next_entry(&self, at: u32) -> Option<Next> {
+        self.sendable(at)?;
+        let member = self.storage.members.get(at as usize)?;
+        let room = self.storage.rooms.get(member.room as usize)?;
+        let offset = member.cursor.saturating_add(1);
+        if offset < room.log.first() {
+            return self.wanted(at).map(Next::Stored);
+        }
+        Some(Next::Entry { member: at, offset })
     }
 
     /// Puts the header in front of a message; `None` when its session has no number left.
@@ -80,14 +105,15 @@ impl Hub<'_> {
         Some(())
     }
 
-    /// Copies the first entry of a run, which then counts as sent.
-    fn copy_entry(&mut self, sent: Sent, message: &mut [u8]) -> Option<usize> {
-        let log = self.storage.rooms.get(sent.room as usize)?.log;
-        let frame = log.frame(self.log_view(sent.room), sent.first)?;
+    /// Copies an entry, which then counts as sent.
+    fn copy_entry(&mut self, at: u32, offset: u64, message: &mut [u8]) -> Option<usize> {
+        let room = self.storage.members.get(at as usize)?.room;
+        let log = &self.storage.rooms.get(room as usize)?.log;
+        let frame = log.frame(self.log_view(room), offset)?;
         let entry = frame.get(FRAME_HEADER..)?;
-        bytes::copy(message.get_mut(..entry.len())?, entry);
         let len = entry.len();
-        self.entry_sent(sent.member, sent.first);
+        bytes::copy(message.get_mut(..len)?, entry);
+        self.entry_sent(at, offset);
         Some(len)
     }
 
@@ -96,7 +122,7 @@ impl Hub<'_> {
         if let Some(member) = self.storage.members.get_mut(at_member as usize) {
             member.cursor = offset;
         }
-        self.counters.delivered = self.counters.delivered.saturating_add(1);
+        super::count(&mut self.counters.delivered);
     }
 
     /// What a member is sent next has to be acknowledged, if it is sent in datagrams; whether it is.
@@ -222,7 +248,7 @@ impl Hub<'_> {
             next = member.in_conn.next();
         }
         if is_back {
-            self.counters.resent = self.counters.resent.saturating_add(1);
+            super::count(&mut self.counters.resent);
             self.queue(at);
         } else if let Some(path) = self.path_mut(at) {
             path.stop();

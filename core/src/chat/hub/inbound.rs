@@ -72,12 +72,12 @@ impl Hub<'_> {
         if let Some(old) = self.find_device(&hello.device)
             && !mutant::is("no fence")
         {
-            self.counters.fenced = self.counters.fenced.saturating_add(1);
+            super::count(&mut self.counters.fenced);
             debug!("hub: connection {} is fenced by connection {}", old, at);
             self.part(old, now, LastWord::Bye(ByeReason::Replaced), Parting::Lost);
         }
         self.sessions = self.sessions.wrapping_add(1);
-        self.counters.sessions = self.counters.sessions.saturating_add(1);
+        super::count(&mut self.counters.sessions);
         let Some(conn) = self.storage.conns.get_mut(at as usize) else {
             return Ok(());
         };
@@ -259,6 +259,6 @@ impl Hub<'_> {
     }
 
     fn skip(&mut self) {
-        self.counters.skipped = self.counters.skipped.saturating_add(1);
+        super::count(&mut self.counters.skipped);
     }
 }

@@ -13,7 +13,7 @@ use crate::wire::{self, Code, Message, PeerError};
 ///
 /// The caller's loop, with a [`Decoder`](crate::frame::Decoder) over `Cobs`: each frame goes to
 /// [`handle_datagram`](Self::handle_datagram). When [`Hub::poll_ready`] names [`conn`](Self::conn),
-/// what [`Hub::poll_transmit`] gives is sealed and written, a frame at a time, each when the one before
+/// what [`Hub::poll_datagram`] gives is sealed and written, a frame at a time, each when the one before
 /// is out; at `Transmit::Close` the session is over and [`hang_up`](Self::hang_up) is called, as it is
 /// when the line itself is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -57,7 +57,7 @@ impl Line {
         let Some((header, message)) = Header::decode(datagram) else {
             return Ok(0);
         };
-        let Ok(decoded) = wire::binary::decode(message) else {
+        let Ok(decoded) = wire::binary::decode_from_device(message) else {
             return Ok(0);
         };
         let code = match decoded.message {

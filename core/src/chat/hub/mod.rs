@@ -405,7 +405,7 @@ impl<'s> Hub<'s> {
             // It is closing already: what came behind its first fault is no other.
             return;
         }
-        self.counters.violations = self.counters.violations.saturating_add(1);
+        count(&mut self.counters.violations);
         warning!("hub: connection {} is closed: {:?}", at, code);
         self.part(at, now, LastWord::Error(code), Parting::Lost);
     }
@@ -433,6 +433,12 @@ impl<'s> Hub<'s> {
             index: share(self.storage.index, rooms, room as usize),
         }
     }
+}
+
+/// One more.
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+const fn count(counter: &mut u64) {
+    *counter = counter.saturating_add(1);
 }
 
 /// Where the part of `len` things lies that belongs to `at` when `of` divide them evenly.

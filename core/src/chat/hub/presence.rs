@@ -59,13 +59,10 @@ impl Hub<'_> {
         });
     }
 
-    /// The next notice for a member, which it has then seen.
-    pub(super) fn next_notice(&mut self, at: u32) -> Option<Message<'_>> {
-        let member = self.storage.members.get_mut(at as usize)?;
-        let room = self.storage.rooms.get(member.room as usize)?;
+    /// The next notice for a member.
+    pub(super) fn next_notice<'m>(&'m self, member: &Member, room: &Room) -> Option<Notice<'m>> {
         let behind = room.presence.wrapping_sub(member.presence_seen);
         if behind == 0 {
-            member.owed.clear(Owed::NOTICE);
             return None;
         }
         let by_name = behind as usize <= RECENT && room.present <= SMALL_ROOM;
@@ -74,11 +71,6 @@ impl Hub<'_> {
         } else {
             room.presence
         };
-        member.presence_seen = version;
-        if version == room.presence {
-            member.owed.clear(Owed::NOTICE);
-        }
-        let (slot, room_at) = (member.slot, member.room);
         // The count after this very change: what came later is not told yet.
         let members = match by_name {
             true => room.present_at(version),
@@ -91,17 +83,17 @@ impl Hub<'_> {
             .and_then(|&(kind, who, generation)| {
                 let who = self.storage.members.get(who as usize)?;
                 // The slot may be somebody else's by now.
-                let same = who.generation == generation && who.room == room_at;
+                let same = who.generation == generation && who.room == member.room;
                 same.then_some((kind, who.name.as_str()))
             })
             .unwrap_or((NoticeKind::Count, ""));
-        Some(Message::Notice(Notice {
-            slot,
+        Some(Notice {
+            slot: member.slot,
             version,
             kind,
             members,
             who,
-        }))
+        })
     }
 
     /// Writes the answer that a connection is owed to its `Who`: as many names as fit.

@@ -136,9 +136,10 @@ fn entry(conns: &[Conn], place: u32) -> u32 {
         .map_or(NONE, |conn| conn.heap.get())
 }
 
-fn due(conns: &[Conn], place: u32) -> Option<Instant> {
-    let at = entry(conns, place);
-    Some(conns.get(at as usize)?.due)
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+fn due(conns: &[Conn], place: u32) -> Due {
+    let conn = conns.get(entry(conns, place) as usize);
+    conn.map_or(Due::NEVER, |conn| Due::at(conn.due))
 }
 
 fn put(conns: &mut [Conn], place: u32, at: u32) {
@@ -150,6 +151,7 @@ fn put(conns: &mut [Conn], place: u32, at: u32) {
     }
 }
 
+#[cfg_attr(target_pointer_width = "32", inline(never))]
 fn swap(conns: &mut [Conn], a: u32, b: u32) {
     let (at_a, at_b) = (entry(conns, a), entry(conns, b));
     put(conns, a, at_b);
@@ -163,6 +165,7 @@ fn len(conns: &[Conn]) -> u32 {
 }
 
 /// Sets, moves or (with `NEVER`) removes the check of connection `at`. Work: logarithmic.
+#[cfg_attr(target_pointer_width = "32", inline(never))]
 pub(super) fn schedule(conns: &mut [Conn], at: u32, when: Due) {
     let Some(conn) = conns.get_mut(at as usize) else {
         return;
@@ -200,6 +203,7 @@ fn remove(conns: &mut [Conn], at: u32, place: u32) {
     }
 }
 
+#[cfg_attr(target_pointer_width = "32", inline(never))]
 fn rise(conns: &mut [Conn], mut place: u32) {
     while place > 0 {
         let parent = place.saturating_sub(1) >> 1;
@@ -211,16 +215,15 @@ fn rise(conns: &mut [Conn], mut place: u32) {
     }
 }
 
+#[cfg_attr(target_pointer_width = "32", inline(never))]
 fn sink(conns: &mut [Conn], mut place: u32) {
     loop {
         let left = place.saturating_mul(2).saturating_add(1);
-        let Some(left_due) = due(conns, left) else {
-            return;
-        };
         let right = left.saturating_add(1);
-        let child = match due(conns, right) {
-            Some(right_due) if right_due < left_due => right,
-            _ => left,
+        // Where there is no child, it is never due.
+        let child = match due(conns, right) < due(conns, left) {
+            true => right,
+            false => left,
         };
         if due(conns, place) <= due(conns, child) {
             return;

@@ -1,7 +1,7 @@
 //! What the hub says to a connection: messages that are owed, then runs of the log.
 
 use super::links::{At, NONE};
-use super::slots::{LastWord, Owed, Phase, Presence};
+use super::slots::{LastWord, Member, Owed, Phase, Presence, Room};
 use super::store::{Found, Wanted};
 use super::{ConnId, Hub, Parting};
 use crate::chat::datagram;
@@ -54,9 +54,20 @@ pub struct Sent {
 }
 
 /// The entries that a connection gets next.
-pub(super) enum Next {
+enum Next {
     Run(Sent),
     Stored(Wanted),
+}
+
+/// What a member was told, and what that changes.
+#[derive(Clone, Copy)]
+enum Told {
+    Joined { presence: u32 },
+    Reject,
+    Ack,
+    Gap { to: u64 },
+    Notice { version: u32, is_last: bool },
+    Own { offset: u64 },
 }
 
 impl Hub<'_> {
@@ -74,7 +85,7 @@ impl Hub<'_> {
         };
         let now = self.tick(now);
         if self.is_datagram(at) {
-            return self.poll_datagram(now, at, out);
+            return self.transmit_datagram(now, at, out);
         }
         let phase = self.storage.conns.get(at as usize).map(|conn| conn.phase);
         let next = match phase {
@@ -83,7 +94,10 @@ impl Hub<'_> {
                     self.spoke(at, now);
                     return Transmit::Message(len);
                 }
-                None => self.next_run(at),
+                None => self.in_turn(at, |hub, member| {
+                    let run = hub.run_of(member).map(Next::Run);
+                    run.or_else(|| hub.wanted(member).map(Next::Stored))
+                }),
             },
             Some(Phase::Parting { last, .. }) => return self.say_last(at, last, out),
             Some(Phase::Closed) | None => return Transmit::Close,
@@ -262,12 +276,19 @@ impl Hub<'_> {
     }
 
     fn next_of_member(&mut self, at: u32, out: &mut [u8]) -> Option<usize> {
-        let member = self.storage.members.get_mut(at as usize)?;
+        let member = self.storage.members.get(at as usize)?;
         let room = self.storage.rooms.get(member.room as usize)?;
-        let (slot, owed) = (member.slot, member.owed);
-        if owed == Owed::NOTHING && member.cursor >= room.log.head() {
+        if member.owed == Owed::NOTHING && member.cursor >= room.log.head() {
             return None;
         }
+        let (told, message) = self.owed_to(at, member, room)?;
+        let len = wire::binary::encode_to_device(&message, out)?;
+        self.told(at, told);
+        Some(len)
+    }
+
+    fn owed_to(&self, at: u32, member: &Member, room: &Room) -> Option<(Told, Message<'_>)> {
+        let (slot, owed) = (member.slot, member.owed);
         if owed.has(Owed::JOINED) {
             // What a crash could take back must not be told (rule D-5).
             let is_early = mutant::is("joined before commit");
@@ -287,51 +308,86 @@ impl Hub<'_> {
                 members: room.present,
                 presence: room.presence,
             };
-            let len = wire::binary::encode_to_device(&Message::Joined(joined), out)?;
-            member.presence_seen = room.presence;
-            member.owed.clear(Owed::JOINED);
-            member.owed.clear(Owed::NOTICE);
-            member.owed.clear(Owed::ACK);
-            return Some(len);
+            let told = Told::Joined {
+                presence: room.presence,
+            };
+            return Some((told, Message::Joined(joined)));
         }
         if owed.has(Owed::REJECT) {
             let (seq, code) = member.reject;
-            let len = wire::binary::encode_to_device(&Message::Reject { slot, seq, code }, out)?;
-            member.owed.clear(Owed::REJECT);
-            return Some(len);
+            return Some((Told::Reject, Message::Reject { slot, seq, code }));
         }
         if owed.has(Owed::ACK) && !self.holds_ack(at) {
-            let member = self.storage.members.get_mut(at as usize)?;
-            let (up_seq, rejects) = (member.up_committed, member.committed_rejects());
             let ack = Message::Ack {
                 slot,
-                up_seq,
-                rejects,
+                up_seq: member.up_committed,
+                rejects: member.committed_rejects(),
             };
-            let len = wire::binary::encode_to_device(&ack, out)?;
-            member.owed.clear(Owed::ACK);
-            return Some(len);
+            return Some((Told::Ack, ack));
         }
         if let Some(gap) = self.gap(at) {
-            let len = wire::binary::encode_to_device(&Message::Gap(gap), out)?;
-            self.counters.gaps = self.counters.gaps.saturating_add(1);
-            let is_tracked = self.track(at);
-            let member = self.storage.members.get_mut(at as usize)?;
-            if !is_tracked {
-                // A gap takes no credit (rule D-GAP-2).
-                let length = gap.to.saturating_sub(member.cursor);
-                member.limit = member.limit.saturating_add(length);
-            }
-            member.cursor = gap.to;
-            member.found = Found::Entries;
-            return Some(len);
+            return Some((Told::Gap { to: gap.to }, Message::Gap(gap)));
         }
         if owed.has(Owed::NOTICE)
-            && let Some(message) = self.next_notice(at)
+            && let Some(notice) = self.next_notice(member, room)
         {
-            return wire::binary::encode_to_device(&message, out);
+            let told = Told::Notice {
+                version: notice.version,
+                is_last: notice.version == room.presence,
+            };
+            return Some((told, Message::Notice(notice)));
         }
-        self.own_marker(at, out)
+        let offset = self.next_own(at)?;
+        let marker = Entry {
+            room: member.room,
+            offset,
+            flags: Entry::OWN,
+            from: "",
+            body: &[],
+        };
+        Some((Told::Own { offset }, Message::Entry(marker)))
+    }
+
+    /// A member was told what it was owed.
+    fn told(&mut self, at: u32, told: Told) {
+        let is_tracked = match told {
+            Told::Gap { .. } | Told::Own { .. } => self.track(at),
+            _ => false,
+        };
+        let Some(member) = self.storage.members.get_mut(at as usize) else {
+            return;
+        };
+        match told {
+            Told::Joined { presence } => {
+                member.presence_seen = presence;
+                member.owed.clear(Owed::JOINED);
+                member.owed.clear(Owed::NOTICE);
+                member.owed.clear(Owed::ACK);
+            }
+            Told::Reject => member.owed.clear(Owed::REJECT),
+            Told::Ack => member.owed.clear(Owed::ACK),
+            Told::Gap { to } => {
+                if !is_tracked {
+                    // A gap takes no credit (rule D-GAP-2).
+                    let length = to.saturating_sub(member.cursor);
+                    member.limit = member.limit.saturating_add(length);
+                }
+                member.cursor = to;
+                member.found = Found::Entries;
+                super::count(&mut self.counters.gaps);
+            }
+            Told::Notice { version, is_last } => {
+                member.presence_seen = version;
+                if is_last {
+                    member.owed.clear(Owed::NOTICE);
+                }
+            }
+            Told::Own { offset } => {
+                member.cursor = offset;
+                member.found = Found::Entries;
+                super::count(&mut self.counters.delivered);
+            }
+        }
     }
 
     /// The entries that a member misses for good: too old, too large for it, or passed over.
@@ -425,31 +481,20 @@ impl Hub<'_> {
         (last > member.cursor && !member.owed.has(Owed::JOINED)).then_some(last)
     }
 
-    fn own_marker(&mut self, at: u32, out: &mut [u8]) -> Option<usize> {
+    /// The offset of a member's next entry, if it gets a marker for that.
+    fn next_own(&self, at: u32) -> Option<u64> {
         self.sendable(at)?;
         let member = self.storage.members.get(at as usize)?;
         let offset = member.cursor.saturating_add(1);
-        if member.found != Found::Own && !self.is_own(at, offset) {
-            return None;
-        }
-        let marker = Message::Entry(Entry {
-            room: member.room,
-            offset,
-            flags: Entry::OWN,
-            from: "",
-            body: &[],
-        });
-        let len = wire::binary::encode_to_device(&marker, out)?;
-        self.track(at);
-        let member = self.storage.members.get_mut(at as usize)?;
-        member.cursor = offset;
-        member.found = Found::Entries;
-        self.counters.delivered = self.counters.delivered.saturating_add(1);
-        Some(len)
+        (member.found == Found::Own || self.is_own(at, offset)).then_some(offset)
     }
 
-    /// The next run of entries for a connection; its rooms take turns.
-    pub(super) fn next_run(&mut self, at: u32) -> Option<Next> {
+    /// What `find` finds first for a member of a connection; its rooms take turns.
+    pub(super) fn in_turn<T>(
+        &mut self,
+        at: u32,
+        find: impl Fn(&Self, u32) -> Option<T>,
+    ) -> Option<T> {
         let conn = self.storage.conns.get(at as usize)?;
         let first = conn.members.first();
         let turn = conn.turn.some().or(first);
@@ -462,11 +507,10 @@ impl Hub<'_> {
                     break;
                 }
                 next = self.storage.members.get(member as usize)?.in_conn.next();
-                let run = self.run_of(member).map(Next::Run);
-                let run = run.or_else(|| self.wanted(member).map(Next::Stored));
-                if run.is_some() {
+                let found = find(self, member);
+                if found.is_some() {
                     self.storage.conns.get_mut(at as usize)?.turn = At::of(next.unwrap_or(NONE));
-                    return run;
+                    return found;
                 }
             }
         }

@@ -112,6 +112,8 @@ fn any_order_of_calls_is_safe() {
     mess(&Lines::new(9));
     mess(&JsonObjects::new(9));
     mess(&Datagram::new(9));
+    #[cfg(feature = "cobs")]
+    mess(&crate::frame::Cobs::new(9));
 }
 
 #[test]

@@ -53,7 +53,7 @@ fn decode_ways<const TO_HUB: bool, const TO_DEVICE: bool>(
     let message = read::<TO_HUB, TO_DEVICE>(kind, &mut from);
     // After Hello and Welcome nothing is left for this.
     if !from.rest.is_empty() {
-        from.extensions(0);
+        from.extensions::<TO_HUB, TO_DEVICE>(0);
     }
     match from.fault {
         None => Ok(Decoded {
@@ -83,10 +83,10 @@ fn read<'a, const TO_HUB: bool, const TO_DEVICE: bool>(
             if fields.array() != MAGIC {
                 from.fail(WireError::Malformed);
             }
-            let Extensions { proof, cookie, .. } = from.extensions(kind);
+            let [proof, _, cookie] = from.extensions::<TO_HUB, TO_DEVICE>(kind);
             Message::Hello(Hello {
                 proof,
-                cookie,
+                cookie: cookie.first_chunk(),
                 version_min: fields.u8(),
                 version_max: fields.u8(),
                 suite: fields.u8(),
@@ -103,10 +103,10 @@ fn read<'a, const TO_HUB: bool, const TO_DEVICE: bool>(
             cookie: fields.array(),
         },
         kind::WELCOME if TO_DEVICE => {
-            let Extensions { proof, lineage, .. } = from.extensions(kind);
+            let [proof, lineage, _] = from.extensions::<TO_HUB, TO_DEVICE>(kind);
             Message::Welcome(Welcome {
                 proof,
-                lineage,
+                lineage: Lineage::new(lineage).unwrap_or_default(),
                 version: fields.u8(),
                 suite: fields.u8(),
                 flags: fields.u16(),
@@ -302,12 +302,8 @@ impl<'a> Reader<'a> {
     /// Reads the extensions, which run to the end of the frame; returns those that a message of
     /// this kind may have.
     #[inline(never)]
-    fn extensions(&mut self, kind: u8) -> Extensions<'a> {
-        let mut found = Extensions {
-            proof: &[],
-            lineage: Lineage::NONE,
-            cookie: None,
-        };
+    fn extensions<const TO_HUB: bool, const TO_DEVICE: bool>(&mut self, kind: u8) -> Known<'a> {
+        let mut known: Known<'a> = [&[]; 3];
         let (mut count, mut last): (usize, _) = (0, 0);
         if self.rest.len() > MAX_EXTENSION_BYTES {
             self.fail(WireError::TooLong);
@@ -319,50 +315,35 @@ impl<'a> Reader<'a> {
             }
             // A tag that is wrong is so before the length that follows it.
             let tag = self.u8();
-            let is_known = match tag {
-                TAG_PROOF => matches!(kind, kind::HELLO | kind::WELCOME),
-                TAG_LINEAGE => kind == kind::WELCOME,
-                TAG_COOKIE => kind == kind::HELLO,
-                _ => false,
+            // One that is known has the first so many bytes or a multiple of them, up to the second.
+            let (piece, most) = match (kind, tag) {
+                (kind::HELLO, TAG_PROOF) if TO_HUB => (1, MAX_PROOF),
+                (kind::WELCOME, TAG_PROOF) if TO_DEVICE => (1, MAX_PROOF),
+                (kind::WELCOME, TAG_LINEAGE) if TO_DEVICE => (4, 4 * MAX_LINEAGE),
+                (kind::HELLO, TAG_COOKIE) if TO_HUB => (COOKIE, u8::MAX.into()),
+                _ => (0_usize, u8::MAX.into()),
             };
-            if tag & SKIPPABLE != 0 && !is_known {
-                self.skipped = self.skipped.saturating_add(1);
-                self.short(u8::MAX.into());
+            let is_known = piece > 0;
+            match tag & SKIPPABLE {
+                // Each once, and in the order of their tags.
+                _ if is_known && tag <= last => self.fail(WireError::Malformed),
+                _ if is_known => last = tag,
+                0 => self.fail(WireError::UnknownExtension(tag)),
+                _ => self.skipped = self.skipped.saturating_add(1),
+            }
+            let bytes = self.short(most);
+            if !is_known {
                 continue;
             }
-            if !is_known {
-                self.fail(WireError::UnknownExtension(tag));
-            }
-            // Each once, and in the order of their tags.
-            if tag <= last {
+            let is_whole = !bytes.is_empty() && bytes.len() & piece.wrapping_sub(1) == 0;
+            if !is_whole || (piece == COOKIE && bytes.len() != COOKIE) {
                 self.fail(WireError::Malformed);
             }
-            last = tag;
-            let most = match tag {
-                TAG_PROOF => MAX_PROOF,
-                TAG_LINEAGE => 4 * MAX_LINEAGE,
-                _ => u8::MAX.into(),
-            };
-            let bytes = self.short(most);
-            let is_whole = match tag {
-                TAG_COOKIE => {
-                    found.cookie = bytes.try_into().ok();
-                    found.cookie.is_some()
-                }
-                TAG_LINEAGE => {
-                    found.lineage = Lineage::new(bytes).unwrap_or_default();
-                    !found.lineage.as_bytes().is_empty()
-                }
-                _ => {
-                    found.proof = bytes;
-                    !bytes.is_empty()
-                }
-            };
-            if !is_whole {
-                self.fail(WireError::Malformed);
+            if let Some(place) = known.get_mut(usize::from(tag.wrapping_sub(TAG_PROOF))) {
+                *place = bytes;
             }
         }
-        found
+        known
     }
 
     /// Keeps the first fault and reads nothing more.
@@ -373,12 +354,11 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// What extensions say.
-struct Extensions<'a> {
-    proof: &'a [u8],
-    lineage: Lineage<'a>,
-    cookie: Option<&'a [u8; 16]>,
-}
+/// What extensions say, by their tags: proof, lineage, cookie.
+type Known<'a> = [&'a [u8]; 3];
+
+/// The bytes of a cookie.
+const COOKIE: usize = 16;
 
 /// Fields of fixed width; a read beyond them gives zeros.
 ///

@@ -37,7 +37,8 @@ static BUSES: Slots<Bus, 2> = Slots::new();
 #[cortex_m_rt::entry]
 fn main() -> ! {
     board::bait();
-    let (Some(mut clock), Some(mut seed)) = (board::Clock::start(), SEED.take(Some)) else {
+    let (Some(mut clock), Some(mut seed)) = (board::Clock::start(), SEED.take(|noise| noise))
+    else {
         board::halt();
     };
     // Another one at each start. A board with a source of randomness asks that.

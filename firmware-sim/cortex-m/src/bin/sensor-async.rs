@@ -7,9 +7,9 @@ use embassy_executor::Executor;
 use halloo_core::frame::Cobs;
 use halloo_core::time::after;
 use halloo_cortex_m as board;
-use halloo_cortex_m::{Clock, Kept, Line, Sensor, Slots, State, Step};
+use halloo_cortex_m::{Clock, Line, Sensor, Slots, State, Step};
 
-board::port!(LINE: Uart0 as UART0, rx 256, tx 128);
+board::port!(LINE: Uart0 as UART0, rx 128, tx 64);
 board::retained!(STATE: State);
 
 static EXECUTOR: Slots<Executor, 1> = Slots::new();
@@ -17,24 +17,23 @@ static EXECUTOR: Slots<Executor, 1> = Slots::new();
 #[cortex_m_rt::entry]
 fn main() -> ! {
     board::bait();
-    let (Some(clock), Some(kept)) = (board::Clock::start(), STATE.take(State::new)) else {
+    let (Some(clock), Some(sensor)) = (board::Clock::start(), Sensor::start(&STATE)) else {
         board::halt();
     };
     let [executor] = EXECUTOR.fill(Executor::new) else {
         board::halt();
     };
     executor.run(|spawner| {
-        if let Ok(sensor) = run(clock, kept) {
-            spawner.spawn(sensor);
+        if let Ok(task) = run(clock, sensor) {
+            spawner.spawn(task);
         }
     })
 }
 
 #[embassy_executor::task]
-async fn run(mut clock: Clock, kept: Kept<State>) -> ! {
+async fn run(mut clock: Clock, mut sensor: Sensor) -> ! {
     let mut uart = LINE.open();
     let mut link = Line::new(Cobs::new(256));
-    let mut sensor = Sensor::new(kept);
     loop {
         sensor.connect(&mut link, clock.now());
         let wait = loop {

@@ -6,22 +6,25 @@
 use halloo_core::frame::Cobs;
 use halloo_core::time::after;
 use halloo_cortex_m as board;
-use halloo_cortex_m::{Line, Sensor, State, Step};
+use halloo_cortex_m::{Line, Sensor, Slots, State, Step};
 
-board::port!(LINE: Uart0 as UART0, rx 256, tx 128);
+board::port!(LINE: Uart0 as UART0, rx 128, tx 64);
 board::retained!(STATE: State);
+
+static LINK: Slots<Line, 1> = Slots::new();
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
     board::bait();
-    let (Some(mut clock), Some(kept)) = (board::Clock::start(), STATE.take(State::new)) else {
+    let (Some(mut clock), Some(mut sensor)) = (board::Clock::start(), Sensor::start(&STATE)) else {
+        board::halt();
+    };
+    let [link] = LINK.fill(|| Line::new(Cobs::new(256))) else {
         board::halt();
     };
     let mut uart = LINE.open();
-    let mut link = Line::new(Cobs::new(256));
-    let mut sensor = Sensor::new(kept);
     loop {
-        sensor.connect(&mut link, clock.now());
+        sensor.connect(link, clock.now());
         let wait = loop {
             let now = clock.now();
             let step = match link.poll(&mut uart, sensor.client(), now) {

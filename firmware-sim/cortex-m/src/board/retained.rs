@@ -51,11 +51,10 @@ impl<T: Clone + Send + 'static> Retained<T> {
         Self(UnsafeCell::new(MaybeUninit::uninit()))
     }
 
-    /// What was kept by this image before the reset; else what `fresh` makes out of noise.
-    ///
-    /// `None`: it was taken already, or there was nothing and `fresh` made nothing.
+    /// What was kept by this image before the reset; else what `fresh` makes out of noise. `None` the
+    /// second time.
     #[must_use]
-    pub fn take(&'static self, fresh: impl FnOnce(u64) -> Option<T>) -> Option<Kept<T>> {
+    pub fn take(&'static self, fresh: impl FnOnce(u64) -> T) -> Option<Kept<T>> {
         if IS_TAKEN.swap(true, Ordering::Relaxed) {
             return None;
         }
@@ -72,7 +71,7 @@ impl<T: Clone + Send + 'static> Retained<T> {
             match found {
                 KEPT => live.copy_from_nonoverlapping(kept, 1),
                 COPYING => {}
-                _ => live.write(fresh(addr_of!((*cells).noise).read_volatile())?),
+                _ => live.write(fresh(addr_of!((*cells).noise).read_volatile())),
             }
             let mut place = Kept {
                 mark: &mut *addr_of_mut!((*cells).mark),

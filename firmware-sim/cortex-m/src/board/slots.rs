@@ -32,6 +32,8 @@ impl<T: 'static, const N: usize> Slots<T, N> {
     }
 
     /// Fills the room, one after the other; empty the second time.
+    // Not part of its caller: the stack has what `make` makes only until this returns.
+    #[inline(never)]
     pub fn fill(&'static self, mut make: impl FnMut() -> T) -> &'static mut [T] {
         if self.is_taken.swap(true, Ordering::Relaxed) {
             return &mut [];
