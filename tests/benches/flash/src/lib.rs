@@ -18,7 +18,7 @@ use halloo_core::time::{Instant, after, millis};
 use halloo_cortex_m as board;
 use halloo_cortex_m::{Clock, Uart, Uart0};
 
-board::port!(LINE: Uart0 as UART0, rx 256, tx 128);
+board::port!(LINE: Uart0 as UART0, rx 128, tx 64);
 
 static CLOCK: Mutex<Cell<Option<Clock>>> = Mutex::new(Cell::new(None));
 
@@ -72,7 +72,7 @@ pub fn in_millis(span: u64) -> Instant {
 }
 
 /// The board's UART, as a stream.
-pub struct Pipe(Uart<Uart0, 256, 128>);
+pub struct Pipe(Uart<Uart0, 128, 64>);
 
 impl Pipe {
     /// Throws away what has come.
