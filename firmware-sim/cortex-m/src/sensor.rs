@@ -86,6 +86,7 @@ impl State {
         if let Some(interval) = interval {
             self.interval = interval.max(1);
             self.obeyed = self.obeyed.wrapping_add(1);
+            info!("sensor: obeys interval {}", interval);
         }
         interval.is_some()
     }

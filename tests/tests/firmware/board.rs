@@ -110,6 +110,11 @@ impl Board {
         (board, lines)
     }
 
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.qemu.id()
+    }
+
     /// Presses the reset button, in the middle of whatever the program does.
     pub(crate) fn reset(&mut self) {
         self.say(&json!({"execute": "system_reset"}));

@@ -59,7 +59,6 @@ fn what_each_kind_of_message_costs_a_board_is_known() {
     for line in &lines {
         if let Some((_, cost)) = line.split_once("cost of ") {
             let (kind, instructions) = cost.rsplit_once(": ").unwrap();
-            println!("instructions for {kind}: {instructions}");
             let instructions: usize = instructions.parse().unwrap();
             assert!(instructions > 0, "{line}");
             report("cost", &kind.replace(' ', "_"), instructions);

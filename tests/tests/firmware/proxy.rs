@@ -7,7 +7,14 @@ use std::thread::JoinHandle;
 
 use halloo_std::testkit::{Noise, NoiseCounts, NoiseRates};
 
-/// A line; cut when dropped.
+/// One way of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    FromBoard,
+    ToBoard,
+}
+
+/// A line; gone when dropped.
 #[derive(Debug)]
 pub(crate) struct Wire {
     ends: [TcpStream; 2],
@@ -35,6 +42,15 @@ impl Wire {
         for noise in &self.noise {
             noise.lock().unwrap().set_rates(rates);
         }
+    }
+
+    /// Lets nothing more through to the board, or from it.
+    pub(crate) fn cut(&self, way: Way) {
+        let rates = NoiseRates {
+            lost: 1_000_000,
+            ..NoiseRates::NONE
+        };
+        self.noise[way as usize].lock().unwrap().set_rates(rates);
     }
 
     /// What was done so far: to what the board says, and to what it is told.

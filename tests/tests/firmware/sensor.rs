@@ -9,8 +9,8 @@ use halloo_std::testkit::NoiseRates;
 use halloo_tests::hub::{RunningHub, small};
 
 use super::board::Settings;
-use super::logs::wait_for;
-use super::proxy::Wire;
+use super::logs::{decoded, wait_for};
+use super::proxy::{Way, Wire};
 use super::{Board, images, report};
 
 /// How long a test waits for what must come.
@@ -176,15 +176,45 @@ fn a_board_that_is_reset_in_mid_conversation_goes_on_where_it_was() {
     for image in ["sensor", "sensor-async"] {
         let mut stage = Stage::new(images, image, 5, NoiseRates::NONE);
         stage.command("interval=3");
-        for round in 1..=20 {
-            stage.read_up_to(round * 7);
+        for round in 1..=40 {
+            stage.read_up_to(round * 4);
             stage.command("interval=3");
             stage.board.reset();
         }
         stage.settle();
         let sessions = stage.hub.stats.snapshot().chat.sessions;
-        assert!(sessions > 20, "{sessions} sessions: no reset was seen");
+        assert!(sessions > 40, "{sessions} sessions: no reset was seen");
     }
+}
+
+#[test]
+fn a_reading_whose_verdict_did_not_come_before_a_reset_is_not_given_again() {
+    let Some(images) = images() else { return };
+    for image in ["sensor", "sensor-async"] {
+        let mut stage = Stage::new(images, image, 8, NoiseRates::NONE);
+        stage.read_up_to(3);
+        stage.wire.cut(Way::ToBoard);
+        // What the hub takes from here on, the board does not know of.
+        stage.read_up_to(stage.readings + 2);
+        stage.board.reset();
+        stage.settle();
+    }
+}
+
+#[test]
+fn a_command_that_was_obeyed_before_a_reset_is_not_obeyed_again() {
+    let Some(images) = images() else { return };
+    let mut stage = Stage::new(images, "sensor-log", 9, NoiseRates::NONE);
+    stage.read_up_to(3);
+    stage.wire.cut(Way::FromBoard);
+    // Nobody but the board knows that it obeys.
+    stage.command("interval=7");
+    wait_for(images, &stage.board, "sensor: obeys interval 7");
+    stage.board.reset();
+    stage.settle();
+    let lines = decoded(images, &stage.board);
+    let obeyed = lines.iter().filter(|line| line.contains("sensor: obeys"));
+    assert_eq!(obeyed.count(), 1, "{lines:#?}");
 }
 
 #[test]

@@ -34,6 +34,7 @@ impl<T: 'static, const N: usize> Slots<T, N> {
     /// Fills the room, one after the other; empty the second time.
     // Not part of its caller: the stack has what `make` makes only until this returns.
     #[inline(never)]
+    #[expect(clippy::mut_from_ref, reason = "given once")]
     pub fn fill(&'static self, mut make: impl FnMut() -> T) -> &'static mut [T] {
         if self.is_taken.swap(true, Ordering::Relaxed) {
             return &mut [];
