@@ -168,7 +168,7 @@ def run(image, end, start, folder, ends):
     counts = [count for count, _ in seen]
     lost = len(set(range(max(counts))) - set(counts))
     twice = len(counts) - len(set(counts))
-    print(os.path.basename(image), len(counts), lost, twice, board.stack(end, start, folder))
+    print(len(counts), lost, twice, board.stack(end, start, folder))
 
 
 def main():

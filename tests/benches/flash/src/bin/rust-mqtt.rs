@@ -62,6 +62,7 @@ async fn run(mut line: Pipe, client: &mut Mqtt, app: &mut App) {
         .maximum_packet_size(const { NonZero::new(RX as u32).unwrap() });
     loop {
         line.drain();
+        free(client);
         let id = MqttString::from_str_unchecked("board");
         let connected = by(
             in_millis(ROUND_TRIP),
