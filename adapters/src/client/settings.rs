@@ -28,7 +28,7 @@ pub struct Settings {
     /// that waits longer than that can then be kept twice.
     pub is_ephemeral: bool,
     /// The keepalive interval that it asks for, in whole seconds; zero is none. Default: 60 s; over
-    /// UDP it is 25 s at the most, which keeps the way open through address translators. A dead hub is noticed within 1.5 intervals.
+    /// UDP and serial lines it is 25 s at the most, which keeps the way open through address translators. A dead hub is noticed within 1.5 intervals.
     pub keepalive: Duration,
     /// How many entries beyond the last that was taken the hub may send in each room. Default: 64.
     pub credit: u16,

@@ -4,7 +4,7 @@
 //! [`halloo_core::chat::Hub`]. All of it runs on one thread and holds no lock on the way of a message;
 //! with several [`shards`](HubConfig::shards), others read and write sockets for it. Memory is what
 //! [`HubConfig`] says, plus a bound for each connection that reads slowly: about one frame and one
-//! buffer of 8 KiB, and 64 KiB where its socket is another shard's.
+//! buffer of 8 KiB, and 64 KiB where its socket is another shard's; and 3 KiB for each serial line.
 //!
 //! ```
 //! use std::thread;
@@ -72,7 +72,7 @@ const WAKE: Token = Token(0);
 /// What a hub is told once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HubConfig {
-    /// The most connections at the same time, echo included: at least one more than there are
+    /// The most connections at the same time, echo and serial lines included: at least one more than there are
     /// devices, for one whose link broke unseen to come back. Default: 16,384.
     pub max_connections: usize,
     /// The most rooms; one with an entry is one for ever. Default: 4,096.

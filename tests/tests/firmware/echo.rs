@@ -1,7 +1,8 @@
 //! The image `echo`.
 
 use std::io::{Read, Write};
-use std::time::Duration;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use super::{Board, images, report};
 
@@ -13,7 +14,7 @@ fn what_comes_over_the_line_goes_back_byte_for_byte() {
     let Some(images) = images() else { return };
     let (mut board, mut lines) = Board::start(images, "echo", 1);
     let mut line = lines.pop().unwrap();
-    line.set_read_timeout(Some(PATIENCE)).unwrap();
+    wake(&mut line);
     // More than both rings and every FIFO between hold, of every byte there is.
     let sent: Vec<u8> = (0..40_000_u32)
         .map(|n| (n.wrapping_mul(0x9e37_79b9) >> 24) as u8)
@@ -32,10 +33,25 @@ fn what_comes_over_the_line_goes_back_byte_for_byte() {
         assert_eq!(back, [byte]);
     }
     board.reset();
-    // A reset loses what is on the way, so wait until it is over: an answer shows that.
+    wake(&mut line);
+    report("stack", "echo", board.stack());
+}
+
+/// Waits until the board answers: what comes before it listens is lost.
+#[track_caller]
+fn wake(line: &mut TcpStream) {
+    let end = Instant::now() + PATIENCE;
+    let mut byte = [0];
     line.set_read_timeout(Some(Duration::from_millis(20)))
         .unwrap();
-    let mut back = [0; 64];
-    while line.write_all(b"?").is_ok() && line.read(&mut back).is_err() {}
-    report("stack", "echo", board.stack());
+    while line.read_exact(&mut byte).is_err() {
+        assert!(Instant::now() < end, "no answer");
+        line.write_all(b"?").unwrap();
+    }
+    // The answers to all of these are out of the way before this one.
+    line.set_read_timeout(Some(PATIENCE)).unwrap();
+    line.write_all(b"#").unwrap();
+    while byte != *b"#" {
+        line.read_exact(&mut byte).unwrap();
+    }
 }

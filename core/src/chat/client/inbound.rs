@@ -1,6 +1,6 @@
 //! What the hub says to the device.
 
-use super::outbox::{Fate, Post};
+use super::outbox::Fate;
 use super::rooms::LAST;
 use super::slot::{Numbers, Owed, Slot, Standing};
 use super::{Cause, Delivery, Echo, Parts, Session, SlotId, State, Store};
@@ -93,46 +93,49 @@ impl Parts<'_> {
         now: Instant,
         message: &Message<'m>,
     ) -> Option<Delivery<'m>> {
-        match *message {
-            Message::Entry(entry) => return self.entry(now, &entry),
-            Message::Gap(gap) => return self.gap(now, &gap),
+        match message {
+            Message::Entry(entry) => return self.entry(now, entry),
+            Message::Gap(gap) => return self.gap(now, gap),
             Message::Ack {
                 slot,
                 up_seq,
                 rejects,
             } => {
-                self.settle(now, slot, up_seq, rejects);
+                self.settle(now, *slot, *up_seq, *rejects);
             }
             Message::Joined(joined) => {
-                self.joined(now, &joined);
+                self.joined(now, joined);
             }
             Message::Reject { slot, seq, code } => {
-                self.reject(now, slot, seq, code);
+                self.reject(now, *slot, *seq, *code);
             }
             // Until the room is joined they are of the one that the slot had before.
             Message::Notice(notice) if self.is_joined(notice.slot) => {
-                return Some(Delivery::Notice(notice));
+                return Some(Delivery::Notice(*notice));
             }
             Message::Roster(roster) if self.is_joined(roster.slot) => {
-                return Some(Delivery::Roster(roster));
+                return Some(Delivery::Roster(*roster));
             }
             Message::Notice(_) | Message::Roster(_) => self.skip(),
-            Message::EchoReply { token, bytes } => return Some(Delivery::Echo { token, bytes }),
+            &Message::EchoReply { token, bytes } => return Some(Delivery::Echo { token, bytes }),
             Message::Ping { token } => {
                 if let State::Serving(session) = &mut self.base.state {
-                    session.pong = Some(token);
+                    session.pong = Some(*token);
                 }
             }
             Message::EchoRequest { token, bytes } => {
                 // The last request wins: echo is best effort.
                 let bytes = heapless::Vec::from_slice(bytes).ok();
-                self.base.echo_back = bytes.map(|bytes| Echo { token, bytes });
+                self.base.echo_back = bytes.map(|bytes| Echo {
+                    token: *token,
+                    bytes,
+                });
             }
             Message::Pong { .. } => {}
             // A late answer to an older Hello (rule S-OPEN-3).
             Message::Welcome(_) => self.skip(),
-            Message::Unknown { kind } if !kind::is_known(kind) => self.skip(),
-            Message::Error(error) => return self.handle_error(&error),
+            Message::Unknown { kind } if !kind::is_known(*kind) => self.skip(),
+            Message::Error(error) => return self.handle_error(error),
             Message::Bye(bye) => self.handle_bye(Cause::Bye(bye.reason), bye.wait()),
             Message::Hello(_)
             | Message::Retry { .. }
@@ -159,9 +162,7 @@ impl Parts<'_> {
 
     /// The hub told where the device stands in a room (rules D-ACK-4 and D-STORE-4).
     fn joined(&mut self, now: Instant, joined: &Joined) {
-        let first_waiting = self
-            .find_post(|post| post.slot == joined.slot && post.is_waiting())
-            .map(|post| post.seq);
+        let first_waiting = self.base.outbox.first_waiting(self.arena, joined.slot);
         let store = self.base.store;
         let Some(slot) = self.asked(joined.slot) else {
             self.skip();
@@ -212,7 +213,7 @@ impl Parts<'_> {
         // The posts that wait have consecutive numbers: the hub is to count on with the first.
         slot.up_seq = match first_waiting {
             _ if !is_renumbered => up_seq,
-            Some(first) => first.wrapping_sub(1),
+            Some(first) => first.seq.wrapping_sub(1),
             None => last_used,
         };
         slot.sent_seq = slot.up_seq;
@@ -288,15 +289,15 @@ impl Parts<'_> {
         let (standing, number) = (slot.standing, seq.wrapping_add(slot.ahead));
         // What answers an older copy may not be the hub's last word.
         let is_final = self.base.path.is_none_or(|path| path.echoed() >= slot.mark);
-        match standing {
-            Standing::Asked | Standing::Leaving if !is_final => self.skip(),
+        let refused_after = match standing {
+            Standing::Asked | Standing::Leaving if !is_final => return self.skip(),
             Standing::Leaving if seq == 0 => {
                 slot.free(Owed::Left);
-                self.answered(now);
+                return self.answered(now);
             }
             // There was a place before, and there may be one again.
             Standing::Asked if seq == 0 && code == Code::Full && slot.bears_refusal(now) => {
-                self.answered(now);
+                return self.answered(now);
             }
             Standing::Asked if seq == 0 => {
                 let last_sent = slot.sent_seq;
@@ -304,28 +305,28 @@ impl Parts<'_> {
                     true => Owed::Left,
                     false => Owed::Refused(code),
                 });
-                // What was sent before may be in the log: its ack was lost with a connection.
-                self.base.outbox.settle(self.arena, at, |post| {
-                    let fate = match seq::is_after(post.seq, last_sent) {
-                        true => Fate::Rejected,
-                        false => Fate::Unknown,
-                    };
-                    post.set(fate, code);
-                });
-                self.answered(now);
+                Some(last_sent)
             }
-            Standing::Joined { .. } => {
-                self.base.outbox.settle(self.arena, at, |post| {
-                    if post.seq == number {
-                        post.set(Fate::Waiting, code);
-                    }
-                });
-            }
+            Standing::Joined { .. } => None,
             Standing::Free
             | Standing::Wanted
             | Standing::Asked
             | Standing::Later
-            | Standing::Leaving => self.skip(),
+            | Standing::Leaving => return self.skip(),
+        };
+        self.base
+            .outbox
+            .settle(self.arena, at, |post| match refused_after {
+                Some(last_sent) if seq::is_after(post.seq, last_sent) => {
+                    post.set(Fate::Rejected, code);
+                }
+                // It may be in the log: its ack was lost with a connection.
+                Some(_) => post.set(Fate::Unknown, code),
+                None if post.seq == number => post.set(Fate::Waiting, code),
+                None => {}
+            });
+        if refused_after.is_some() {
+            self.answered(now);
         }
     }
 
@@ -411,10 +412,6 @@ impl Parts<'_> {
             to: gap.to,
             reason: gap.reason,
         })
-    }
-
-    fn find_post(&self, is_it: impl FnMut(&Post) -> bool) -> Option<Post> {
-        self.base.outbox.posts(self.arena).find(is_it)
     }
 
     #[cfg_attr(target_pointer_width = "32", inline(never))]

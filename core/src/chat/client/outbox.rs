@@ -107,6 +107,12 @@ impl Outbox {
         })
     }
 
+    /// The oldest waiting post of a slot.
+    pub(super) fn first_waiting(&self, arena: &[u8], slot: u8) -> Option<Post> {
+        let mut rest = *self;
+        rest.next_waiting(arena, slot)
+    }
+
     /// The next waiting post of a slot.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn next_waiting(&mut self, arena: &[u8], slot: u8) -> Option<Post> {

@@ -173,8 +173,7 @@ impl Parts<'_> {
     }
 
     pub(super) fn has_waiting(&self, at: SlotId) -> bool {
-        let mut posts = self.base.outbox.posts(self.arena);
-        posts.any(|post| post.slot == at && post.is_waiting())
+        self.base.outbox.first_waiting(self.arena, at).is_some()
     }
 
     pub(super) fn post(&mut self, at: SlotId, body: &[u8]) -> Result<u32, PostError> {

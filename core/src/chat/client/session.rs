@@ -140,14 +140,20 @@ impl Base {
 
 impl Session {
     /// When the hub counts as dead.
-    pub(super) fn dead_at(&self) -> Instant {
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    fn dead_at(&self) -> Due {
+        if self.keepalive == secs(0) {
+            return Due::NEVER;
+        }
         let half = Duration::from_ticks(self.keepalive.as_ticks() >> 1);
-        after(after(self.heard, self.keepalive), half)
+        Due::after(after(self.heard, self.keepalive), half)
     }
 
     pub(super) fn keepalive_deadline(&self, is_datagram: bool) -> Due {
-        if self.keepalive == secs(0) {
-            return Due::NEVER;
+        let dead = self.dead_at();
+        if self.ping || dead == Due::NEVER {
+            // A ping that is owed waits for the link, not for the clock.
+            return dead;
         }
         // A single datagram that is lost, of a ping or its answer, ends no session.
         let half = Duration::from_ticks(self.keepalive.as_ticks() >> 1);
@@ -156,12 +162,7 @@ impl Session {
             true => Duration::from_ticks(self.keepalive.as_ticks() >> 3),
             false => self.keepalive,
         };
-        // A ping that is owed waits for the link, not for the clock.
-        let dead = Due::at(self.dead_at());
-        match self.ping {
-            true => dead,
-            false => dead.min(Due::after(self.spoke, wait)),
-        }
+        dead.min(Due::after(self.spoke, wait))
     }
 }
 
@@ -235,21 +236,13 @@ impl Parts<'_> {
         if !path.due().is_over(now) {
             return false;
         }
+        let tries = path.expire(now, self.base.tag);
         match &mut self.base.state {
             State::Greeting { said, .. } => *said = false,
-            State::Serving(_) => {
-                if path.expire(now, self.base.tag) > MAX_TRIES {
-                    return true;
-                }
-                self.slots.iter_mut().for_each(Slot::go_back);
-                return false;
-            }
-            State::Offline | State::Parting { .. } | State::Closed => {
-                path.stop();
-                return false;
-            }
+            State::Serving(_) if tries > MAX_TRIES => return true,
+            State::Serving(_) => self.slots.iter_mut().for_each(Slot::go_back),
+            State::Offline | State::Parting { .. } | State::Closed => path.stop(),
         }
-        path.expire(now, self.base.tag);
         false
     }
 
@@ -275,9 +268,11 @@ impl Parts<'_> {
                 (false, _) => {}
             },
             State::Serving(session) => {
-                let is_dead = session.keepalive != secs(0) && session.dead_at() <= now;
-                let is_late = !has_path && answer_due(self.slots).is_over(now);
-                if is_dead || is_late || gave_up {
+                let answer = match has_path {
+                    true => Due::NEVER,
+                    false => answer_due(self.slots),
+                };
+                if gave_up || session.dead_at().min(answer).is_over(now) {
                     self.close(Cause::Timeout);
                     return;
                 }

@@ -120,12 +120,12 @@ impl Hub<'_> {
         let Some(conn) = self.storage.conns.get_mut(at as usize) else {
             return Ok(());
         };
-        match *message {
-            Message::Post { slot, seq, body } => match self.member_in_slot(at, slot) {
+        match message {
+            &Message::Post { slot, seq, body } => match self.member_in_slot(at, slot) {
                 Some(member) => return self.take_post(member, seq, body),
                 None => self.violation(at, now, Code::BadSlot),
             },
-            Message::Credit {
+            &Message::Credit {
                 slot,
                 cursor,
                 window,
@@ -135,7 +135,7 @@ impl Hub<'_> {
                     return Err(Busy);
                 }
                 let joined = match join.slot {
-                    0..MAX_SLOTS => self.join(at, now, &join),
+                    0..MAX_SLOTS => self.join(at, now, join),
                     MAX_SLOTS.. => Err(NotJoined::Refused(Code::BadSlot)),
                 };
                 match joined {
@@ -144,7 +144,7 @@ impl Hub<'_> {
                     Err(NotJoined::Busy) => return Err(Busy),
                 }
             }
-            Message::Leave { slot } => {
+            &Message::Leave { slot } => {
                 let is_answered = conn.path.is_some();
                 if is_answered && conn.owed.has(Owed::REFUSAL) {
                     return Err(Busy);
@@ -154,13 +154,13 @@ impl Hub<'_> {
                     self.refuse(at, slot, Code::BadSlot);
                 }
             }
-            Message::Who { slot, skip } => {
+            &Message::Who { slot, skip } => {
                 if conn.owed.has(Owed::ROSTER) {
                     return Err(Busy);
                 }
                 self.who(now, at, slot, skip);
             }
-            Message::Ping { token } => {
+            &Message::Ping { token } => {
                 if conn.owed.has(Owed::PONG) {
                     return Err(Busy);
                 }
@@ -168,7 +168,7 @@ impl Hub<'_> {
                 conn.owed.add(Owed::PONG);
                 self.queue(at);
             }
-            Message::EchoRequest { token, bytes } => {
+            &Message::EchoRequest { token, bytes } => {
                 if conn.owed.has(Owed::ECHO) {
                     return Err(Busy);
                 }
@@ -179,7 +179,7 @@ impl Hub<'_> {
                 self.queue(at);
             }
             Message::Pong { .. } | Message::EchoReply { .. } => {}
-            Message::Unknown { kind } if !kind::is_known(kind) => self.skip(),
+            Message::Unknown { kind } if !kind::is_known(*kind) => self.skip(),
             Message::Error(_) => {
                 self.end_session(at, now, Parting::Lost);
                 self.close(at);

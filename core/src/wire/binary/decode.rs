@@ -212,7 +212,10 @@ fn read<'a, const TO_HUB: bool, const TO_DEVICE: bool>(
             token: fields.u32(),
         },
         kind => {
-            if kind & kind::CRITICAL != 0 && !kind::is_known(kind) {
+            if kind::is_known(kind) {
+                // It goes the other way: then it does not matter whether it is whole.
+                from.fault = None;
+            } else if kind & kind::CRITICAL != 0 {
                 from.fail(WireError::UnknownKind(kind));
             }
             // What follows the kind is laid out in a way that only its version knows.

@@ -170,6 +170,52 @@ fn check_any(frame: &[u8]) {
     }
 }
 
+/// Which of the two ways a kind goes: to the hub, to the device.
+fn ways(message: &Message<'_>) -> (bool, bool) {
+    match message.kind() {
+        kind::HELLO | kind::JOIN | kind::LEAVE | kind::POST | kind::CREDIT | kind::WHO => {
+            (true, false)
+        }
+        kind::PING | kind::PONG | kind::ERROR | kind::BYE => (true, true),
+        kind::ECHO_REQUEST | kind::ECHO_REPLY => (true, true),
+        _ => (false, true),
+    }
+}
+
+#[test]
+fn a_decoder_of_one_way_reads_that_way_as_the_whole_one_does_and_tells_the_other_by_its_kind() {
+    for message in messages() {
+        let mut out = [0; 512];
+        let len = encode(&message, &mut out).unwrap();
+        let (to_hub, to_device) = ways(&message);
+        for cut in 1..=len {
+            let frame = &out[..cut];
+            let whole = decode(frame);
+            let misplaced = Ok(Decoded {
+                message: Message::Unknown {
+                    kind: message.kind(),
+                },
+                skipped: 0,
+            });
+            let at_hub = if to_hub { whole } else { misplaced };
+            let at_device = if to_device { whole } else { misplaced };
+            assert_eq!(decode_from_device(frame), at_hub, "{message:?} to {cut}");
+            assert_eq!(decode_from_hub(frame), at_device, "{message:?} to {cut}");
+        }
+        let mut again = [0; 512];
+        let to_hub = encode_to_hub(&message, &mut again);
+        assert_eq!(to_hub, ways(&message).0.then_some(len), "{message:?}");
+        let to_device = encode_to_device(&message, &mut again);
+        assert_eq!(to_device, ways(&message).1.then_some(len), "{message:?}");
+    }
+    let strange = [CRITICAL | 0x7f];
+    assert_eq!(decode_from_hub(&strange), Err(WireError::UnknownKind(0xff)));
+    assert_eq!(
+        decode_from_device(&strange),
+        Err(WireError::UnknownKind(0xff))
+    );
+}
+
 #[test]
 fn every_message_comes_back_as_it_went() {
     // [W-CANON-1]

@@ -103,7 +103,7 @@ impl Bus {
         }
     }
 
-    /// Reads what is there, up to one frame, and writes as much as the line takes; whether there was
+    /// Takes a frame of what came, or reads more, and writes as much as the line takes; whether there was
     /// something to do.
     fn turn<IO>(&mut self, io: &mut IO, hub: &mut Hub<'_>, now: Instant) -> bool
     where
@@ -112,7 +112,7 @@ impl Bus {
         let mut is_busy = false;
         // What is sent next may be an answer: so nothing is taken before what is there is out.
         if self.is_sent(io) {
-            is_busy |= self.receive(io, hub, now);
+            is_busy |= self.take(hub, now) || self.receive(io);
         }
         hub.commit_in_memory();
         while self.is_sent(io) && self.fill(hub, now) {
@@ -121,26 +121,22 @@ impl Bus {
         is_busy
     }
 
-    /// Takes a frame; whether one came, or what may be part of one.
-    fn receive<IO: Read + ReadReady>(
-        &mut self,
-        io: &mut IO,
-        hub: &mut Hub<'_>,
-        now: Instant,
-    ) -> bool {
+    /// Reads what is there; whether something was.
+    fn receive<IO: Read + ReadReady>(&mut self, io: &mut IO) -> bool {
+        let is_ready = matches!(io.read_ready(), Ok(true));
+        if is_ready && let Ok(len) = io.read(self.decoder.room()) {
+            self.decoder.commit(len);
+        }
+        is_ready
+    }
+
+    /// Takes a frame; whether there was one, or noise, which is as good as lost.
+    #[inline(never)]
+    fn take(&mut self, hub: &mut Hub<'_>, now: Instant) -> bool {
         let frame = match self.decoder.poll_frame() {
             Ok(Some(frame)) => frame,
-            // Noise: as good as lost.
+            Ok(None) => return false,
             Err(_) => return true,
-            Ok(None) => {
-                if !matches!(io.read_ready(), Ok(true)) {
-                    return false;
-                }
-                if let Ok(len) = io.read(self.decoder.room()) {
-                    self.decoder.commit(len);
-                }
-                return true;
-            }
         };
         let datagram = self.decoder.bytes(frame);
         let Some(seat) = seat_of(&mut self.seats, hub, datagram) else {
@@ -163,13 +159,13 @@ impl Bus {
                 continue;
             };
             let room = self.out.get_mut(Cobs::HEADER..).unwrap_or_default();
-            match hub.poll_transmit(now, conn, room) {
+            match hub.poll_datagram(now, conn, room) {
                 Transmit::Message(len) => {
                     self.seal(len);
                     return true;
                 }
                 Transmit::Close => seat.line.hang_up(hub, now),
-                // Of streams, and of hubs with a store.
+                // Of hubs that have streams, or a store.
                 Transmit::Idle | Transmit::Entries(_) | Transmit::Stored(_) => {}
             }
         }
@@ -198,7 +194,7 @@ impl Bus {
 /// had, or of one that is free.
 fn seat_of<'s>(seats: &'s mut [Seat; 2], hub: &Hub<'_>, datagram: &[u8]) -> Option<&'s mut Seat> {
     let (header, message) = Header::decode(datagram)?;
-    let hello = match binary::decode(message).ok()?.message {
+    let hello = match binary::decode_from_device(message).ok()?.message {
         Message::Hello(hello) => Some(hello.device),
         _ => None,
     };

@@ -44,7 +44,8 @@ const HISTORY: u32 = 20;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES, verbatim_doc_comment)]
 pub(crate) struct Args {
-    /// The hub: chat+tcp://HOST:PORT, chat+udp://HOST:PORT or chat+unix:PATH
+    /// The hub: chat+tcp://HOST:PORT, chat+udp://HOST:PORT or chat+unix:PATH; over a serial line
+    /// chat+serial:DEVICE?baud=N or chat+cobs+tcp://HOST:PORT
     url: String,
     /// The room: 1 to 32 of a-z 0-9 . _ -
     #[arg(long, short, value_name = "ROOM")]
