@@ -427,6 +427,11 @@ fn what_has_no_session_is_told_so_and_what_is_refused_too() {
     hub.turn(ms(0));
     assert_eq!(frames(&mut line), [(9, wire::kind::ERROR)]);
     // Too short, a last word, and no message.
+    let error = Message::Error(wire::PeerError {
+        code: Code::Full,
+        retry_after: 0,
+        text: "no more of this",
+    });
     for stray in [
         datagram(9, 3, 1, &ping),
         datagram(
@@ -440,6 +445,7 @@ fn what_has_no_session_is_told_so_and_what_is_refused_too() {
         ),
         b"0123456789abcdef\xffwhat is this".to_vec(),
         b"short".to_vec(),
+        datagram(9, 3, 1, &error),
     ] {
         line.write(&sealed(&stray)).unwrap();
     }
@@ -470,6 +476,8 @@ fn a_session_stays_at_its_line() {
     };
     say(&mut line, 7, 1, &hello(1, 7));
     let session = welcomed(&mut line);
+    say(&mut other, 8, 1, &hello(2, 8));
+    assert_ne!(welcomed(&mut other), session);
     let echo = Message::EchoRequest {
         token: 1,
         bytes: b"hello",

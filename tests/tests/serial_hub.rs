@@ -7,12 +7,16 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use halloo_core::chat::datagram::Header;
+use halloo_core::frame::{Cobs, Framing};
+use halloo_core::wire::binary::encode;
+use halloo_core::wire::{Hello, Message};
 use halloo_std::client::{Device, From, Happening, Settings};
 use halloo_std::hub::{Data, HubConfig, HubError, Server};
 use halloo_std::socket::{DeviceProblem, SerialPort, SocketError};
 use halloo_std::testkit::NoiseRates;
 use halloo_tests::cable::{Cable, Terminal};
-use halloo_tests::hub::{RunningHub, small};
+use halloo_tests::hub::{Got, RunningHub, small};
 
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -360,4 +364,63 @@ fn a_line_that_takes_nothing_holds_up_nobody_and_is_kept_nothing_for() {
     // Of the 400 entries a handful was begun.
     let delivered = hub.stop().stats.chat.delivered;
     assert!(delivered <= 800 + 16, "{delivered}");
+}
+
+#[test]
+fn a_line_is_given_no_more_than_its_rate_carries() {
+    // [F-LINE-6]
+    let hub = RunningHub::start(&[TCP, &format!("{LINE}?baud=1")], small());
+    let mut line = hub.tcp(1);
+    let mut member = hub.peer();
+    member.hello(9);
+    line.write_all(&said(1)).unwrap();
+    // The first frame goes at once, and is ten minutes on its way.
+    let mut first = [0; 9];
+    line.read_exact(&mut first).unwrap();
+    let mut rest = [0; 256];
+    loop {
+        let n = line.read(&mut rest).unwrap();
+        if rest[..n].ends_with(b"\0") {
+            break;
+        }
+    }
+    for number in 2..20 {
+        line.write_all(&said(number)).unwrap();
+        // When this is answered, the hub has taken that.
+        member.send(&Message::Ping { token: number });
+        assert_eq!(member.recv(), Got::Pong { token: number });
+    }
+    line.set_nonblocking(true).unwrap();
+    let more = line.read(&mut rest).map_err(|error| error.kind());
+    assert_eq!(more, Err(std::io::ErrorKind::WouldBlock));
+}
+
+/// The `Hello` of one attempt, said again under another number.
+fn said(number: u32) -> Vec<u8> {
+    let hello = Hello {
+        version_min: 1,
+        version_max: 1,
+        suite: 0,
+        key_id: 0,
+        flags: 0,
+        nonce: 7,
+        device: [1; 16],
+        max_frame: 512,
+        credit: 8,
+        keepalive: 25,
+        proof: &[],
+        cookie: None,
+    };
+    let header = Header {
+        session: 7,
+        number,
+        seen: 0,
+    };
+    let mut frame = vec![0; 256];
+    let (head, message) = frame[Cobs::HEADER..].split_at_mut(16);
+    head.copy_from_slice(&header.encode());
+    let len = encode(&Message::Hello(hello), message).unwrap();
+    let sealed = Cobs::new(200).seal(&mut frame, 16 + len).unwrap();
+    frame.truncate(sealed);
+    frame
 }

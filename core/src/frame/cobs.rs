@@ -17,6 +17,7 @@ use super::{FrameError, Framing, Scan};
 /// line; of two frames, each has a zero of its own to lose. Receiving needs one of them; more are
 /// passed over, as is a line that is held at zero.
 ///
+/// - A payload has at least 1 byte.
 /// - Bytes up to a zero that are no frame, or whose check is wrong, are [`FrameError::Malformed`].
 /// - A frame above the limit is [`FrameError::Oversize`] as soon as that is sure, and is skipped up
 ///   to and with the next zero, however far that is.
@@ -30,7 +31,9 @@ use super::{FrameError, Framing, Scan};
 /// frames those that decode at all are as good as random, and a check of n bits passes one in 2^n. A
 /// line of 115,200 baud carries 3.8 million frames of 256 bytes a day. Were one in a thousand
 /// damaged and decoded, 16 bits would let through a wrong payload every 17 days; 32 bits, one in
-/// 3,000 years, for 2 bytes more. The code is as short, so there is no choice of a check. It needs
+/// 3,000 years, for 2 bytes more. What no CRC of this kind tells is a loss that joins the end of one frame
+/// to the fifth byte of another whose payload begins with four zeros; a datagram of chat begins with the
+/// number of its session. The code is as short, so there is no choice of a check. It needs
 /// no table where flash is short, and 8 turns of a loop for each byte.
 ///
 /// ```
@@ -182,7 +185,7 @@ impl Framing for Cobs {
     }
 
     fn seal(&self, buf: &mut [u8], len: usize) -> Result<usize, FrameError> {
-        if len > self.limit {
+        if len == 0 || len > self.limit {
             return Err(FrameError::Unframeable);
         }
         append_check(buf, len)
@@ -245,9 +248,13 @@ impl Cursor {
     }
 
     /// How many bytes the payload has, if this is the end of a good frame.
+    ///
+    /// None is no payload: its check is 0, so five ones out of an encoded run of zeros would be a frame,
+    /// wherever noise cuts the run.
     fn payload(&self) -> Option<usize> {
         let is_good = self.left == 0 && self.crc == check::GOOD;
-        self.len.checked_sub(check::BYTES).filter(|_| is_good)
+        let len = self.len.checked_sub(check::BYTES)?;
+        (is_good && len > 0).then_some(len)
     }
 }
 

@@ -51,10 +51,14 @@ impl State {
         }
     }
 
-    fn join(&mut self) -> Option<()> {
-        self.readings = self.client.join("readings", From::Latest).ok()?;
-        self.commands = self.client.join("commands", From::Earliest).ok()?;
-        Some(())
+    /// Joins the rooms that it is not in: at first both, later one that a hub has refused.
+    fn join(&mut self) {
+        if let Ok(slot) = self.client.join("readings", From::Latest) {
+            self.readings = slot;
+        }
+        if let Ok(slot) = self.client.join("commands", From::Earliest) {
+            self.commands = slot;
+        }
     }
 
     /// Where a board has a source of randomness it belongs here. This one has none: its numbers go on
@@ -117,11 +121,7 @@ impl Sensor {
     pub fn start(place: &'static Retained<State>) -> Option<Self> {
         let mut config = Config::new(*b"halloo-cortex-m3", "board").ok()?;
         config.keepalive = 25;
-        let mut kept = place.take(|noise| State::new(config, noise))?;
-        if !kept.is_old() {
-            kept.join()?;
-            kept.keep();
-        }
+        let kept = place.take(|noise| State::new(config, noise))?;
         info!(
             "sensor: at reading {}, from before a reset: {}",
             kept.count,
@@ -141,6 +141,7 @@ impl Sensor {
 
     /// Says `Hello` over the line.
     pub fn connect(&mut self, line: &mut Line, now: Instant) {
+        self.kept.join();
         let nonce = self.kept.random(now);
         line.connect(&mut self.kept.client, now, nonce);
         // A nonce is not said twice, not over a reset either.
@@ -184,6 +185,11 @@ impl Sensor {
             Output::Event(Event::Welcomed) => {
                 info!("sensor: welcome");
                 self.backoff.handle_service(now);
+            }
+            Output::Event(Event::Refused { code, .. }) => {
+                info!("sensor: the hub takes no member: {}", code);
+                // It asks again in its next session.
+                self.kept.client.bye();
             }
             Output::Event(Event::Closed { cause }) => {
                 info!("sensor: the session is over: {}", cause);

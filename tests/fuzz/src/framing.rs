@@ -46,6 +46,9 @@ pub fn cobs(data: &[u8]) {
     for _ in 0..4 {
         let len = u.int_in_range(0..=80_u8).unwrap_or(0);
         let payload = u.bytes(usize::from(len).min(u.len())).unwrap_or_default();
+        if payload.is_empty() {
+            continue;
+        }
         let mut buf = vec![0; buffer_bytes::<Cobs>(payload.len())];
         buf[Cobs::HEADER..][..payload.len()].copy_from_slice(payload);
         let sealed = Cobs::new(80)
@@ -54,7 +57,7 @@ pub fn cobs(data: &[u8]) {
         line.extend(&buf[..sealed]);
         sent.push(payload);
     }
-    while !u.is_empty() {
+    while !u.is_empty() && !line.is_empty() {
         let at = u.choose_index(line.len()).unwrap_or(0);
         line[at] = u.arbitrary().unwrap_or(0);
     }
@@ -227,7 +230,9 @@ fn naive_cobs(input: &[u8], limit: usize) -> Vec<Seen> {
         seen.push(match unstuff(piece) {
             (data, _) if data.len() > limit + 4 => Seen::Error(FrameError::Oversize { limit }),
             (data, true) => match data.split_last_chunk::<4>() {
-                Some((payload, check)) if crc32(payload).to_le_bytes() == *check => {
+                Some((payload, check))
+                    if !payload.is_empty() && crc32(payload).to_le_bytes() == *check =>
+                {
                     Seen::Frame(payload.into())
                 }
                 _ => MALFORMED,

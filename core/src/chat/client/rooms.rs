@@ -176,6 +176,7 @@ impl Parts<'_> {
         self.base.outbox.first_waiting(self.arena, at).is_some()
     }
 
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn post(&mut self, at: SlotId, body: &[u8]) -> Result<u32, PostError> {
         let slot = self
             .slots

@@ -167,6 +167,7 @@ impl Session {
 }
 
 /// When the first of the rooms has waited too long.
+#[cfg_attr(target_pointer_width = "32", inline(never))]
 fn answer_due(slots: &[Slot]) -> Due {
     slots
         .iter()

@@ -154,6 +154,7 @@ impl Slot {
     }
 
     /// Whether something was sent to which the hub owes an answer.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn awaits(&self) -> bool {
         match self.standing {
             Standing::Asked | Standing::Leaving => true,
@@ -173,6 +174,7 @@ impl Slot {
     }
 
     /// When the join that was refused is to be sent again, if one is.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn rejoin_due(&self) -> Due {
         match self.standing {
             Standing::Later => Due::after(self.since, REJOIN),

@@ -474,6 +474,7 @@ impl Hub<'_> {
     }
 
     /// The last offset that a member may be sent now.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn sendable(&self, at: u32) -> Option<u64> {
         let member = self.storage.members.get(at as usize)?;
         let head = self.storage.rooms.get(member.room as usize)?.log.head();
