@@ -84,7 +84,7 @@ fn a_url_that_cannot_be_is_one_line_with_a_good_one_and_exit_2() {
     check(
         &["serve", "--listen", "json+udp://127.0.0.1:0"],
         2,
-        "is not served yet",
+        "is not served: chat, echo and greet",
     );
     check(
         &["chat", "echo+tcp://127.0.0.1:7", "-r", "lab", "-n", "ann"],

@@ -41,25 +41,28 @@ pub fn json_objects(data: &[u8]) {
 /// Runs [`Cobs`]: over the bytes, and over frames of them that are damaged.
 pub fn cobs(data: &[u8]) {
     stream(data, Cobs::new, naive_cobs);
+    // What is sent, and what noise makes of it, is drawn: whoever could choose both would write a frame.
     let mut u = Unstructured::new(data);
+    let mut dice = u.arbitrary::<u32>().unwrap_or(0) | 1;
+    let mut roll = || {
+        dice ^= dice << 13;
+        dice ^= dice >> 17;
+        dice ^= dice << 5;
+        (dice >> 8) as u8
+    };
     let (mut line, mut sent) = (Vec::new(), Vec::new());
     for _ in 0..4 {
-        let len = u.int_in_range(0..=80_u8).unwrap_or(0);
-        let payload = u.bytes(usize::from(len).min(u.len())).unwrap_or_default();
-        if payload.is_empty() {
-            continue;
-        }
-        let mut buf = vec![0; buffer_bytes::<Cobs>(payload.len())];
-        buf[Cobs::HEADER..][..payload.len()].copy_from_slice(payload);
-        let sealed = Cobs::new(80)
-            .seal(&mut buf, payload.len())
-            .expect("it fits");
+        let len = u.int_in_range(1..=80_u8).unwrap_or(1).into();
+        let mut buf = vec![0; buffer_bytes::<Cobs>(len)];
+        let payload = &mut buf[Cobs::HEADER..][..len];
+        payload.fill_with(|| roll() * u8::from(roll() > 20));
+        sent.push(payload.to_vec());
+        let sealed = Cobs::new(80).seal(&mut buf, len).expect("it fits");
         line.extend(&buf[..sealed]);
-        sent.push(payload);
     }
-    while !u.is_empty() && !line.is_empty() {
+    for _ in 0..u.int_in_range(0..=8).unwrap_or(0) {
         let at = u.choose_index(line.len()).unwrap_or(0);
-        line[at] = u.arbitrary().unwrap_or(0);
+        line[at] = roll() * u8::from(roll() > 80);
     }
     // Whatever comes was sent. In 2^32 inputs one that is not could pass the check.
     let mut sent = sent.iter();
