@@ -3,12 +3,13 @@
 use std::error::Error;
 
 use halloo_core::chat::client::{
-    self, Client, Config, Event, From, PostError, Store, outbox_bytes,
+    self, Cause, Client, Config, Event, From, PostError, Store, outbox_bytes,
 };
 use halloo_core::name::NameError;
 use halloo_core::time::Instant;
 use halloo_core::wire::{
-    self, Code, Entry, Gap, GapReason, Joined, Lineage, Message, Notice, NoticeKind, Welcome,
+    self, ByeReason, Code, Entry, Gap, GapReason, Joined, Lineage, Message, Notice, NoticeKind,
+    Welcome,
 };
 
 fn at(seconds: u64) -> Instant {
@@ -547,4 +548,18 @@ fn the_last_of_all_entries_is_handed_on() {
     let delivered = client.handle_message(at(0), &Message::Entry(entry));
     assert!(delivered.is_some());
     assert_eq!(client.cursor(0), Some(u64::MAX - 1));
+}
+
+#[test]
+fn a_device_stays_away_where_another_attempt_would_end_the_same_way() {
+    // [S-BYE-6]
+    let codes = Code::ALL
+        .iter()
+        .filter(|code| Cause::Refused(**code).is_final());
+    let numbers: Vec<_> = codes.map(|code| code.to_wire()).collect();
+    assert_eq!(numbers, [4, 8, 12]);
+    let reasons = ByeReason::ALL.iter().filter(|r| Cause::Bye(**r).is_final());
+    let numbers: Vec<_> = reasons.map(|reason| reason.to_wire()).collect();
+    assert_eq!(numbers, [3]);
+    assert!(!Cause::Lost.is_final() && !Cause::Timeout.is_final());
 }

@@ -133,16 +133,13 @@ impl Ended {
     /// Whether another attempt would end the same way.
     #[must_use]
     pub const fn is_final(&self) -> bool {
-        matches!(
-            self,
-            Self::Done
-                | Self::Bye(ByeReason::Replaced)
-                | Self::Violation(Code::Version)
-                | Self::Refused {
-                    code: Code::Version | Code::NotAllowed | Code::BadName,
-                    ..
-                }
-        )
+        match self {
+            Self::Done => Cause::Done.is_final(),
+            Self::Bye(reason) => Cause::Bye(*reason).is_final(),
+            Self::Violation(code) => Cause::Violation(*code).is_final(),
+            Self::Refused { code, .. } => Cause::Refused(*code).is_final(),
+            Self::Socket(_) | Self::Closed | Self::NoWelcome | Self::Silent => false,
+        }
     }
 }
 

@@ -103,6 +103,8 @@ pub enum Step {
     On,
     /// The session is over: wait so long, then connect again.
     Wait(Duration),
+    /// Another session would end the same way: nothing more until somebody resets the board.
+    Halt,
 }
 
 /// The device, but for its loop.
@@ -193,7 +195,10 @@ impl Sensor {
             }
             Output::Event(Event::Closed { cause }) => {
                 info!("sensor: the session is over: {}", cause);
-                return self.over(now);
+                return match (self.over(now), cause.is_final()) {
+                    (_, true) => Step::Halt,
+                    (step, false) => step,
+                };
             }
             Output::Event(event) => {
                 info!("sensor: {}", event);

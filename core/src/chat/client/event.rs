@@ -136,3 +136,18 @@ pub enum Cause {
     /// The connection was lost.
     Lost,
 }
+
+impl Cause {
+    /// Whether another attempt would end the same way: then a device does not connect again by itself
+    /// (rule S-BYE-6 of `core/PROTOCOL.md`).
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        matches!(
+            self,
+            Self::Done
+                | Self::Bye(ByeReason::Replaced)
+                | Self::Violation(Code::Version)
+                | Self::Refused(Code::Version | Code::NotAllowed | Code::BadName)
+        )
+    }
+}

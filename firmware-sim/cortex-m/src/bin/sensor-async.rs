@@ -48,8 +48,10 @@ async fn run(mut clock: Clock, mut sensor: Sensor) -> ! {
                 Ok(None) => Step::On,
                 Err(_) => sensor.over(now),
             };
-            if let Step::Wait(wait) = step {
-                break wait;
+            match step {
+                Step::On => {}
+                Step::Wait(wait) => break wait,
+                Step::Halt => board::halt(),
             }
         };
         let until = after(clock.now(), wait);

@@ -37,8 +37,10 @@ fn main() -> ! {
                     Step::On
                 }
             };
-            if let Step::Wait(wait) = step {
-                break wait;
+            match step {
+                Step::On => {}
+                Step::Wait(wait) => break wait,
+                Step::Halt => board::halt(),
             }
         };
         let until = after(clock.now(), wait);
