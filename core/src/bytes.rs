@@ -1,11 +1,51 @@
 //! Copying that cannot panic: the slice methods of the same purpose do, on lengths that differ.
 //! And finding a byte a word at a time: the slice methods look at one after another.
 
+use core::fmt;
+use core::ops::{Deref, DerefMut};
+
 /// The bytes of a word.
 const WORD: usize = size_of::<usize>();
 
 /// A word of ones, one in each byte.
 const ONES: usize = usize::MAX / 0xff;
+
+/// A machine's buffer: a log tells its size, and not what is in it.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Buffer<const N: usize>([u8; N]);
+
+impl<const N: usize> Buffer<N> {
+    pub(crate) const ZEROS: Self = Self([0; N]);
+}
+
+impl<const N: usize> Deref for Buffer<N> {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl<const N: usize> DerefMut for Buffer<N> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+}
+
+impl<const N: usize> fmt::Debug for Buffer<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{N} bytes")
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl<const N: usize> defmt::Format for Buffer<N> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "{=usize} bytes", N);
+    }
+}
 
 /// Copies as much of `from` as fits into the front of `to`.
 pub(crate) fn copy(to: &mut [u8], from: &[u8]) {

@@ -3,6 +3,8 @@
 //! Ticks are microseconds in a `u64`, which never wraps. A board whose counter is narrower
 //! widens it with [`Ticks`].
 
+use core::fmt;
+
 /// A point in time, in microseconds since an epoch that the caller chooses.
 pub type Instant = fugit::MonotonicTimerInstantU64<1_000_000>;
 
@@ -62,8 +64,7 @@ pub(crate) fn whole_millis(span: Duration) -> u32 {
 ///
 /// Its tag would be a word of 64 bits, and every enum around it would put its own into that: on
 /// small processors each look at a state then costs more than the state is worth.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Due(u64);
 
 impl Due {
@@ -88,6 +89,25 @@ impl Due {
 
     pub(crate) fn get(self) -> Option<Instant> {
         (self != Self::NEVER).then(|| Instant::from_ticks(self.0))
+    }
+}
+
+impl fmt::Debug for Due {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.get() {
+            Some(at) => at.fmt(f),
+            None => f.write_str("never"),
+        }
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Due {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        match self.get() {
+            Some(at) => defmt::write!(f, "{}", at),
+            None => defmt::write!(f, "never"),
+        }
     }
 }
 

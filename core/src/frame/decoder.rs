@@ -4,6 +4,7 @@
 //! Invariant: `start <= end <= N`, and `start..end` is what the framing has not consumed.
 
 use super::{FrameError, Framing, Scan, payload_bytes};
+use crate::bytes::Buffer;
 
 /// Takes bytes as they come and gives the frames that they hold, in place.
 ///
@@ -17,7 +18,7 @@ use super::{FrameError, Framing, Scan, payload_bytes};
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Decoder<F, const N: usize> {
     framing: F,
-    buf: [u8; N],
+    buf: Buffer<N>,
     start: usize,
     end: usize,
     /// Only of a framing with `WHOLE`: the buffer holds a datagram, which may be empty.
@@ -45,7 +46,7 @@ impl<F: Framing, const N: usize> Decoder<F, N> {
         framing.lower_limit(const { payload_bytes::<F>(N) });
         Self {
             framing,
-            buf: [0; N],
+            buf: Buffer::ZEROS,
             start: 0,
             end: 0,
             datagram_waits: false,

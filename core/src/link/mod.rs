@@ -10,6 +10,7 @@ use core::fmt;
 
 use embedded_io::{Read, ReadReady, Write, WriteReady};
 
+use crate::bytes::Buffer;
 use crate::chat::client::{self, Delivery, Event, outbox_bytes};
 use crate::chat::{Client, HANDSHAKE, datagram};
 use crate::frame::{Decoder, FrameError, FrameToken, Framing, buffer_bytes, payload_bytes};
@@ -152,7 +153,7 @@ impl<E: fmt::Debug> core::error::Error for LinkError<E> {}
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Link<F, const RX: usize, const TX: usize> {
     rx: Decoder<F, RX>,
-    tx: [u8; TX],
+    tx: Buffer<TX>,
     /// The framed bytes of `tx` that are not written yet.
     start: usize,
     end: usize,
@@ -187,7 +188,7 @@ impl<F: Framing + Clone, const RX: usize, const TX: usize> Link<F, RX, TX> {
         const { assert!(TX >= tx_bytes::<F>(0), "size TX by tx_bytes") };
         Self {
             rx: Decoder::new(framing.clone()),
-            tx: [0; TX],
+            tx: Buffer::ZEROS,
             start: 0,
             end: 0,
             is_unflushed: false,

@@ -67,3 +67,37 @@ fn what_each_kind_of_message_costs_a_board_is_known() {
     }
     assert_eq!(kinds, 11, "{lines:#?}");
 }
+
+#[test]
+fn what_somebody_looks_for_in_a_log_prints_as_it_is_called() {
+    let Some(images) = images() else { return };
+    let (board, _) = Board::start(images, "cost-log", 0);
+    let lines = wait_for(images, &board, "all is printed");
+    let printed = lines.iter().filter_map(|line| line.split_once("prints "));
+    let printed: Vec<_> = printed.map(|(_, text)| text).collect();
+    let expected = [
+        "Client { base: Base { welcomed: false, closed: None,",
+        "Link { rx: Decoder {",
+        "Welcome(Welcome { version: 1, suite: 0,",
+        "Closed { cause: Bye(Replaced) }",
+        "OutboxFull",
+        "Stalled",
+        "Oversize { limit: 256 }",
+        "UnknownKind(255)",
+        "Backoff {",
+        "Config { ",
+        "Room { name: ",
+        "Counters { ",
+        "Responder { state: Echoing {",
+    ];
+    assert_eq!(printed.len(), expected.len(), "{printed:#?}");
+    let all = printed.concat();
+    assert!(
+        all.contains("buf: 281 bytes") && !all.contains("secret"),
+        "{all}"
+    );
+    for (text, expected) in printed.iter().zip(expected) {
+        println!("{text}");
+        assert!(text.starts_with(expected), "{text} is not {expected}");
+    }
+}

@@ -16,6 +16,7 @@ mod slot;
 mod transmit;
 
 use super::{MAX_SLOTS, MAX_WINDOW};
+use crate::bytes::Buffer;
 use crate::name::{self, Name, NameError};
 use crate::time::{Duration, Instant, secs};
 use crate::wire::{Code, DeviceId, Join, MAX_ECHO};
@@ -89,7 +90,7 @@ impl Config {
 pub struct Client<const ROOMS: usize, const OUTBOX: usize> {
     base: Base,
     slots: [Slot; ROOMS],
-    arena: [u8; OUTBOX],
+    arena: Buffer<OUTBOX>,
 }
 
 /// The outbox bytes that hold `posts` posts with bodies of `body` bytes.
@@ -143,7 +144,7 @@ impl<const ROOMS: usize, const OUTBOX: usize> Client<ROOMS, OUTBOX> {
                 outbox: Outbox::EMPTY,
             },
             slots: [const { Slot::FREE }; ROOMS],
-            arena: [0; OUTBOX],
+            arena: Buffer::ZEROS,
         }
     }
 

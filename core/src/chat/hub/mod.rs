@@ -47,8 +47,9 @@ use links::{At, List};
 use slots::{LastWord, Phase};
 
 /// What a hub is told once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+///
+/// Its secrets stay out of logs.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Config {
     /// Random, new for every start: hashes names, so that nobody can choose ones that collide.
     /// Nothing that is sent depends on it.
@@ -78,6 +79,44 @@ pub struct Config {
     /// Whether every entry that was ever committed is kept by the caller too, and what the memory
     /// has no longer is wanted from there ([`Transmit::Stored`]).
     pub has_store: bool,
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("store", &self.store)
+            .field("generation", &self.generation)
+            .field("max_body", &self.max_body)
+            .field("window", &self.window)
+            .field("keepalive_min", &self.keepalive_min)
+            .field("keepalive_max", &self.keepalive_max)
+            .field("run_bytes", &self.run_bytes)
+            .field("lifetime", &self.lifetime)
+            .field("retry_after", &self.retry_after)
+            .field("has_store", &self.has_store)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Config {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(
+            f,
+            "Config {{ store: {}, generation: {}, max_body: {}, window: {}, keepalive_min: {}, \
+             keepalive_max: {}, run_bytes: {}, lifetime: {}, retry_after: {}, has_store: {}, .. }}",
+            self.store,
+            self.generation,
+            self.max_body,
+            self.window,
+            self.keepalive_min,
+            self.keepalive_max,
+            self.run_bytes,
+            self.lifetime,
+            self.retry_after,
+            self.has_store
+        );
+    }
 }
 
 impl Config {

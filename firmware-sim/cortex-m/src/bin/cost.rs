@@ -9,14 +9,16 @@
 use core::convert::Infallible;
 
 use embedded_io::{ErrorType, Read, ReadReady, Write, WriteReady};
-use halloo_core::chat::Client;
-use halloo_core::chat::client::{Config, Event, From, outbox_bytes};
+use halloo_core::chat::client::{Cause, Config, Event, From, PostError, outbox_bytes};
 use halloo_core::chat::datagram::{HEADER, Header};
-use halloo_core::frame::{Cobs, Framing};
-use halloo_core::link::{Link, Output, rx_bytes, tx_bytes};
+use halloo_core::chat::{Backoff, Client, hub};
+use halloo_core::echo::{Mode, Responder};
+use halloo_core::frame::{Cobs, FrameError, Framing};
+use halloo_core::link::{Link, LinkError, Output, rx_bytes, tx_bytes};
 use halloo_core::time::{Instant, after, millis};
 use halloo_core::wire::{
-    Entry, Gap, GapReason, Joined, Lineage, Message, Notice, NoticeKind, Welcome, binary,
+    ByeReason, Entry, Gap, GapReason, Joined, Lineage, Message, Notice, NoticeKind, Welcome,
+    WireError, binary,
 };
 use halloo_cortex_m as board;
 use halloo_cortex_m::Stopwatch;
@@ -137,6 +139,29 @@ impl Bench {
         }
         ticks
     }
+}
+
+/// Each type that somebody looks for in a log, as it prints.
+fn print(bench: &Bench, welcome: &Message<'_>) {
+    defmt::info!("prints {}", bench.client);
+    defmt::info!("prints {}", bench.line);
+    defmt::info!("prints {}", welcome);
+    defmt::info!(
+        "prints {}",
+        Event::Closed {
+            cause: Cause::Bye(ByeReason::Replaced)
+        }
+    );
+    defmt::info!("prints {}", PostError::OutboxFull);
+    defmt::info!("prints {}", LinkError::<Infallible>::Stalled);
+    defmt::info!("prints {}", FrameError::Oversize { limit: 256 });
+    defmt::info!("prints {}", WireError::UnknownKind(0xff));
+    defmt::info!("prints {}", Backoff::new());
+    defmt::info!("prints {}", hub::Config::new(1, [2; 4], 3));
+    defmt::info!("prints {}", hub::Room::FREE);
+    defmt::info!("prints {}", hub::Counters::default());
+    defmt::info!("prints {}", Responder::new(Mode::Prefixed(b"Echo: ")));
+    defmt::info!("all is printed");
 }
 
 #[cortex_m_rt::entry]
@@ -265,5 +290,6 @@ fn main() -> ! {
     report("Notice", notices, ROUNDS);
     report("Ping, and Pong sent", pings, ROUNDS);
     defmt::info!("cost is known");
+    print(&bench, &welcome);
     board::halt()
 }
