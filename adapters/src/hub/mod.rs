@@ -40,6 +40,7 @@ mod shards;
 mod shutdown;
 mod socket;
 mod stats;
+mod tutorial;
 
 use std::io;
 use std::path::PathBuf;
@@ -187,7 +188,7 @@ pub enum HubError {
     NoListener,
     /// A URL whose protocol the hub does not speak there.
     #[error(
-        "{url} is not served: chat, echo and greet go over tcp, udp and unix, and over serial: and cobs+tcp chat alone"
+        "{url} is not served: chat, echo and greet go over tcp, udp and unix, json over tcp and unix, and over serial: and cobs+tcp chat alone"
     )]
     NotServed {
         /// The URL.
