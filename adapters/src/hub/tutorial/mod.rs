@@ -14,7 +14,7 @@ use halloo_core::chat::Hub;
 use halloo_core::chat::hub::{ConnId, Transmit};
 use halloo_core::frame::{FrameError, Framing, JsonObjects, Length32, Scan};
 use halloo_core::time::Instant;
-use halloo_core::wire::{self, Code, Hello, MAX_CONTROL, Message, VERSION};
+use halloo_core::wire::{self, Code, Hello, MAX_CONTROL, Message, NoticeKind, VERSION};
 
 use super::chat::{Next, Parsed, State};
 use super::connection::Connection;
@@ -26,6 +26,10 @@ use translate::{CREDIT, DONE, Translator};
 
 /// About so many bytes of objects are gathered for one write.
 const GATHERED: usize = 8 * 1024;
+
+/// What a message counts as, whether or not the client is told of it: else a share of a turn would be
+/// without end for one whose own posts alone are in the log.
+const STEP: usize = 32;
 
 /// So many bytes of answers may wait to be written before the next object is looked at.
 const MOST_OWED: usize = 1024;
@@ -159,10 +163,23 @@ impl Gateway {
     }
 
     /// The machine says something to the device.
-    fn hear(&mut self, message: &[u8], out: &mut Vec<u8>) {
-        if let Ok(decoded) = wire::binary::decode_from_hub(message) {
-            self.translator.handle_message(&decoded.message, out);
-        }
+    ///
+    /// Presence comes before posts, and who posts and leaves is told to have left before the post is
+    /// shown. So what tells of that goes to `late`, to be told after the posts that are there.
+    fn hear(&mut self, message: &[u8], out: &mut Vec<u8>, late: &mut Vec<u8>) {
+        let Ok(decoded) = wire::binary::decode_from_hub(message) else {
+            return;
+        };
+        let message = &decoded.message;
+        let out = match message {
+            Message::Notice(notice) if notice.kind == NoticeKind::Left => late,
+            Message::Notice(_) => {
+                out.append(late);
+                out
+            }
+            _ => out,
+        };
+        self.translator.handle_message(message, out);
     }
 
     /// Turns frames into objects until enough are gathered; how many bytes of the frames that were.
@@ -178,7 +195,7 @@ impl Gateway {
                     consumed,
                 }) = framing.scan(&frames[used..])
             {
-                self.hear(&frames[used..][start..end], out);
+                self.hear(&frames[used..][start..end], out, &mut Vec::new());
                 used += consumed;
             }
             total += used;
@@ -194,7 +211,8 @@ impl Gateway {
     }
 }
 
-/// Gathers what the machine owes and writes it in one call; what was not taken becomes pending.
+/// Gathers what the machine owes and writes it in one call; what was not taken becomes pending. Gives
+/// back how much of its share of a turn the client has had, in bytes.
 pub(super) fn send_once(
     desk: &mut Desk<'_>,
     conn: &mut Connection,
@@ -205,22 +223,27 @@ pub(super) fn send_once(
     };
     let (now, text) = (desk.now, &mut desk.text);
     text.clear();
+    let (mut steps, mut late) = (0, Vec::new());
     let next = loop {
-        if text.len() >= GATHERED {
+        if text.len().max(steps) >= GATHERED {
             break Next::More;
         }
+        steps += STEP;
         match desk
             .hub
             .poll_transmit(now, id, &mut desk.out[..MAX_CONTROL])
         {
             Transmit::Idle => break Next::Idle,
             Transmit::Close => break Next::Close,
-            Transmit::Message(len) => gateway.hear(&desk.out[..len], text),
+            Transmit::Message(len) => gateway.hear(&desk.out[..len], text, &mut late),
             Transmit::Entries(run) => {
                 let sent = run.sent;
                 let used = gateway.hear_entries([run.head, run.tail], text);
                 // Whole frames are: nothing is left of the last one.
                 let _ = desk.hub.handle_sent(now, id, sent, used);
+                if used == 0 {
+                    break Next::Idle;
+                }
             }
             Transmit::Stored(wanted) => {
                 let Some(journal) = &mut desk.journal else {
@@ -238,8 +261,9 @@ pub(super) fn send_once(
         }
         gateway.grant(&mut desk.hub, now, id);
     };
+    text.append(&mut late);
     let written = conn.write([&desk.text, &[], &[]])?;
     conn.postpone(&mut desk.buffers, &desk.text[written..]);
     let flushed = conn.flush(&mut desk.buffers)?;
-    Ok((written + flushed, next))
+    Ok(((written + flushed).max(steps), next))
 }
