@@ -17,6 +17,10 @@ const JSON: &str = "json+tcp://127.0.0.1:0";
 const GREETING: &str = r#"{"type":"welcome","message":"Welcome to halloo! Join a room to chat."}"#;
 const INVALID: &str = r#"{"type":"error","message":"Invalid JSON"}"#;
 
+/// Shorter than the time in which a lost device may come back before it is told to have left: a client
+/// that is gone has left at once.
+const PATIENCE: Duration = Duration::from_secs(12);
+
 /// What a tutorial's client has: a socket, and lines to read from it.
 struct Client<S> {
     stream: S,
@@ -25,6 +29,7 @@ struct Client<S> {
 
 impl Client<TcpStream> {
     fn new(stream: TcpStream) -> Self {
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let lines = BufReader::new(stream.try_clone().unwrap());
         let mut client = Self { stream, lines };
         client.hears(GREETING);
@@ -48,11 +53,7 @@ impl Client<TcpStream> {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         socket.set_recv_buffer_size(4096).unwrap();
         socket.connect(&address.into()).unwrap();
-        let stream = TcpStream::from(socket);
-        stream
-            .set_read_timeout(Some(Duration::from_secs(30)))
-            .unwrap();
-        Self::new(stream)
+        Self::new(TcpStream::from(socket))
     }
 }
 
@@ -382,7 +383,7 @@ fn a_flood_is_heard_in_order_and_whole() {
 
 #[test]
 fn a_client_that_only_sends_is_not_held_up_by_what_it_does_not_read() {
-    const POSTS: usize = 3000;
+    const POSTS: usize = 6000;
     let hub = hub(small());
     let mut ann = Client::narrow(&hub, 1);
     ann.join("lab", "ann");
@@ -485,6 +486,16 @@ fn clients_come_over_unix_sockets_too() {
     ann.hears(&notification("dev1 joined lab"));
     ann.say(&chat("over a file"));
     assert_eq!(device.entry(), (1, b"over a file".into()));
+}
+
+#[test]
+fn clients_come_over_ipv6_too() {
+    let hub = RunningHub::start(&["json+tcp://[::1]:0"], small());
+    let mut ann = Client::in_room(&hub, 0, "lab", "ann");
+    let mut bob = Client::in_room(&hub, 0, "lab", "bob");
+    bob.say(&chat("six"));
+    ann.hears(&notification("bob joined lab"));
+    ann.hears(&said("bob", "lab", "six"));
 }
 
 #[test]
