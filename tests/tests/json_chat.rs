@@ -1,6 +1,6 @@
 //! The tutorial's chat at a real hub: plain clients that send JSON objects, beside devices of halloo/1.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::thread;
@@ -383,21 +383,40 @@ fn a_flood_is_heard_in_order_and_whole() {
 
 #[test]
 fn a_client_that_only_sends_is_not_held_up_by_what_it_does_not_read() {
-    const POSTS: usize = 6000;
-    let hub = hub(small());
+    const POSTS: usize = 1000;
+    let mut config = small();
+    config.options.send_buffer = Some(4096);
+    let hub = hub(config);
     let mut ann = Client::narrow(&hub, 1);
     ann.join("lab", "ann");
     let mut bob = Client::in_room(&hub, 1, "lab", "bob");
     let mut device = hub.member(1, "lab");
     // More than ann's socket holds.
     for _ in 0..POSTS {
-        device.post(&[b'x'; 1000]);
+        device.post_and_wait(&[b'x'; 1000]);
     }
     for n in 0..POSTS {
         ann.say(&chat(&n.to_string()));
     }
     let last = said("ann", "lab", &(POSTS - 1).to_string());
     while bob.hear() != last {}
+}
+
+#[test]
+fn answers_that_are_not_read_hold_up_the_reading_and_take_no_memory() {
+    let hub = hub(small());
+    let mut ann = Client::narrow(&hub, 1);
+    let limit = Some(Duration::from_millis(300));
+    ann.stream.set_write_timeout(limit).unwrap();
+    // Refused and not bad, so without an end; far more than sockets hold.
+    let wishes = r#"{"type":"leave"}"#.repeat(2 << 20);
+    let held = ann.stream.write_all(wishes.as_bytes()).unwrap_err();
+    assert_eq!(held.kind(), ErrorKind::WouldBlock);
+    for _ in 0..1000 {
+        ann.hears(&error("Join a room first"));
+    }
+    let buffers = hub.stats.snapshot().memory.buffers;
+    assert!(buffers < 128 * 1024, "{buffers} bytes");
 }
 
 /// Ann reads nothing while the device posts; what she hears afterwards, and how many posts she missed.

@@ -267,3 +267,6 @@ pub(super) fn send_once(
     let flushed = conn.flush(&mut desk.buffers)?;
     Ok(((written + flushed).max(steps), next))
 }
+
+#[cfg(test)]
+mod tests;
