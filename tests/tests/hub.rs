@@ -591,7 +591,7 @@ fn what_cannot_be_served_is_refused_at_once() {
         let endpoint: Endpoint = url.parse().unwrap();
         Server::bind(&[endpoint], config).unwrap_err()
     };
-    for url in ["json+udp://127.0.0.1:0", "json+tcp://127.0.0.1:0"] {
+    for url in ["json+udp://127.0.0.1:0", "json+cobs+tcp://127.0.0.1:0"] {
         let error = bind(url, small());
         assert!(matches!(error, HubError::NotServed { .. }), "{error}");
         assert!(error.to_string().starts_with(url), "{error}");

@@ -63,6 +63,12 @@ impl Acceptor {
         listener.is_some_and(|listener| matches!(listener.service, Service::Line))
     }
 
+    /// Whether a listener's connections speak the tutorial's JSON.
+    pub(super) fn is_tutorial(&self, listener: usize) -> bool {
+        let listener = self.listeners.get(listener);
+        listener.is_some_and(|listener| matches!(listener.service, Service::Tutorial))
+    }
+
     pub(super) fn endpoint(&self, listener: usize) -> &Endpoint {
         &self.listeners[listener].endpoint
     }

@@ -10,7 +10,7 @@ use halloo_core::wire::{self, Code, MAX_CONTROL};
 
 use super::connection::{Connection, Flow, Reading, Stage};
 use super::desk::{Desk, READ_SHARE};
-use super::durable;
+use super::{durable, tutorial};
 
 /// Runs up to so many bytes are gathered with messages into one write; longer ones are written
 /// from where they lie in the log.
@@ -32,12 +32,24 @@ pub(super) fn read(desk: &mut Desk<'_>, conn: &mut Connection, id: ConnId) -> io
     }
     if len > held || conn.busy {
         let bytes = &desk.room[..len];
-        let parsed = parse(&mut desk.hub, desk.now, id, desk.frame_limit, bytes);
+        let owes = conn.has_pending();
+        let (hub, now) = (&mut desk.hub, desk.now);
+        desk.text.clear();
+        let parsed = match &mut conn.gateway {
+            Some(gateway) => {
+                if !owes {
+                    gateway.handle_flushed();
+                }
+                gateway.parse(hub, now, id, bytes, &mut desk.text)
+            }
+            None => parse(hub, now, id, desk.frame_limit, bytes),
+        };
+        conn.postpone(&mut desk.buffers, &desk.text);
         conn.busy = parsed.state == State::Busy;
         match parsed.state {
             State::Whole | State::Busy => {
                 desk.buffers.keep(&mut conn.inbox, &bytes[parsed.used..]);
-                watch_frame(conn, parsed.used > 0, after(desk.now, desk.frame_timeout));
+                watch_frame(conn, &parsed, after(desk.now, desk.frame_timeout));
             }
             State::Bad => {
                 desk.buffers.release(&mut conn.inbox);
@@ -45,6 +57,16 @@ pub(super) fn read(desk: &mut Desk<'_>, conn: &mut Connection, id: ConnId) -> io
                 conn.stage = Stage::Deaf;
             }
         }
+    }
+    if conn.reading == Reading::Ended
+        && !conn.busy
+        && let Some(gateway) = &mut conn.gateway
+    {
+        desk.text.clear();
+        gateway.handle_end(&conn.inbox, &mut desk.text);
+        desk.buffers.release(&mut conn.inbox);
+        conn.read_due = None;
+        conn.postpone(&mut desk.buffers, &desk.text);
     }
     match conn.reading {
         Reading::Ready { .. } if !conn.busy => Ok(Flow::More),
@@ -65,7 +87,10 @@ pub(super) fn write(desk: &mut Desk<'_>, conn: &mut Connection, id: ConnId) -> i
         if written >= desk.send_share {
             break Flow::More;
         }
-        let (bytes, next) = send_once(desk, conn, id)?;
+        let (bytes, next) = match conn.gateway {
+            Some(_) => tutorial::send_once(desk, conn, id)?,
+            None => send_once(desk, conn, id)?,
+        };
         written += bytes;
         match next {
             Next::More => {}
@@ -88,20 +113,31 @@ pub(super) fn frame_timed_out(desk: &mut Desk<'_>, conn: &mut Connection, id: Co
     desk.buffers.release(&mut conn.inbox);
     conn.read_due = None;
     conn.stage = Stage::Deaf;
+    if let Some(gateway) = &mut conn.gateway {
+        desk.text.clear();
+        gateway.give_up(&mut desk.hub, desk.now, id, &mut desk.text);
+        return conn.postpone(&mut desk.buffers, &desk.text);
+    }
     desk.hub.handle_bad_frame(desk.now, id, Code::Timeout);
 }
 
+/// What became of the bytes that were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+pub(super) enum State {
     /// Every whole frame was taken.
     Whole,
     Busy,
     Bad,
 }
 
-struct Parsed {
-    used: usize,
-    state: State,
+#[derive(Debug)]
+pub(super) struct Parsed {
+    pub(super) used: usize,
+    pub(super) state: State,
+    /// A frame ended.
+    pub(super) is_new: bool,
+    /// No frame has begun.
+    pub(super) is_between: bool,
 }
 
 fn parse(hub: &mut Hub<'_>, now: Instant, id: ConnId, limit: usize, bytes: &[u8]) -> Parsed {
@@ -112,7 +148,15 @@ fn parse(hub: &mut Hub<'_>, now: Instant, id: ConnId, limit: usize, bytes: &[u8]
         Parsed {
             used: bytes.len(),
             state: State::Bad,
+            is_new: true,
+            is_between: true,
         }
+    };
+    let good = |used, state| Parsed {
+        used,
+        state,
+        is_new: used > 0,
+        is_between: used == bytes.len(),
     };
     loop {
         let rest = &bytes[used..];
@@ -122,10 +166,7 @@ fn parse(hub: &mut Hub<'_>, now: Instant, id: ConnId, limit: usize, bytes: &[u8]
                 end,
                 consumed,
             }) => (&rest[start..end], consumed),
-            Ok(Scan::More) => {
-                let state = State::Whole;
-                return Parsed { used, state };
-            }
+            Ok(Scan::More) => return good(used, State::Whole),
             // Only an error is followed by it, and after an error nothing is scanned.
             Ok(Scan::Skip { .. }) => return bad(hub, Code::Malformed),
             Err(_) => return bad(hub, Code::Oversize),
@@ -133,10 +174,7 @@ fn parse(hub: &mut Hub<'_>, now: Instant, id: ConnId, limit: usize, bytes: &[u8]
         match wire::binary::decode(frame) {
             Ok(decoded) => match hub.handle_message(now, id, &decoded.message) {
                 Ok(()) => used += consumed,
-                Err(Busy) => {
-                    let state = State::Busy;
-                    return Parsed { used, state };
-                }
+                Err(Busy) => return good(used, State::Busy),
             },
             Err(error) => return bad(hub, error.code()),
         }
@@ -144,15 +182,17 @@ fn parse(hub: &mut Hub<'_>, now: Instant, id: ConnId, limit: usize, bytes: &[u8]
 }
 
 /// A frame has `limit` from when it begins until it is whole.
-fn watch_frame(conn: &mut Connection, began_anew: bool, limit: Instant) {
-    if conn.inbox.is_empty() || conn.busy {
+fn watch_frame(conn: &mut Connection, parsed: &Parsed, limit: Instant) {
+    if parsed.is_between || conn.busy {
         conn.read_due = None;
-    } else if began_anew || conn.read_due.is_none() {
+    } else if parsed.is_new || conn.read_due.is_none() {
         conn.read_due = Some(limit);
     }
 }
 
-enum Next {
+/// What comes after a write.
+#[derive(Debug)]
+pub(super) enum Next {
     More,
     Idle,
     Close,

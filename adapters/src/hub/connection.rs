@@ -13,6 +13,7 @@ use super::durable::FIRST_RUN;
 use super::memory::Buffers;
 use super::shards::Carried;
 use super::socket::Socket;
+use super::tutorial::Gateway;
 
 /// Where a connection's bytes go and come from.
 #[derive(Debug)]
@@ -73,6 +74,8 @@ pub(super) enum Flow {
 pub(super) struct Connection {
     pub(super) stream: Stream,
     pub(super) role: Role,
+    /// Of a chat connection that speaks the tutorial's JSON.
+    pub(super) gateway: Option<Box<Gateway>>,
     pub(super) stage: Stage,
     pub(super) reading: Reading,
     /// Whether the system may take more.
@@ -104,6 +107,7 @@ impl Connection {
         Self {
             stream,
             role,
+            gateway: None,
             stage: Stage::Open,
             reading: Reading::Waiting,
             writable: true,
@@ -202,12 +206,19 @@ impl Connection {
     }
 
     /// Whether a chat device that takes nothing has said something within `limit`; then it is slow,
-    /// not gone, and costs no more for waiting.
+    /// not gone, and costs no more for waiting. A client of the tutorial has no keepalive to say:
+    /// whether it is gone, TCP finds out.
     pub(super) fn extend_write(&mut self, now: Instant, limit: Duration) -> bool {
-        let is_slow = matches!((self.role, self.stage), (Role::Chat(_), Stage::Open))
-            && since(now, self.heard) < limit;
+        if !matches!((self.role, self.stage), (Role::Chat(_), Stage::Open)) {
+            return false;
+        }
+        let heard = match self.gateway {
+            Some(_) => now,
+            None => self.heard,
+        };
+        let is_slow = since(now, heard) < limit;
         if is_slow {
-            self.write_due = Some(after(self.heard, limit));
+            self.write_due = Some(after(heard, limit));
         }
         is_slow
     }

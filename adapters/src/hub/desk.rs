@@ -8,6 +8,7 @@ use halloo_core::wire::{MAX_CONTROL, MAX_EXTENSION_BYTES};
 use super::HubConfig;
 use super::durable::Kept;
 use super::memory::Buffers;
+use super::tutorial;
 
 /// How many bytes one connection may hand in per turn.
 pub(super) const READ_SHARE: usize = 16 * 1024;
@@ -32,9 +33,13 @@ pub(super) struct Desk<'s> {
     /// Holds what one connection has half read and one share on top.
     pub(super) room: Box<[u8]>,
     pub(super) out: Box<[u8]>,
+    /// What a client of the tutorial is told.
+    pub(super) text: Vec<u8>,
     pub(super) now: Instant,
     /// The longest payload of a frame that is taken.
     pub(super) frame_limit: usize,
+    /// The longest JSON object that is taken.
+    pub(super) object_limit: usize,
     pub(super) send_share: usize,
     pub(super) frame_timeout: Duration,
     pub(super) write_timeout: Duration,
@@ -48,15 +53,18 @@ impl<'s> Desk<'s> {
     pub(super) fn new(hub: Hub<'s>, journal: Option<Kept>, config: &HubConfig) -> Self {
         let frame_limit = frame_limit(config.max_body);
         // After `Busy` a share may lie there that begins with the rest of one before it.
-        let room = frame_limit + Length32::HEADER + READ_SHARE;
+        let object_limit = tutorial::limit(config.max_body);
+        let room = object_limit.max(frame_limit + Length32::HEADER) + READ_SHARE;
         Self {
             hub,
             journal,
             buffers: Buffers::new(),
             room: vec![0; room.max(DATAGRAM)].into(),
             out: vec![0; OUT].into(),
+            text: Vec::new(),
             now: Instant::from_ticks(0),
             frame_limit,
+            object_limit,
             send_share: config.run_bytes.saturating_mul(RUNS).max(1),
             frame_timeout: fugit(config.frame_timeout),
             write_timeout: fugit(config.write_timeout),

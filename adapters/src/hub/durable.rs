@@ -7,12 +7,12 @@ use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use halloo_core::chat::Hub;
-use halloo_core::chat::hub::{ConnId, Wanted};
+use halloo_core::chat::hub::{ConnId, Found, Wanted};
 
 use super::HubError;
 use super::connection::Connection;
 use super::desk::Desk;
-use crate::journal::hub::{self as kept, RestoreError};
+use crate::journal::hub::{self as kept, RestoreError, Run};
 use crate::journal::{Folder, Journal, JournalError};
 
 /// The journal of a hub on a real disk.
@@ -80,6 +80,11 @@ pub(super) fn send_stored(
     conn.postpone(&mut desk.buffers, rest);
     desk.hub.handle_stored(desk.now, id, wanted, last);
     Ok(written + conn.flush(&mut desk.buffers)?)
+}
+
+/// What a member wants out of the journal, about `most` bytes of it; the error is for the machine.
+pub(super) fn read_stored(journal: &mut Kept, wanted: Wanted, most: usize) -> Result<Run, Found> {
+    kept::read_back(journal, wanted, most)
 }
 
 /// The first entry that a member wants out of the journal, as a datagram in `desk.out`; `None` if it

@@ -10,6 +10,7 @@ use super::chat;
 use super::connection::{Connection, Reading, Role, Stage, Stream};
 use super::event_loop::EventLoop;
 use super::socket::Socket;
+use super::tutorial::Gateway;
 
 impl EventLoop<'_> {
     pub(super) fn accept(&mut self) {
@@ -35,6 +36,7 @@ impl EventLoop<'_> {
         }
         let slot = self.conns.vacant_entry();
         let key = slot.key();
+        let mut gateway = None;
         let (role, mut stream) = if self.acceptor.mode(listener).is_some() {
             (Role::Echo { listener }, Stream::Here(socket))
         } else {
@@ -42,6 +44,16 @@ impl EventLoop<'_> {
             let id = id.map_err(io::Error::other)?;
             if let Some(place) = self.by_place.get_mut(id.index()) {
                 *place = key;
+            }
+            if self.acceptor.is_tutorial(listener) {
+                let (hub, now) = (&mut self.desk.hub, self.desk.now);
+                match Gateway::open(hub, now, id, self.desk.object_limit) {
+                    Ok(opened) => gateway = Some(Box::new(opened)),
+                    Err(error) => {
+                        hub.handle_disconnected(now, id);
+                        return Err(error);
+                    }
+                }
             }
             (Role::Chat(id), Stream::Here(socket))
         };
@@ -53,6 +65,7 @@ impl EventLoop<'_> {
             return Err(error);
         }
         let mut conn = Connection::new(stream, role, self.desk.now);
+        conn.gateway = gateway;
         if let Role::Echo { .. } = role {
             conn.read_due = Some(after(self.desk.now, self.desk.echo_idle));
             self.sweep_at
@@ -193,6 +206,9 @@ impl EventLoop<'_> {
         conn.release(&mut self.desk.buffers);
         conn.stream.close(self.poll.registry());
         if let Role::Chat(id) = conn.role {
+            if conn.gateway.is_some() {
+                Gateway::close(&mut self.desk.hub, self.desk.now, id);
+            }
             self.desk.hub.handle_disconnected(self.desk.now, id);
         }
         tracing::debug!(key, why, "connection closed");

@@ -25,6 +25,8 @@ pub(super) enum Service {
     Chat,
     /// Chat over serial lines that are streams of bytes here.
     Line,
+    /// Chat in the tutorial's JSON.
+    Tutorial,
     Echo {
         prefix: Box<[u8]>,
     },
@@ -37,7 +39,7 @@ impl Service {
     /// How an echo or a greeting answers; chat does not.
     pub(super) fn mode(&self) -> Option<Mode<'_>> {
         match self {
-            Self::Chat | Self::Line => None,
+            Self::Chat | Self::Line | Self::Tutorial => None,
             Self::Echo { prefix } if prefix.is_empty() => Some(Mode::Verbatim),
             Self::Echo { prefix } => Some(Mode::Prefixed(prefix)),
             Self::Greet { text } => Some(Mode::Greeting(text)),
@@ -94,13 +96,24 @@ impl Bound {
     pub(super) fn bind(endpoints: &[Endpoint], base: &Options) -> Result<Self, HubError> {
         let mut bound = Self::default();
         for endpoint in endpoints {
-            let is_chat = endpoint.protocol == Protocol::Chat;
-            if endpoint.protocol == Protocol::Json || endpoint.transport.is_line() && !is_chat {
+            let is_served = match &endpoint.transport {
+                Transport::Tcp { .. } | Transport::Unix(_) => true,
+                Transport::Udp { .. } => endpoint.protocol != Protocol::Json,
+                Transport::CobsTcp { .. } | Transport::Serial(_) => {
+                    endpoint.protocol == Protocol::Chat
+                }
+            };
+            if !is_served {
                 return Err(HubError::NotServed {
                     url: endpoint.to_string(),
                 });
             }
-            bound.bind_one(endpoint, &endpoint.socket_options(base))?;
+            let mut options = endpoint.socket_options(base);
+            if endpoint.protocol == Protocol::Json {
+                // It has no keepalive of its own.
+                options.keepalive.get_or_insert_default();
+            }
+            bound.bind_one(endpoint, &options)?;
         }
         if bound.endpoints.is_empty() {
             return Err(HubError::NoListener);
@@ -213,7 +226,8 @@ fn service(endpoint: &Endpoint) -> Service {
             },
         },
         Protocol::Chat if endpoint.transport.is_line() => Service::Line,
-        Protocol::Chat | Protocol::Json => Service::Chat,
+        Protocol::Chat => Service::Chat,
+        Protocol::Json => Service::Tutorial,
     }
 }
 

@@ -4,7 +4,8 @@
 //! [`halloo_core::chat::Hub`]. All of it runs on one thread and holds no lock on the way of a message;
 //! with several [`shards`](HubConfig::shards), others read and write sockets for it. Memory is what
 //! [`HubConfig`] says, plus a bound for each connection that reads slowly: about one frame and one
-//! buffer of 8 KiB, and 64 KiB where its socket is another shard's; and 3 KiB for each serial line.
+//! buffer of 8 KiB, and 64 KiB where its socket is another shard's; and 3 KiB for each serial line. In the
+//! tutorial's JSON a frame is an object of up to 6 times the largest body and 1 KiB.
 //!
 //! ```
 //! use std::thread;
@@ -40,6 +41,7 @@ mod shards;
 mod shutdown;
 mod socket;
 mod stats;
+mod tutorial;
 
 use std::io;
 use std::path::PathBuf;
@@ -187,7 +189,7 @@ pub enum HubError {
     NoListener,
     /// A URL whose protocol the hub does not speak there.
     #[error(
-        "{url} is not served: chat, echo and greet go over tcp, udp and unix, and over serial: and cobs+tcp chat alone"
+        "{url} is not served: chat, echo and greet go over tcp, udp and unix, json over tcp and unix, and over serial: and cobs+tcp chat alone"
     )]
     NotServed {
         /// The URL.

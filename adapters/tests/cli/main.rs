@@ -9,6 +9,7 @@ mod kill;
 mod process;
 mod python;
 mod readme;
+mod room_chat;
 mod serve;
 mod terminal;
 mod typing;

@@ -36,10 +36,12 @@ const PER_MEMBER: usize = 512;
 ///   halloo serve --latest 'telemetry.*'
 ///   halloo serve --listen 'chat+serial:/dev/ttyUSB0?baud=115200'
 ///   halloo serve --listen chat+cobs+tcp://127.0.0.1:7070
+///   halloo serve --listen chat+tcp://0.0.0.0:7007 --listen json+tcp://0.0.0.0:8083
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES, verbatim_doc_comment)]
 pub(crate) struct Args {
-    /// What to speak, and where to listen: chat, echo or greet, over tcp, udp or unix; chat also over
+    /// What to speak, and where to listen: chat, echo or greet, over tcp, udp or unix; json, which is
+    /// the rooms for clients that send bare JSON objects, over tcp or unix; chat also over
     /// a serial line: serial:, or cobs+tcp:// for one that comes over TCP (with ?connect the hub
     /// connects to a serial server). May be given several times; port 0 takes a free port
     #[arg(long, value_name = "URL", default_value = "chat+tcp://127.0.0.1:7007")]
