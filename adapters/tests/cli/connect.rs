@@ -91,6 +91,23 @@ fn the_end_of_the_input_closes_one_side_and_the_answer_is_still_read() {
 }
 
 #[test]
+fn what_was_said_before_a_reset_is_shown_and_the_reset_is_exit_5() {
+    for host in HOSTS {
+        let (port, server) = one(host, |mut stream| {
+            stream.read_exact(&mut [0; 1]).unwrap();
+            stream.write_all(b"enough").unwrap();
+            // What is closed with bytes unread is reset.
+        });
+        let output = fed(&["connect", &url("tcp", host, port)], &[b'x'; 10_000_000]);
+        server.join().unwrap();
+        assert_eq!(
+            (output.status.code(), &*output.stdout),
+            (Some(5), &b"enough"[..])
+        );
+    }
+}
+
+#[test]
 fn lines_are_sent_with_the_end_that_was_asked_for() {
     for (option, input, expected) in [
         (

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{self, Receiver};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -110,11 +110,28 @@ pub(crate) fn fed(args: &[&str], input: &[u8]) -> Output {
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_vec();
-    // Beside the reading, since what comes back could fill its pipe first.
+    // All at once, since what comes back could fill its pipe first.
     let feeder = thread::spawn(move || stdin.write_all(&input).ok());
-    let output = child.wait_with_output().unwrap();
+    let readers = [
+        all(child.stdout.take().unwrap()),
+        all(child.stderr.take().unwrap()),
+    ];
+    let status = wait(&mut child);
     feeder.join().unwrap();
-    output
+    let [stdout, stderr] = readers.map(|reader| reader.join().unwrap());
+    Output {
+        status,
+        stdout,
+        stderr,
+    }
+}
+
+fn all(mut from: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        from.read_to_end(&mut bytes).unwrap();
+        bytes
+    })
 }
 
 /// A hub as a process, on free ports.

@@ -31,7 +31,7 @@ Exit codes:
   3  refused: nothing listens there, or the hub turned this device away
   4  timed out: no answer
   5  the connection was lost or reset, or what answered is not what was meant
-  6  unresolved: the name has no address
+  6  unresolved: the name has no address (of a listener: 2)
   7  unreachable: no way to the host
   8  forbidden: the system keeps ICMP from this user";
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use halloo_core::echo::{self, Probe, ProbeConfig, ProbeEvent};
+use halloo_core::echo::{self, Probe, ProbeConfig, ProbeEvent, Report};
 use halloo_core::time;
 use halloo_std::socket::SocketError;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -197,29 +197,11 @@ impl<'a> Run<'a> {
     }
 
     fn sum_up(&self) -> Result<(), Failure> {
-        let report = self.probe.report();
-        // What was on its way when Ctrl-C came is lost, as ping counts it.
-        let missing = report.sent.saturating_sub(report.received);
-        let loss = missing.saturating_mul(100) / report.sent.max(1);
-        let mut counts = format!(
-            "{} packets transmitted, {} received",
-            report.sent, report.received
-        );
-        for (count, what) in [
-            (report.duplicated, "duplicates"),
-            (report.corrupt, "corrupted"),
-            (report.reordered, "reordered"),
-            (report.late, "late"),
-            (self.errors, "errors"),
-        ] {
-            if count > 0 {
-                counts.push_str(&format!(", +{count} {what}"));
-            }
-        }
         let host = output::harmless(self.args.host.as_bytes());
         output::say(&format!("\n--- {host} ping statistics ---"))?;
         output::say(&format!(
-            "{counts}, {loss}% packet loss, time {}ms",
+            "{}, time {}ms",
+            counts(self.probe.report(), self.errors),
             self.epoch.elapsed().as_millis()
         ))?;
         if self.times.is_empty() {
@@ -229,6 +211,28 @@ impl<'a> Run<'a> {
     }
 }
 
+/// What was sent and what became of it.
+fn counts(report: Report, errors: u64) -> String {
+    // What was on its way when Ctrl-C came is lost, as ping counts it.
+    let missing = report.sent.saturating_sub(report.received);
+    let loss = missing.saturating_mul(100) / report.sent.max(1);
+    let unusual = [
+        (report.duplicated, "duplicates"),
+        (report.corrupt, "corrupted"),
+        (report.reordered, "reordered"),
+        (report.late, "late"),
+        (errors, "errors"),
+    ];
+    let unusual = unusual.iter().filter(|(count, _)| *count > 0);
+    let unusual: String = unusual
+        .map(|(count, what)| format!(", +{count} {what}"))
+        .collect();
+    format!(
+        "{} packets transmitted, {} received{unusual}, {loss}% packet loss",
+        report.sent, report.received
+    )
+}
+
 /// As ping counts: from 1, in 16 bits.
 const fn number(sequence: u32) -> u16 {
     (sequence.wrapping_add(1) & 0xffff) as u16
@@ -236,4 +240,31 @@ const fn number(sequence: u32) -> u16 {
 
 fn span(from: Duration) -> time::Duration {
     time::Duration::from_ticks(u64::try_from(from.as_micros()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_lost_and_what_was_unusual_is_counted_as_ping_does() {
+        let report = Report {
+            sent: 3,
+            received: 2,
+            ..Report::default()
+        };
+        let usual = "3 packets transmitted, 2 received, 33% packet loss";
+        assert_eq!(counts(report, 0), usual);
+        let report = Report {
+            duplicated: 1,
+            reordered: 2,
+            received: 3,
+            ..report
+        };
+        let unusual = "3 packets transmitted, 3 received, +1 duplicates, +2 reordered, +4 errors, \
+                       0% packet loss";
+        assert_eq!(counts(report, 4), unusual);
+        let nothing = "0 packets transmitted, 0 received, 0% packet loss";
+        assert_eq!(counts(Report::default(), 0), nothing);
+    }
 }
