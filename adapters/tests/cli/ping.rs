@@ -1,6 +1,7 @@
 //! Ping on loopback, with the right to and without.
 
 use std::fs;
+use std::process::Command;
 
 use rustix::process::{Signal, geteuid};
 
@@ -91,6 +92,46 @@ fn without_the_right_it_says_how_to_get_it_and_is_exit_8() {
             assert!(ended.err[0].contains(part), "{ended:?}");
         }
     }
+}
+
+/// A network of its own, where the system's sockets for ICMP are for all, and 10.9.9.1 is silent.
+const NETWORK: &str = "echo '0 0' > /proc/sys/net/ipv4/ping_group_range && ip link set lo up && \
+                       ip route add 10.9.9.0/24 dev lo";
+
+#[test]
+fn in_a_network_of_its_own_loopback_answers_and_a_silent_host_is_exit_4() {
+    let inside = |script: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["-rn", "sh", "-c", &format!("{NETWORK} && {script}")]);
+        command
+    };
+    if !inside("true")
+        .output()
+        .is_ok_and(|output| output.status.success())
+    {
+        eprintln!("skipped: a network of its own cannot be made here");
+        return;
+    }
+    let ping = |args: &str| {
+        let program = env!("CARGO_BIN_EXE_halloo");
+        Running::spawn(&mut inside(&format!("exec {program} ping {args}"))).wait()
+    };
+    for host in HOSTS {
+        let ended = ping(&format!("{host} -c 2 -i 0.01"));
+        assert_eq!((ended.code, ended.err.len()), (Some(0), 0), "{ended:?}");
+    }
+    let ended = ping("10.9.9.1 -c 2 -i 0.01 -W 0.05");
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    assert!(
+        ended.err[0].contains("10.9.9.1 did not answer"),
+        "{ended:?}"
+    );
+    assert_eq!(ended.out[1], "no answer: icmp_seq=1");
+    let counts = "2 packets transmitted, 0 received, 100% packet loss, time ";
+    assert!(ended.out[5].starts_with(counts), "{ended:?}");
+    assert_eq!(ended.out.len(), 6, "{ended:?}");
+    let ended = ping("192.0.2.1 -c 1");
+    assert_eq!(ended.code, Some(7), "{ended:?}");
 }
 
 #[test]
