@@ -42,6 +42,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     for header in response.headers.iter() {
         println!("{}: {}", header.name, header.value.escape_ascii());
     }
-    println!("\n{}", answer[head..].escape_ascii());
+    println!();
+    for line in answer[head..].split(|&byte| byte == b'\n') {
+        println!("{}", line.escape_ascii());
+    }
     Ok(())
 }

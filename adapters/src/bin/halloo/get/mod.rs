@@ -33,7 +33,7 @@ const CHUNK: usize = 16 * 1024;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES, verbatim_doc_comment)]
 pub(crate) struct Args {
-    /// What to fetch: http://HOST[:PORT][/PATH]
+    /// What to fetch: `http://HOST:PORT/PATH`; without a port 80, without a path /
     url: String,
     /// Print the status and the headers first
     #[arg(long, short)]
