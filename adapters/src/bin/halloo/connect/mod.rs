@@ -28,7 +28,7 @@ use session::Session;
 ///
 /// Examples:
 ///   halloo connect tcp://127.0.0.1:12345
-///   printf 'hello' | halloo connect tcp://[::1]:8080
+///   printf 'hello' | halloo connect tcp://localhost:8080
 ///   halloo connect udp://127.0.0.1:8081 --no-newline
 ///   halloo connect unix:/run/control.sock -v
 ///   echo '48 65 6c 6c 6f' | halloo connect tcp://127.0.0.1:65432 --hex

@@ -29,7 +29,7 @@ const CHUNK: usize = 16 * 1024;
 ///
 /// Examples:
 ///   halloo get http://192.0.2.7/status
-///   halloo get http://[::1]:8080/metrics -i --timeout 2000
+///   halloo get http://localhost:8080/metrics -i --timeout 2000
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES, verbatim_doc_comment)]
 pub(crate) struct Args {
