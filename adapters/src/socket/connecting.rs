@@ -9,6 +9,7 @@ use std::vec;
 use rustix::io::Errno;
 use socket2::{Protocol, Type};
 
+use super::address::any_like;
 use super::poll::{self, Interest};
 use super::tcp::{at, keep_better, new};
 use super::{Address, Options, Readiness, SocketError, TcpStream};
@@ -115,6 +116,19 @@ impl TcpConnect {
     #[must_use]
     pub const fn deadline(&self) -> Option<Instant> {
         self.attempt.deadline
+    }
+
+    /// The address that is tried now; another one once that has failed.
+    #[must_use]
+    pub const fn peer_addr(&self) -> SocketAddr {
+        self.attempt.to
+    }
+
+    /// The address that the system gave this end of the attempt.
+    pub fn local_addr(&self) -> Result<SocketAddr, SocketError> {
+        let local = self.attempt.socket.local_addr();
+        let local = local.map(|any| any.as_socket().unwrap_or_else(|| any_like(self.attempt.to)));
+        local.map_err(|e| SocketError::from_io(&self.name, e))
     }
 
     fn keep(&mut self, source: io::Error) {

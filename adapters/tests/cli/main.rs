@@ -2,14 +2,19 @@
 
 mod bad_input;
 mod chat;
+mod connect;
 mod data;
 mod echo;
 mod faults;
+mod get;
 mod kill;
+mod ping;
 mod process;
 mod python;
 mod readme;
 mod room_chat;
 mod serve;
+mod servers;
+mod shell;
 mod terminal;
 mod typing;

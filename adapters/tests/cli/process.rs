@@ -1,9 +1,9 @@
 //! A `halloo` that runs, with its lines as they come.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{self, Receiver};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -101,6 +101,37 @@ impl Drop for Running {
         self.child.kill().ok();
         self.child.wait().ok();
     }
+}
+
+/// Runs a command on `input` to its end, and gives back its bytes.
+pub(crate) fn fed(args: &[&str], input: &[u8]) -> Output {
+    let mut command = halloo(args);
+    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_vec();
+    // All at once, since what comes back could fill its pipe first.
+    let feeder = thread::spawn(move || stdin.write_all(&input).ok());
+    let readers = [
+        all(child.stdout.take().unwrap()),
+        all(child.stderr.take().unwrap()),
+    ];
+    let status = wait(&mut child);
+    feeder.join().unwrap();
+    let [stdout, stderr] = readers.map(|reader| reader.join().unwrap());
+    Output {
+        status,
+        stdout,
+        stderr,
+    }
+}
+
+fn all(mut from: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        from.read_to_end(&mut bytes).unwrap();
+        bytes
+    })
 }
 
 /// A hub as a process, on free ports.

@@ -21,6 +21,12 @@ pub(crate) enum Failure {
     TimedOut(String),
     /// The connection is gone, or what answered is not what was meant.
     Lost(String),
+    /// The name has no address.
+    Unresolved(String),
+    /// No way leads to the other end.
+    Unreachable(String),
+    /// The system keeps this kind of socket from this user.
+    Forbidden(String),
     /// Nobody reads what is printed: a quiet, good end.
     NoReader,
 }
@@ -32,7 +38,10 @@ impl Failure {
             | Self::Start(text)
             | Self::Refused(text)
             | Self::TimedOut(text)
-            | Self::Lost(text) => Some(text),
+            | Self::Lost(text)
+            | Self::Unresolved(text)
+            | Self::Unreachable(text)
+            | Self::Forbidden(text) => Some(text),
             Self::NoReader => None,
         }
     }
@@ -45,6 +54,9 @@ impl Failure {
             Self::Refused(_) => 3,
             Self::TimedOut(_) => 4,
             Self::Lost(_) => 5,
+            Self::Unresolved(_) => 6,
+            Self::Unreachable(_) => 7,
+            Self::Forbidden(_) => 8,
         })
     }
 
@@ -57,6 +69,9 @@ impl Failure {
             Self::Refused(text) => Self::Refused(with(text)),
             Self::TimedOut(text) => Self::TimedOut(with(text)),
             Self::Lost(text) => Self::Lost(with(text)),
+            Self::Unresolved(text) => Self::Unresolved(with(text)),
+            Self::Unreachable(text) => Self::Unreachable(with(text)),
+            Self::Forbidden(text) => Self::Forbidden(with(text)),
             Self::NoReader => Self::NoReader,
         }
     }
@@ -76,7 +91,9 @@ impl Failure {
         match error {
             // A hub that does not run has taken its socket file along.
             SocketError::Refused { .. } | SocketError::NotFound { .. } => Self::Refused(text),
-            SocketError::TimedOut { .. } | SocketError::Unreachable { .. } => Self::TimedOut(text),
+            SocketError::TimedOut { .. } => Self::TimedOut(text),
+            SocketError::Unreachable { .. } => Self::Unreachable(text),
+            SocketError::Unresolved { .. } => Self::Unresolved(text),
             SocketError::Other { source, .. } if source.kind() == io::ErrorKind::InvalidInput => {
                 Self::Start(text)
             }

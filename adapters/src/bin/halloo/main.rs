@@ -1,19 +1,23 @@
-//! The `halloo` command: a hub, a chat at the terminal, and an echo probe.
+//! The `halloo` command: a hub, a chat at the terminal, an echo probe, and small tools for sockets.
 
 mod chat;
+mod connect;
 mod data;
 mod echo;
 mod failure;
+mod get;
 mod input;
 mod log;
 mod output;
+mod ping;
 mod serve;
+mod shell;
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
 /// Stands under every help text.
@@ -21,15 +25,17 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  all went well
   1  the job failed: a post was not acknowledged, an echo was lost or wrong,
-     the disk failed under a hub, a log is damaged
-  2  it could not start: bad arguments, a name without address, no permission,
-     a port in use, a path that is no socket, a data folder that is in use,
-     damaged, or of a newer hub
+     the disk failed under a hub, a log is damaged, a page was not found
+  2  it could not start: bad arguments, no permission, a port in use, a path
+     that is no socket, a data folder that is in use, damaged, or of a newer hub
   3  refused: nothing listens there, or the hub turned this device away
-  4  timed out: no answer, or no way to the host
-  5  the connection was lost, or what answered is no hub";
+  4  timed out: no answer
+  5  the connection was lost or reset, or what answered is not what was meant
+  6  unresolved: the name has no address (of a listener: 2)
+  7  unreachable: no way to the host
+  8  forbidden: the system keeps ICMP from this user";
 
-/// Messages for small devices: a hub, a chat, and an echo probe
+/// Messages for small devices: a hub, a chat, and tools for sockets
 ///
 /// Example, in three terminals:
 ///   halloo serve --listen chat+tcp://127.0.0.1:7007
@@ -67,6 +73,11 @@ enum Command {
     Chat(chat::Args),
     Echo(echo::Args),
     Log(log::Args),
+    Connect(connect::Args),
+    Get(get::Args),
+    Ping(ping::Args),
+    Completions(shell::CompletionsArgs),
+    Man(shell::ManArgs),
 }
 
 fn main() -> ExitCode {
@@ -80,6 +91,11 @@ fn main() -> ExitCode {
         Command::Chat(args) => chat::run(args),
         Command::Echo(args) => echo::run(args),
         Command::Log(args) => log::run(args),
+        Command::Connect(args) => connect::run(args),
+        Command::Get(args) => get::run(args),
+        Command::Ping(args) => ping::run(args),
+        Command::Completions(args) => shell::completions(args, Cli::command()),
+        Command::Man(args) => shell::man(args, Cli::command()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -176,7 +192,6 @@ mod tests {
 
     #[test]
     fn the_arguments_are_consistent() {
-        use clap::CommandFactory;
         Cli::command().debug_assert();
     }
 }

@@ -1,0 +1,63 @@
+//! `halloo completions` and `halloo man`: what a shell and a manual know of this command.
+
+use std::io::{self, Write as _};
+
+use clap::Command;
+use clap_complete::Shell;
+use clap_mangen::Man;
+
+use super::failure::Failure;
+
+/// Print completions for a shell
+///
+/// Examples:
+///   halloo completions bash > ~/.local/share/bash-completion/completions/halloo
+///   halloo completions zsh > ~/.zfunc/_halloo
+///   halloo completions fish > ~/.config/fish/completions/halloo.fish
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    shell: Shell,
+}
+
+/// Print a manual page
+///
+/// Examples:
+///   halloo man | man -l -
+///   halloo man connect > halloo-connect.1
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct ManArgs {
+    /// The subcommand; without one, the page of halloo itself
+    command: Option<String>,
+}
+
+pub(crate) fn completions(args: &CompletionsArgs, mut command: Command) -> Result<(), Failure> {
+    let mut text = Vec::new();
+    clap_complete::generate(args.shell, &mut command, "halloo", &mut text);
+    print(&text)
+}
+
+pub(crate) fn man(args: &ManArgs, mut command: Command) -> Result<(), Failure> {
+    command.build();
+    let command = match &args.command {
+        None => command,
+        Some(name) => {
+            let found = command.find_subcommand(name).cloned();
+            found.ok_or_else(|| {
+                Failure::Start(format!("there is no command {name:?}: see halloo --help"))
+            })?
+        }
+    };
+    let mut text = Vec::new();
+    let rendered = Man::new(command).render(&mut text);
+    rendered.map_err(|e| Failure::from_stdio(&e))?;
+    print(&text)
+}
+
+fn print(text: &[u8]) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    let written = out.write_all(text).and_then(|()| out.flush());
+    written.map_err(|e| Failure::from_stdio(&e))
+}
