@@ -1,6 +1,7 @@
 //! The `halloo` command: a hub, a chat at the terminal, and an echo probe.
 
 mod chat;
+mod config;
 mod data;
 mod echo;
 mod failure;
