@@ -90,6 +90,9 @@ pub struct UrlOptions {
     pub prefix: Option<String>,
     /// `text`, for greet: the greeting.
     pub text: Option<String>,
+    /// `guard`, for echo and greet over UDP: whether answers that could go round for ever are left
+    /// out, which they are unless this is `off`. `on` or `off`.
+    pub guard: Option<bool>,
     /// `mode`, for Unix: the permissions of the socket file, in octal, such as 660.
     pub mode: Option<u32>,
     /// `nodelay`, for TCP: `on` or `off`.

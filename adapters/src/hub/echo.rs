@@ -92,6 +92,11 @@ pub(super) fn serve_datagrams(desk: &mut Desk<'_>, datagrams: &mut Datagrams) {
         let Some(reply) = Responder::new(mode).handle_bytes(&desk.room[..len]) else {
             continue;
         };
+        let loops = datagrams.loops.as_mut();
+        if loops.is_some_and(|loops| !loops.admits(desk.now, from, &desk.room[..len], &reply)) {
+            desk.datagrams_dropped += 1;
+            continue;
+        }
         let pieces = [IoSlice::new(reply.prefix), IoSlice::new(reply.body)];
         let mut control = SendAncillaryBuffer::default();
         let flags = SendFlags::DONTWAIT;

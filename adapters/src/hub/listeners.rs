@@ -11,6 +11,7 @@ use socket2::SockRef;
 
 use super::HubError;
 use super::lines::Port;
+use super::loops::Loops;
 use super::sessions::Waiting;
 use super::socket::Socket;
 use crate::socket::{self, Address, Options, SocketError, SocketFile};
@@ -73,6 +74,8 @@ pub(super) struct Datagrams {
     pub(super) socket: mio::net::UdpSocket,
     pub(super) endpoint: Endpoint,
     pub(super) service: Service,
+    /// Of echo and greetings: whom not to answer.
+    pub(super) loops: Option<Loops>,
     pub(super) ready: bool,
     /// Of chat: one that the machine could not take yet, and one that the system could not.
     pub(super) busy: Option<Waiting>,
@@ -140,6 +143,7 @@ impl Bound {
                 self.datagrams.push(Datagrams {
                     socket: mio::net::UdpSocket::from_std(socket.into_std()),
                     service: service(&endpoint),
+                    loops: loops(&endpoint, real)?,
                     endpoint,
                     ready: true,
                     busy: None,
@@ -215,6 +219,17 @@ fn service(endpoint: &Endpoint) -> Service {
         Protocol::Chat if endpoint.transport.is_line() => Service::Line,
         Protocol::Chat | Protocol::Json => Service::Chat,
     }
+}
+
+/// What keeps the answers at `own` from going round for ever, unless the URL wants none of it.
+fn loops(endpoint: &Endpoint, own: SocketAddr) -> Result<Option<Loops>, SocketError> {
+    let is_chat = endpoint.protocol == Protocol::Chat;
+    if is_chat || endpoint.options.guard == Some(false) {
+        return Ok(None);
+    }
+    let mut key = [0; 16];
+    getrandom::fill(&mut key).map_err(|e| SocketError::from_io(&own.to_string(), e.into()))?;
+    Ok(Some(Loops::new(Some(own), key)))
 }
 
 fn at_address(endpoint: &Endpoint, real: SocketAddr) -> Endpoint {

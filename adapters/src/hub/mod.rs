@@ -33,6 +33,7 @@ mod event_loop;
 mod lifecycle;
 mod lines;
 mod listeners;
+mod loops;
 mod memory;
 mod pass;
 mod sessions;

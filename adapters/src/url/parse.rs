@@ -99,6 +99,7 @@ pub(super) fn write_options(options: &UrlOptions, f: &mut fmt::Formatter<'_>) ->
     let pairs = [
         ("prefix", options.prefix.clone()),
         ("text", options.text.clone()),
+        ("guard", options.guard.map(on_off)),
         ("mode", options.mode.map(|mode| format!("{mode:o}"))),
         ("nodelay", options.nodelay.map(on_off)),
         ("keepalive", options.keepalive.map(|n| n.to_string())),
@@ -245,8 +246,10 @@ fn known_options(protocol: Protocol, transport: &Transport) -> Vec<&'static str>
         Protocol::Greet => known.push("text"),
         Protocol::Chat | Protocol::Json => {}
     }
+    let answers = matches!(protocol, Protocol::Echo | Protocol::Greet);
     known.extend_from_slice(match transport {
         Transport::Tcp { .. } => &["nodelay", "keepalive", "v6only", "backlog"],
+        Transport::Udp { .. } if answers => &["guard", "v6only"],
         Transport::Udp { .. } => &["v6only"],
         Transport::Unix(_) => &["mode", "backlog"],
         Transport::CobsTcp { .. } => &[
@@ -277,6 +280,7 @@ fn set(options: &mut UrlOptions, key: &'static str, value: String) -> Result<(),
         "prefix" => options.prefix = Some(value),
         "text" => options.text = Some(value),
         "nodelay" => options.nodelay = Some(on_off()?),
+        "guard" => options.guard = Some(on_off()?),
         "v6only" => options.v6only = Some(on_off()?),
         // Alone it says enough.
         "connect" if value.is_empty() => options.connect = Some(true),

@@ -231,6 +231,11 @@ fn an_unknown_option_is_named_with_those_that_there_are() {
     unknown("echo+tcp://h:1?text=x", "text", echo_tcp);
     unknown("echo+tcp://h:1?=x", "", echo_tcp);
     unknown("chat+udp://h:1?nodelay=on", "nodelay", "v6only");
+    unknown(
+        "echo+udp://h:1?nodelay=on",
+        "nodelay",
+        "prefix, guard, v6only",
+    );
     unknown("chat+serial:/dev/x?mode=660", "mode", "baud");
     unknown("greet+unix:/x?v6only=on", "v6only", "text, mode, backlog");
 }
@@ -296,12 +301,14 @@ proptest! {
         flag in any::<Option<bool>>(),
     ) {
         let tcp = matches!(transport, Transport::Tcp { .. });
+        let udp = matches!(transport, Transport::Udp { .. });
         let unix = matches!(transport, Transport::Unix(_));
         let line = matches!(transport, Transport::CobsTcp { .. });
         let serial = matches!(transport, Transport::Serial(_));
         let options = UrlOptions {
             prefix: words.clone().filter(|_| protocol == Protocol::Echo),
             text: words.filter(|_| protocol == Protocol::Greet),
+            guard: flag.filter(|_| udp && matches!(protocol, Protocol::Echo | Protocol::Greet)),
             mode: number.map(|n| n & 0o777).filter(|_| unix),
             nodelay: flag.filter(|_| tcp || line),
             keepalive: number.map(|n| n.max(1)).filter(|_| tcp || line),
