@@ -11,4 +11,5 @@ mod python;
 mod readme;
 mod serve;
 mod terminal;
+mod tutorials;
 mod typing;

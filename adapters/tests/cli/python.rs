@@ -16,7 +16,7 @@ use crate::process::{Hub, Running};
 const DEVICE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/device.py");
 
 /// Whether there is a Python; says so if there is none.
-fn has_python() -> bool {
+pub(crate) fn has_python() -> bool {
     let version = Command::new("python3").arg("--version").output();
     let has = version.is_ok_and(|output| output.status.success());
     if !has {
