@@ -48,6 +48,14 @@ struct Slot {
     grew: Instant,
 }
 
+/// Where a datagram came from.
+#[derive(Debug, Clone, Copy, Hash)]
+pub(super) enum Source<'s> {
+    Ip(SocketAddr),
+    /// The path of a Unix socket.
+    Path(&'s [u8]),
+}
+
 impl Loops {
     /// For a socket at the address `own`, with a random key.
     pub(super) fn new(own: Option<SocketAddr>, key: [u8; 16]) -> Self {
@@ -68,11 +76,16 @@ impl Loops {
     pub(super) fn admits(
         &mut self,
         now: Instant,
-        from: SocketAddr,
+        from: Source<'_>,
         datagram: &[u8],
         reply: &Reply<'_>,
     ) -> bool {
-        if from.port() < FIRST_FREE_PORT || self.own == Some(from) || is_ours(datagram, reply) {
+        if let Source::Ip(from) = from
+            && (from.port() < FIRST_FREE_PORT || self.own == Some(from))
+        {
+            return false;
+        }
+        if is_ours(datagram, reply) {
             return false;
         }
         let mut source = self.hasher();
@@ -153,7 +166,7 @@ mod tests {
         datagram: &[u8],
     ) -> Option<Vec<u8>> {
         let reply = Responder::new(mode).handle_bytes(datagram).unwrap();
-        let admits = loops.admits(now, at(port), datagram, &reply);
+        let admits = loops.admits(now, Source::Ip(at(port)), datagram, &reply);
         admits.then(|| [reply.prefix, reply.body].concat())
     }
 

@@ -2,11 +2,14 @@
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::Path;
 use std::process::Command;
 use std::thread;
 
 use halloo_std::socket::{Options, TcpListener, TcpStream};
+use rustix::process::Signal;
 
 use crate::process::{Hub, LONG, Running};
 use crate::python::has_python;
@@ -119,15 +122,53 @@ fn a_thousand_plain_clients_are_served_at_once() {
 }
 
 #[test]
-fn a_plain_client_of_a_unix_stream_is_served() {
+fn plain_clients_of_each_kind_of_unix_socket_are_served() {
+    if !has_python() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let long = "x".repeat(9000);
+    for kind in ["stream", "datagram", "seqpacket"] {
+        let path = dir.path().join(kind);
+        let path = path.to_str().unwrap();
+        // Left over from a server that was killed.
+        match kind {
+            "datagram" => drop(UnixDatagram::bind(path).unwrap()),
+            _ => drop(UnixListener::bind(path).unwrap()),
+        }
+        let url = format!("echo+unix:{path}?prefix=Echo: &type={kind}&mode=600");
+        let hub = Hub::start(&[&url]);
+        let mode = Path::new(path).metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{kind}");
+        let said = ["one", "two", "three", &long];
+        let expected = said.map(|message| format!("Echo: {message}"));
+        assert_eq!(
+            prints("unix.py", &[&[kind, path][..], &said].concat()),
+            expected,
+            "{kind}"
+        );
+        let second = Running::start(&["serve", "--listen", &url]).wait();
+        crate::data::check(&second, 2, "in use");
+        hub.running.signal(Signal::TERM);
+        assert_eq!(hub.running.wait().code, Some(0));
+        assert!(!Path::new(path).exists(), "{kind}");
+    }
+}
+
+#[test]
+fn a_seqpacket_message_above_the_share_of_a_turn_ends_its_connection() {
     if !has_python() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("echo.sock");
     let path = path.to_str().unwrap();
-    let _hub = Hub::start(&[&format!("echo+unix:{path}?prefix=Echo: ")]);
-    assert_eq!(prints("unix.py", &[path, "hi"]), ["Echo: hi"]);
+    let _hub = Hub::start(&[&format!("echo+unix:{path}?type=seqpacket")]);
+    let [most, above] = [16384, 16385].map(|len| "x".repeat(len));
+    assert_eq!(prints("unix.py", &["seqpacket", path, &most]), [&*most]);
+    let ended = python("unix.py", &["seqpacket", path, &above]).wait();
+    assert_eq!(ended.out.concat(), "", "{ended:?}");
+    assert_eq!(prints("unix.py", &["seqpacket", path, "hi"]), ["hi"]);
 }
 
 #[test]
