@@ -211,10 +211,7 @@ mod tests {
                     let (mut a, mut b) = (loops(), loops());
                     let mut datagram = first.to_vec();
                     let mut rounds = 0;
-                    loop {
-                        let Some(back) = answer(&mut a, one, START, 5001, &datagram) else {
-                            break;
-                        };
+                    while let Some(back) = answer(&mut a, one, START, 5001, &datagram) {
                         let Some(back) = answer(&mut b, other, START, 5002, &back) else {
                             break;
                         };

@@ -50,7 +50,8 @@ pub(crate) struct Args {
     config: Option<PathBuf>,
     /// What to speak, and where to listen: chat, echo or greet, over tcp, udp or unix; chat also over
     /// a serial line: serial:, or cobs+tcp:// for one that comes over TCP (with ?connect the hub
-    /// connects to a serial server). May be given several times; port 0 takes a free port
+    /// connects to a serial server); echo and greet also over other unix sockets (?type=datagram or
+    /// seqpacket). May be given several times; port 0 takes a free port
     /// [default: chat+tcp://127.0.0.1:7007]
     #[arg(long, value_name = "URL")]
     listen: Vec<String>,
