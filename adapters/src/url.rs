@@ -90,6 +90,11 @@ pub struct UrlOptions {
     pub prefix: Option<String>,
     /// `text`, for greet: the greeting.
     pub text: Option<String>,
+    /// `guard`, for echo and greet over UDP: whether answers that could go round for ever are left
+    /// out, which they are unless this is `off`. `on` or `off`.
+    pub guard: Option<bool>,
+    /// `type`, for echo and greet over Unix: what kind of socket it is.
+    pub kind: Option<UnixKind>,
     /// `mode`, for Unix: the permissions of the socket file, in octal, such as 660.
     pub mode: Option<u32>,
     /// `nodelay`, for TCP: `on` or `off`.
@@ -106,6 +111,18 @@ pub struct UrlOptions {
     pub connect: Option<bool>,
     /// `backlog`, for TCP and Unix: how many connections may wait to be accepted.
     pub backlog: Option<u32>,
+}
+
+/// The kinds of Unix sockets, as the option `type` names them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum UnixKind {
+    /// `stream`: bytes, cut anywhere.
+    #[default]
+    Stream,
+    /// `datagram`: messages without a connection; one that has no path cannot be answered.
+    Datagram,
+    /// `seqpacket`: messages over a connection.
+    Seqpacket,
 }
 
 /// Why a text is no URL of an endpoint.
@@ -220,6 +237,18 @@ impl FromStr for Endpoint {
     /// As [`Endpoint::parse`], with chat for a URL that names no protocol.
     fn from_str(url: &str) -> Result<Self, UrlError> {
         Self::parse(url, Protocol::Chat)
+    }
+}
+
+impl UnixKind {
+    /// As it stands in a URL.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Stream => "stream",
+            Self::Datagram => "datagram",
+            Self::Seqpacket => "seqpacket",
+        }
     }
 }
 

@@ -135,7 +135,7 @@ impl Connection {
                 Ok(0) => self.reading = Reading::Ended,
                 // Less than there was room for is all there is, but the end may follow it.
                 Ok(n) => {
-                    if n < room.len() && !ending {
+                    if n < room.len() && !ending && self.stream.is_stream() {
                         self.reading = Reading::Waiting;
                     }
                     return Ok(n);
@@ -286,6 +286,13 @@ impl Stream {
                 let _ = socket.deregister(registry);
             }
             Self::There(carried) => carried.close(),
+        }
+    }
+
+    const fn is_stream(&self) -> bool {
+        match self {
+            Self::Here(socket) => socket.is_stream(),
+            Self::There(_) => true,
         }
     }
 

@@ -2,14 +2,20 @@
 //! datagrams, where what is not taken at once is lost.
 
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 
-use halloo_core::echo::{Mode, Responder};
-use halloo_core::time::after;
-use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg_addr};
+use halloo_core::echo::{Mode, Reply, Responder};
+use halloo_core::time::{Instant, after};
+use rustix::io::Errno;
+use rustix::net::{
+    RecvFlags, SendAncillaryBuffer, SendFlags, SocketAddrAny, SocketAddrUnix, recvfrom,
+    sendmsg_addr,
+};
 
 use super::connection::{Connection, Flow, Reading, Stage};
 use super::desk::{Desk, READ_SHARE};
 use super::listeners::Datagrams;
+use super::loops::{Loops, Source};
 
 /// How many datagrams of one socket are answered per turn.
 const DATAGRAMS_SHARE: usize = 64;
@@ -77,9 +83,15 @@ pub(super) fn serve_datagrams(desk: &mut Desk<'_>, datagrams: &mut Datagrams) {
         return;
     };
     for _ in 0..DATAGRAMS_SHARE {
-        let (len, from) = match datagrams.socket.recv_from(&mut desk.room) {
-            Ok(received) => received,
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+        let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
+        let (len, from) = match recvfrom(&datagrams.socket, &mut *desk.room, flags) {
+            Ok((_, len, Some(from))) if len <= desk.room.len() => (len, from),
+            // Nobody to answer, or more than can be.
+            Ok(_) => {
+                desk.datagrams_dropped += 1;
+                continue;
+            }
+            Err(Errno::AGAIN) => {
                 datagrams.ready = false;
                 return;
             }
@@ -92,6 +104,12 @@ pub(super) fn serve_datagrams(desk: &mut Desk<'_>, datagrams: &mut Datagrams) {
         let Some(reply) = Responder::new(mode).handle_bytes(&desk.room[..len]) else {
             continue;
         };
+        if let Some(loops) = &mut datagrams.loops
+            && !admits(loops, desk.now, &from, &desk.room[..len], &reply)
+        {
+            desk.datagrams_dropped += 1;
+            continue;
+        }
         let pieces = [IoSlice::new(reply.prefix), IoSlice::new(reply.body)];
         let mut control = SendAncillaryBuffer::default();
         let flags = SendFlags::DONTWAIT;
@@ -100,4 +118,22 @@ pub(super) fn serve_datagrams(desk: &mut Desk<'_>, datagrams: &mut Datagrams) {
             Err(_) => desk.datagrams_dropped += 1,
         }
     }
+}
+
+/// Whether a datagram gets this reply, in view of where it came from.
+fn admits(
+    loops: &mut Loops,
+    now: Instant,
+    from: &SocketAddrAny,
+    datagram: &[u8],
+    reply: &Reply<'_>,
+) -> bool {
+    let ip = SocketAddr::try_from(from.clone());
+    let unix = SocketAddrUnix::try_from(from.clone());
+    let source = match (&ip, &unix) {
+        (Ok(ip), _) => Source::Ip(*ip),
+        (Err(_), Ok(unix)) => Source::Path(unix.path_bytes().unwrap_or_default()),
+        (Err(_), Err(_)) => return false,
+    };
+    loops.admits(now, source, datagram, reply)
 }

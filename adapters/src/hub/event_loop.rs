@@ -102,10 +102,9 @@ impl<'s> EventLoop<'s> {
         acceptor.register(poll.registry()).map_err(refused())?;
         let mut datagrams = bound.datagrams;
         for (token, datagrams) in (first_datagrams..).zip(&mut datagrams) {
-            let interest = mio::Interest::READABLE | mio::Interest::WRITABLE;
-            let registry = poll.registry();
-            registry
-                .register(&mut datagrams.socket, Token(token), interest)
+            let socket = &mut datagrams.socket;
+            socket
+                .register(poll.registry(), Token(token))
                 .map_err(refused())?;
         }
         let mut key = [0; 16];

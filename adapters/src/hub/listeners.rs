@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use halloo_core::echo::Mode;
 use halloo_core::time::Instant;
@@ -11,10 +12,11 @@ use socket2::SockRef;
 
 use super::HubError;
 use super::lines::Port;
+use super::loops::Loops;
 use super::sessions::Waiting;
-use super::socket::Socket;
+use super::socket::{DatagramSocket, Socket};
 use crate::socket::{self, Address, Options, SocketError, SocketFile};
-use crate::url::{Endpoint, Protocol, Transport};
+use crate::url::{Endpoint, Protocol, Transport, UnixKind};
 
 /// What the greeting says when the URL does not.
 const GREETING: &str = "Hello from halloo\n";
@@ -67,14 +69,17 @@ enum Accepting {
     Tcp(mio::net::TcpListener),
     /// The file goes when the listener goes.
     Unix(mio::net::UnixListener, #[expect(dead_code)] SocketFile),
+    Seqpacket(mio::net::UnixListener, #[expect(dead_code)] SocketFile),
 }
 
 /// A socket that answers datagrams.
 #[derive(Debug)]
 pub(super) struct Datagrams {
-    pub(super) socket: mio::net::UdpSocket,
+    pub(super) socket: DatagramSocket,
     pub(super) endpoint: Endpoint,
     pub(super) service: Service,
+    /// Of echo and greetings: whom not to answer.
+    pub(super) loops: Option<Loops>,
     pub(super) ready: bool,
     /// Of chat: one that the machine could not take yet, and one that the system could not.
     pub(super) busy: Option<Waiting>,
@@ -151,8 +156,9 @@ impl Bound {
                 let endpoint = at_address(endpoint, real);
                 self.endpoints.push(endpoint.clone());
                 self.datagrams.push(Datagrams {
-                    socket: mio::net::UdpSocket::from_std(socket.into_std()),
+                    socket: DatagramSocket::Udp(mio::net::UdpSocket::from_std(socket.into_std())),
                     service: service(&endpoint),
+                    loops: loops(&endpoint, Some(real))?,
                     endpoint,
                     ready: true,
                     busy: None,
@@ -160,13 +166,44 @@ impl Bound {
                 });
                 Ok(real.port())
             }),
-            Transport::Unix(path) => {
-                let (socket, file) = socket::UnixListener::bind(path, options)?.into_std();
-                let socket = mio::net::UnixListener::from_std(socket);
-                self.add_stream(Accepting::Unix(socket, file), endpoint.clone(), options);
-                Ok(())
-            }
+            Transport::Unix(path) => self.bind_unix(path, endpoint, options),
         }
+    }
+
+    fn bind_unix(
+        &mut self,
+        path: &Path,
+        endpoint: &Endpoint,
+        options: &Options,
+    ) -> Result<(), HubError> {
+        let kind = endpoint.options.kind.unwrap_or_default();
+        let (listener, accepting): (_, fn(_, _) -> _) = match kind {
+            UnixKind::Stream => (socket::UnixListener::bind(path, options)?, Accepting::Unix),
+            UnixKind::Seqpacket => {
+                let listener = socket::UnixListener::bind_seqpacket(path, options)?;
+                (listener, Accepting::Seqpacket)
+            }
+            UnixKind::Datagram => {
+                let (socket, file) = socket::UnixDatagram::bind(path, options)?;
+                socket.set_nonblocking(true)?;
+                let socket = mio::net::UnixDatagram::from_std(socket.into_std());
+                self.endpoints.push(endpoint.clone());
+                self.datagrams.push(Datagrams {
+                    socket: DatagramSocket::Unix(socket, file),
+                    service: service(endpoint),
+                    loops: loops(endpoint, None)?,
+                    endpoint: endpoint.clone(),
+                    ready: true,
+                    busy: None,
+                    blocked: None,
+                });
+                return Ok(());
+            }
+        };
+        let (socket, file) = listener.into_std();
+        let socket = mio::net::UnixListener::from_std(socket);
+        self.add_stream(accepting(socket, file), endpoint.clone(), options);
+        Ok(())
     }
 
     fn add_port(&mut self, port: Port, endpoint: &Endpoint) {
@@ -192,7 +229,9 @@ impl Listener {
     pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         match &mut self.socket {
             Accepting::Tcp(socket) => socket.register(registry, token, Interest::READABLE),
-            Accepting::Unix(socket, _) => socket.register(registry, token, Interest::READABLE),
+            Accepting::Unix(socket, _) | Accepting::Seqpacket(socket, _) => {
+                socket.register(registry, token, Interest::READABLE)
+            }
         }
     }
 
@@ -208,6 +247,11 @@ impl Listener {
                 let (stream, _) = socket.accept()?;
                 self.options.apply(&SockRef::from(&stream))?;
                 Ok(Socket::Unix(stream))
+            }
+            Accepting::Seqpacket(socket, _) => {
+                let (stream, _) = socket.accept()?;
+                self.options.apply(&SockRef::from(&stream))?;
+                Ok(Socket::Seqpacket(stream))
             }
         }
     }
@@ -229,6 +273,17 @@ fn service(endpoint: &Endpoint) -> Service {
         Protocol::Chat => Service::Chat,
         Protocol::Json => Service::Tutorial,
     }
+}
+
+/// What keeps the answers of a socket, at `own` if it has a port, from going round for ever, unless the URL wants none of it.
+fn loops(endpoint: &Endpoint, own: Option<SocketAddr>) -> Result<Option<Loops>, SocketError> {
+    let is_chat = endpoint.protocol == Protocol::Chat;
+    if is_chat || endpoint.options.guard == Some(false) {
+        return Ok(None);
+    }
+    let mut key = [0; 16];
+    getrandom::fill(&mut key).map_err(|e| SocketError::from_io(&endpoint.to_string(), e.into()))?;
+    Ok(Some(Loops::new(own, key)))
 }
 
 fn at_address(endpoint: &Endpoint, real: SocketAddr) -> Endpoint {

@@ -34,6 +34,7 @@ mod event_loop;
 mod lifecycle;
 mod lines;
 mod listeners;
+mod loops;
 mod memory;
 mod pass;
 mod sessions;

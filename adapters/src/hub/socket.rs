@@ -1,20 +1,23 @@
 //! A socket of either family, or a serial device, without blocking.
 
 use std::io::{self, IoSlice, Read, Write};
-use std::net::Shutdown;
-use std::os::fd::{AsFd, AsRawFd};
+use std::net::{Shutdown, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use mio::event::Source;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
+use rustix::net::RecvFlags;
 
-use crate::socket::SerialPort;
+use crate::socket::{SerialPort, SocketFile};
 
 /// A connected socket.
 #[derive(Debug)]
 pub(super) enum Socket {
     Tcp(mio::net::TcpStream),
     Unix(mio::net::UnixStream),
+    /// A Unix socket whose reads and writes are one message each.
+    Seqpacket(mio::net::UnixStream),
     Serial(SerialPort),
 }
 
@@ -23,7 +26,9 @@ impl Socket {
         let interest = Interest::READABLE | Interest::WRITABLE;
         match self {
             Self::Tcp(stream) => stream.register(registry, token, interest),
-            Self::Unix(stream) => stream.register(registry, token, interest),
+            Self::Unix(stream) | Self::Seqpacket(stream) => {
+                stream.register(registry, token, interest)
+            }
             Self::Serial(port) => {
                 SourceFd(&port.as_fd().as_raw_fd()).register(registry, token, interest)
             }
@@ -33,15 +38,27 @@ impl Socket {
     pub(super) fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
         match self {
             Self::Tcp(stream) => stream.deregister(registry),
-            Self::Unix(stream) => stream.deregister(registry),
+            Self::Unix(stream) | Self::Seqpacket(stream) => stream.deregister(registry),
             Self::Serial(port) => SourceFd(&port.as_fd().as_raw_fd()).deregister(registry),
         }
+    }
+
+    /// Whether a read that leaves room took all that was there.
+    pub(super) const fn is_stream(&self) -> bool {
+        !matches!(self, Self::Seqpacket(_))
     }
 
     pub(super) fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.read(room),
             Self::Unix(stream) => stream.read(room),
+            Self::Seqpacket(stream) => {
+                let (_, len) = rustix::net::recv(stream, &mut *room, RecvFlags::TRUNC)?;
+                if len > room.len() {
+                    return Err(rustix::io::Errno::MSGSIZE.into());
+                }
+                Ok(len)
+            }
             Self::Serial(port) => Read::read(port, room),
         }
     }
@@ -53,14 +70,14 @@ impl Socket {
             (None, _) => Ok(0),
             (Some(piece), None) => match self {
                 Self::Tcp(stream) => stream.write(piece),
-                Self::Unix(stream) => stream.write(piece),
+                Self::Unix(stream) | Self::Seqpacket(stream) => stream.write(piece),
                 Self::Serial(port) => Write::write(port, piece),
             },
             (Some(_), Some(_)) => {
                 let slices = pieces.map(IoSlice::new);
                 match self {
                     Self::Tcp(stream) => stream.write_vectored(&slices),
-                    Self::Unix(stream) => stream.write_vectored(&slices),
+                    Self::Unix(stream) | Self::Seqpacket(stream) => stream.write_vectored(&slices),
                     Self::Serial(port) => port.write_vectored(&slices),
                 }
             }
@@ -71,8 +88,51 @@ impl Socket {
     pub(super) fn end(&self) -> io::Result<()> {
         match self {
             Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
-            Self::Unix(stream) => stream.shutdown(Shutdown::Write),
+            Self::Unix(stream) | Self::Seqpacket(stream) => stream.shutdown(Shutdown::Write),
             Self::Serial(_) => Ok(()),
+        }
+    }
+}
+
+/// A socket of datagrams.
+#[derive(Debug)]
+pub(super) enum DatagramSocket {
+    Udp(mio::net::UdpSocket),
+    /// The file goes when the socket goes.
+    Unix(mio::net::UnixDatagram, #[expect(dead_code)] SocketFile),
+}
+
+impl DatagramSocket {
+    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        match self {
+            Self::Udp(socket) => socket.register(registry, token, interest),
+            Self::Unix(socket, _) => socket.register(registry, token, interest),
+        }
+    }
+
+    /// Of UDP alone, which carries chat.
+    pub(super) fn recv_from(&self, room: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        match self {
+            Self::Udp(socket) => socket.recv_from(room),
+            Self::Unix(..) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// Of UDP alone.
+    pub(super) fn send_to(&self, datagram: &[u8], to: SocketAddr) -> io::Result<usize> {
+        match self {
+            Self::Udp(socket) => socket.send_to(datagram, to),
+            Self::Unix(..) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+}
+
+impl AsFd for DatagramSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Udp(socket) => socket.as_fd(),
+            Self::Unix(socket, _) => socket.as_fd(),
         }
     }
 }

@@ -38,7 +38,8 @@ pub struct Stats {
     pub accept_pauses: u64,
     /// Reads and datagrams echoed or greeted.
     pub echoed: u64,
-    /// Datagrams whose answer the system did not take.
+    /// Datagrams whose answer the system did not take, or that got none since it could have gone round for
+    /// ever.
     pub datagrams_dropped: u64,
     /// Frames on serial lines that came damaged, or too long.
     pub noise: u64,

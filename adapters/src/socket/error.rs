@@ -224,6 +224,14 @@ impl SocketError {
         }
     }
 
+    /// The system's number of the error, as `connect_ex` gives it in Python; `None` if no call to the
+    /// system failed, such as where time ran out here.
+    #[must_use]
+    pub fn errno(&self) -> Option<i32> {
+        let source = std::error::Error::source(self)?;
+        source.downcast_ref::<io::Error>()?.raw_os_error()
+    }
+
     /// The system's error.
     #[must_use]
     pub fn into_source(self) -> io::Error {

@@ -29,6 +29,8 @@ mod error;
 mod io;
 mod options;
 mod poll;
+#[cfg(test)]
+mod python_calls;
 mod serial;
 mod tcp;
 mod udp;
@@ -139,6 +141,18 @@ impl<S: Carrier> Socket<S> {
     /// How long a write waits before it ends in [`SocketError::TimedOut`]; `None` waits for ever.
     pub fn set_write_timeout(&self, timeout: Option<Duration>) -> Result<(), SocketError> {
         self.set(|socket| socket.set_write_timeout(timeout.map(options::at_least_a_tick)))
+    }
+
+    /// How long a read waits; `None` is for ever.
+    pub fn read_timeout(&self) -> Result<Option<Duration>, SocketError> {
+        let timeout = SockRef::from(&self.inner).read_timeout();
+        timeout.map_err(|e| self.error(e))
+    }
+
+    /// How long a write waits; `None` is for ever.
+    pub fn write_timeout(&self) -> Result<Option<Duration>, SocketError> {
+        let timeout = SockRef::from(&self.inner).write_timeout();
+        timeout.map_err(|e| self.error(e))
     }
 
     fn set(

@@ -108,8 +108,16 @@ impl UnixListener {
     /// [`SocketError::AddressInUse`]; anything else is [`SocketError::NotASocket`] and stays. Two
     /// processes that find the same stale file at the same moment are not kept apart.
     pub fn bind(path: impl AsRef<Path>, options: &Options) -> Result<Self, SocketError> {
-        let path = path.as_ref();
-        let (socket, file) = bind(path, Type::STREAM, options)?;
+        Self::bind_as(path.as_ref(), Type::STREAM, options)
+    }
+
+    /// As [`bind`](Self::bind), for connections whose reads and writes are one message each.
+    pub(crate) fn bind_seqpacket(path: &Path, options: &Options) -> Result<Self, SocketError> {
+        Self::bind_as(path, Type::SEQPACKET, options)
+    }
+
+    fn bind_as(path: &Path, kind: Type, options: &Options) -> Result<Self, SocketError> {
+        let (socket, file) = bind(path, kind, options)?;
         let listen = || {
             socket.listen(options.backlog())?;
             socket.set_nonblocking(true)

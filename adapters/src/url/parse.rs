@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, percent_encode};
 
-use super::{Endpoint, Protocol, Transport, UrlError, UrlOptions, UrlProblem};
+use super::{Endpoint, Protocol, Transport, UnixKind, UrlError, UrlOptions, UrlProblem};
 
 /// What is escaped when a URL is shown. More than the parser needs, so that a shown URL stands
 /// unhurt in quotes, in a list and in other people's parsers.
@@ -99,6 +99,8 @@ pub(super) fn write_options(options: &UrlOptions, f: &mut fmt::Formatter<'_>) ->
     let pairs = [
         ("prefix", options.prefix.clone()),
         ("text", options.text.clone()),
+        ("guard", options.guard.map(on_off)),
+        ("type", options.kind.map(|kind| kind.name().into())),
         ("mode", options.mode.map(|mode| format!("{mode:o}"))),
         ("nodelay", options.nodelay.map(on_off)),
         ("keepalive", options.keepalive.map(|n| n.to_string())),
@@ -245,9 +247,12 @@ fn known_options(protocol: Protocol, transport: &Transport) -> Vec<&'static str>
         Protocol::Greet => known.push("text"),
         Protocol::Chat | Protocol::Json => {}
     }
+    let answers = matches!(protocol, Protocol::Echo | Protocol::Greet);
     known.extend_from_slice(match transport {
         Transport::Tcp { .. } => &["nodelay", "keepalive", "v6only", "backlog"],
+        Transport::Udp { .. } if answers => &["guard", "v6only"],
         Transport::Udp { .. } => &["v6only"],
+        Transport::Unix(_) if answers => &["type", "mode", "backlog"],
         Transport::Unix(_) => &["mode", "backlog"],
         Transport::CobsTcp { .. } => &[
             "baud",
@@ -277,6 +282,13 @@ fn set(options: &mut UrlOptions, key: &'static str, value: String) -> Result<(),
         "prefix" => options.prefix = Some(value),
         "text" => options.text = Some(value),
         "nodelay" => options.nodelay = Some(on_off()?),
+        "type" => {
+            let kinds = [UnixKind::Stream, UnixKind::Datagram, UnixKind::Seqpacket];
+            let kind = kinds.into_iter().find(|kind| kind.name() == value);
+            let takes = "stream, datagram or seqpacket";
+            options.kind = Some(kind.ok_or_else(|| wrong(takes))?);
+        }
+        "guard" => options.guard = Some(on_off()?),
         "v6only" => options.v6only = Some(on_off()?),
         // Alone it says enough.
         "connect" if value.is_empty() => options.connect = Some(true),

@@ -231,8 +231,17 @@ fn an_unknown_option_is_named_with_those_that_there_are() {
     unknown("echo+tcp://h:1?text=x", "text", echo_tcp);
     unknown("echo+tcp://h:1?=x", "", echo_tcp);
     unknown("chat+udp://h:1?nodelay=on", "nodelay", "v6only");
+    unknown(
+        "echo+udp://h:1?nodelay=on",
+        "nodelay",
+        "prefix, guard, v6only",
+    );
     unknown("chat+serial:/dev/x?mode=660", "mode", "baud");
-    unknown("greet+unix:/x?v6only=on", "v6only", "text, mode, backlog");
+    unknown(
+        "greet+unix:/x?v6only=on",
+        "v6only",
+        "text, type, mode, backlog",
+    );
 }
 
 #[test]
@@ -259,6 +268,8 @@ fn a_value_that_an_option_does_not_take_is_named() {
         "0",
         "a number of seconds from 1 up",
     );
+    let takes = "stream, datagram or seqpacket";
+    wrong("echo+unix:/x?type=packet", "type", "packet", takes);
     for mode in ["", "888", "0o660", "7777"] {
         let takes = "octal permissions such as 660";
         wrong(&format!("unix:/x?mode={mode}"), "mode", mode, takes);
@@ -296,12 +307,17 @@ proptest! {
         flag in any::<Option<bool>>(),
     ) {
         let tcp = matches!(transport, Transport::Tcp { .. });
+        let udp = matches!(transport, Transport::Udp { .. });
         let unix = matches!(transport, Transport::Unix(_));
         let line = matches!(transport, Transport::CobsTcp { .. });
         let serial = matches!(transport, Transport::Serial(_));
         let options = UrlOptions {
             prefix: words.clone().filter(|_| protocol == Protocol::Echo),
             text: words.filter(|_| protocol == Protocol::Greet),
+            guard: flag.filter(|_| udp && matches!(protocol, Protocol::Echo | Protocol::Greet)),
+            kind: number
+                .map(|n| [UnixKind::Stream, UnixKind::Datagram, UnixKind::Seqpacket][n as usize % 3])
+                .filter(|_| unix && matches!(protocol, Protocol::Echo | Protocol::Greet)),
             mode: number.map(|n| n & 0o777).filter(|_| unix),
             nodelay: flag.filter(|_| tcp || line),
             keepalive: number.map(|n| n.max(1)).filter(|_| tcp || line),

@@ -65,7 +65,10 @@ fn options_that_contradict_each_other_are_one_line_and_exit_2() {
         "leave it out",
     );
     refused(&["--durability", "tape"], "possible values: disk, memory");
-    refused(&["--keep-posts", "5"], "--data <DIR>");
+    refused(
+        &["--keep-posts", "5"],
+        "--keep-posts needs a folder: name one with --data DIR",
+    );
     refused(
         &["--keep-for", "30", "--data", folder],
         "a good time is 30d",

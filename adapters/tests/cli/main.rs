@@ -17,4 +17,5 @@ mod serve;
 mod servers;
 mod shell;
 mod terminal;
+mod tutorials;
 mod typing;

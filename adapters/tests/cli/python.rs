@@ -253,3 +253,29 @@ fn a_python_device_gives_up_a_room_that_is_refused() {
     let told = "the room is refused with code 9";
     assert_eq!((ended.code, &*ended.err), (Some(1), &[told.into()][..]));
 }
+
+#[test]
+fn a_python_device_is_told_of_a_post_that_is_too_large_and_goes_on_without_it() {
+    // [D-POST-8]
+    if !has_python() {
+        return;
+    }
+    let hub = Hub::tcp();
+    let port = address(hub.url()).port().to_string();
+    let code = "import device, sys\n\
+                ann = device.Device('127.0.0.1', int(sys.argv[1]), 'lab', 'ann')\n\
+                ann.post(b'x' * 70000)\n\
+                ann.post(b'small')\n\
+                try: ann.poll(1)\n\
+                except ValueError as why: print(why)\n\
+                ann.outbox.popleft()\n\
+                while ann.outbox: ann.poll(1)\n";
+    let mut command = Command::new("python3");
+    command.args(["-uc", code, &port]);
+    command.env("PYTHONPATH", Path::new(DEVICE).parent().unwrap());
+    let ended = Running::spawn(command.env("PYTHONDONTWRITEBYTECODE", "1")).wait();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let told = ["joined", "a post is too large for the hub"];
+    assert_eq!(ended.out[..2], told, "{ended:?}");
+    assert!(ended.out.contains(&"acked b'small'".into()), "{ended:?}");
+}

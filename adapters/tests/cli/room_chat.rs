@@ -6,22 +6,27 @@ use std::process::Command;
 use crate::process::{Hub, Running};
 use crate::python::has_python;
 
-const CLIENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/room_chat.py");
+const CLIENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/room_chat.py");
 const TRANSCRIPT: &str = include_str!("room_chat.txt");
 
 #[test]
 fn three_python_clients_chat_as_the_transcript_has_it() {
-    if !has_python() {
-        return;
+    if has_python() {
+        let hub = Hub::start(&["json+tcp://127.0.0.1:0"]);
+        let (_, port) = hub.url().rsplit_once(':').unwrap();
+        replay("127.0.0.1", port);
     }
-    let hub = Hub::start(&["json+tcp://127.0.0.1:0"]);
-    let (_, port) = hub.url().rsplit_once(':').unwrap();
+}
+
+/// Plays the transcript with a client for each name in it.
+#[track_caller]
+pub(crate) fn replay(host: &str, port: &str) {
     let mut clients: HashMap<&str, Running> = HashMap::new();
     for line in TRANSCRIPT.lines() {
         let (name, line) = line.split_once(' ').unwrap();
         let client = clients.entry(name).or_insert_with(|| {
             let mut command = Command::new("python3");
-            Running::spawn(command.args(["-B", CLIENT, "127.0.0.1", port]))
+            Running::spawn(command.args(["-B", CLIENT, host, port]))
         });
         match line.split_at(2) {
             ("> ", typed) => client.say(typed),

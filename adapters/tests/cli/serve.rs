@@ -1,8 +1,10 @@
 //! The hub as a process: its first lines, its last ones, and its files.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
 
 use rustix::process::Signal;
 
@@ -106,4 +108,65 @@ fn the_log_says_what_it_is_told_to_and_the_option_goes_before_the_variable() {
     assert!(started(None, "halloo_std=info"));
     assert!(!started(Some("warn"), "info"));
     assert!(started(Some("info"), "off"));
+}
+
+/// A hub that takes its options from a file with this text, and its listeners.
+fn configured(folder: &Path, text: &str, flags: &[&str]) -> Running {
+    let file = folder.join("hub.toml");
+    fs::write(&file, text).unwrap();
+    let args = ["serve", "--config", file.to_str().unwrap()];
+    Running::start(&[&args, flags].concat())
+}
+
+#[test]
+fn a_config_file_opens_its_listeners_and_a_flag_goes_before_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "listen = ['echo+tcp://127.0.0.1:0', 'greet+udp://127.0.0.1:0?text=Hi']\n\
+                shards = 0\n";
+    let hub = configured(dir.path(), text, &["--shards", "1"]);
+    hub.out("listening on echo+tcp://127.0.0.1:");
+    hub.out("listening on greet+udp://127.0.0.1:");
+    let hub = configured(
+        dir.path(),
+        text,
+        &["--shards", "1", "--listen", "tcp://127.0.0.1:0"],
+    );
+    hub.out("listening on chat+tcp://127.0.0.1:");
+    hub.signal(Signal::TERM);
+    assert_eq!(hub.wait().out, [""; 0]);
+}
+
+#[test]
+fn a_wrong_config_file_is_told_with_file_line_and_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let refused = |text: &str, flags: &[&str], parts: &[&str]| {
+        let ended = configured(dir.path(), text, flags).wait();
+        for part in parts {
+            crate::data::check(&ended, 2, part);
+        }
+    };
+    refused(
+        "\nmax-rums = 1\n",
+        &[],
+        &["hub.toml:2: max-rums: unknown field"],
+    );
+    refused(
+        "\nshards = 0\n",
+        &["--listen", "tcp://127.0.0.1:0"],
+        &["hub.toml:2: shards: "],
+    );
+    refused(
+        "listen = []\n",
+        &[],
+        &["hub.toml:1: listen: there is no listener"],
+    );
+    refused(
+        "listen = ['json+udp://127.0.0.1:0']\n",
+        &[],
+        &["hub.toml:1: listen: json+udp://127.0.0.1:0 is not served"],
+    );
+    refused("shards = 0", &["--shards", "0"], &["error: --shards is 0"]);
+    let missing = dir.path().join("none.toml");
+    let ended = Running::start(&["serve", "--config", missing.to_str().unwrap()]).wait();
+    crate::data::check(&ended, 2, "none.toml cannot be read: ");
 }

@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use halloo_std::hub::Data;
 use halloo_std::journal::Retention;
 
+use super::config::File;
 use super::failure::Failure;
 
 /// Where posts are kept, and for how long.
@@ -15,7 +16,7 @@ use super::failure::Failure;
 pub(crate) struct DataArgs {
     /// Keep all posts in this folder, so that they outlive the hub; it is made if it is not there
     #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
+    pub(crate) data: Option<PathBuf>,
     /// What an acknowledged post survives: `disk` is the end of the hub and of its power, `memory`
     /// a lost connection alone [default: disk with --data, memory without]
     #[arg(
@@ -24,36 +25,56 @@ pub(crate) struct DataArgs {
         hide_possible_values = true,
         value_name = "disk|memory"
     )]
-    durability: Option<Durability>,
+    pub(crate) durability: Option<Durability>,
     /// Keep at least so many of each room's latest posts [default: all]
-    #[arg(long, value_name = "N", requires = "data")]
-    keep_posts: Option<u64>,
+    #[arg(long, value_name = "N")]
+    pub(crate) keep_posts: Option<u64>,
     /// Keep at least so many bytes of each room's latest posts, such as 64M [default: all]
-    #[arg(long, value_name = "BYTES", requires = "data", value_parser = bytes)]
-    keep_bytes: Option<u64>,
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    pub(crate) keep_bytes: Option<u64>,
     /// Keep posts at least so long, such as 30d, 12h, 90m or 45s [default: for ever]
-    #[arg(long, value_name = "TIME", requires = "data", value_parser = time)]
-    keep_for: Option<Duration>,
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) keep_for: Option<Duration>,
     /// How large the folder's files get; posts beyond the limits go a file at a time
     /// [default: 64M]
-    #[arg(long, value_name = "BYTES", requires = "data", value_parser = segment_bytes)]
-    segment_bytes: Option<u64>,
+    #[arg(long, value_name = "BYTES", value_parser = segment_bytes)]
+    pub(crate) segment_bytes: Option<u64>,
 }
 
 /// What an acknowledgement means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Durability {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Durability {
     Disk,
     Memory,
 }
 
 impl DataArgs {
+    /// These, and what the file says where they say nothing.
+    pub(crate) fn or(&self, file: &File) -> Self {
+        Self {
+            data: self.data.clone().or_else(|| file.data.clone()),
+            durability: self.durability.or(file.durability),
+            keep_posts: self.keep_posts.or(file.keep_posts),
+            keep_bytes: self.keep_bytes.or(file.keep_bytes),
+            keep_for: self.keep_for.or(file.keep_for),
+            segment_bytes: self.segment_bytes.or(file.segment_bytes),
+        }
+    }
+
     /// The folder that was asked for, if one was.
     pub(crate) fn data(&self) -> Result<Option<Data>, Failure> {
         let refuse = |text: &str| Err(Failure::Start(text.into()));
         let folder = match (&self.data, self.durability) {
             (Some(folder), Some(Durability::Disk) | None) => folder,
-            (None, Some(Durability::Memory) | None) => return Ok(None),
+            (None, Some(Durability::Memory) | None) => {
+                return match self.without_folder() {
+                    Some(option) => refuse(&format!(
+                        "{option} needs a folder: name one with --data DIR"
+                    )),
+                    None => Ok(None),
+                };
+            }
             (None, Some(Durability::Disk)) => {
                 return refuse("--durability disk needs a folder: name one with --data DIR");
             }
@@ -76,6 +97,23 @@ impl DataArgs {
     }
 }
 
+impl DataArgs {
+    /// An option that says something about a folder.
+    const fn without_folder(&self) -> Option<&'static str> {
+        if self.keep_posts.is_some() {
+            Some("--keep-posts")
+        } else if self.keep_bytes.is_some() {
+            Some("--keep-bytes")
+        } else if self.keep_for.is_some() {
+            Some("--keep-for")
+        } else if self.segment_bytes.is_some() {
+            Some("--segment-bytes")
+        } else {
+            None
+        }
+    }
+}
+
 /// A number with one of the units, or without.
 fn scaled(text: &str, units: &[(char, u64)]) -> Option<u64> {
     let (number, factor) = match text.chars().next_back() {
@@ -91,7 +129,7 @@ fn scaled(text: &str, units: &[(char, u64)]) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(factor)
 }
 
-fn bytes(text: &str) -> Result<u64, &'static str> {
+pub(crate) fn bytes(text: &str) -> Result<u64, &'static str> {
     let units = [
         ('K', 1 << 10),
         ('M', 1 << 20),
@@ -102,7 +140,7 @@ fn bytes(text: &str) -> Result<u64, &'static str> {
 }
 
 /// Positions in a segment are kept in 32 bits.
-fn segment_bytes(text: &str) -> Result<u64, &'static str> {
+pub(crate) fn segment_bytes(text: &str) -> Result<u64, &'static str> {
     let bytes = bytes(text)?;
     if (64 << 10..=1 << 30).contains(&bytes) {
         Ok(bytes)
@@ -111,7 +149,7 @@ fn segment_bytes(text: &str) -> Result<u64, &'static str> {
     }
 }
 
-fn time(text: &str) -> Result<Duration, &'static str> {
+pub(crate) fn time(text: &str) -> Result<Duration, &'static str> {
     let units = [('s', 1), ('m', 60), ('h', 3600), ('d', 24 * 3600)];
     let has_unit = text.ends_with(|last: char| !last.is_ascii_digit());
     let seconds = scaled(text, &units).filter(|_| has_unit);

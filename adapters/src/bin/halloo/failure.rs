@@ -123,6 +123,7 @@ fn option(field: &'static str) -> &'static str {
         "members" => "--max-members",
         "log_bytes" => "--room-bytes",
         "log_entries" => "--room-posts",
+        "shards" => "--shards",
         other => other,
     }
 }

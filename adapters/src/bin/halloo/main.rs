@@ -1,6 +1,7 @@
 //! The `halloo` command: a hub, a chat at the terminal, an echo probe, and small tools for sockets.
 
 mod chat;
+mod config;
 mod connect;
 mod data;
 mod echo;

@@ -1,5 +1,6 @@
 //! `halloo serve`: a hub until it is told to stop.
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use halloo_core::chat::hub::RoomPattern;
@@ -9,9 +10,13 @@ use halloo_std::hub::{HubConfig, HubError, Server, Summary, signals};
 use halloo_std::url::{Endpoint, UrlError};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use super::config::{Config, File};
 use super::data::DataArgs;
 use super::failure::Failure;
 use super::{EXIT_CODES, output};
+
+/// Where a hub listens that is told nothing.
+const DEFAULT_LISTENER: &str = "chat+tcp://127.0.0.1:7007";
 
 /// Files that a hub needs beside its connections.
 const SPARE_FILES: u64 = 64;
@@ -37,67 +42,64 @@ const PER_MEMBER: usize = 512;
 ///   halloo serve --listen 'chat+serial:/dev/ttyUSB0?baud=115200'
 ///   halloo serve --listen chat+cobs+tcp://127.0.0.1:7070
 ///   halloo serve --listen chat+tcp://0.0.0.0:7007 --listen json+tcp://0.0.0.0:8083
+///   halloo serve --config adapters/examples/tutorials.toml
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES, verbatim_doc_comment)]
 pub(crate) struct Args {
+    /// Take from this TOML file what no flag says: the keys are the flags without their dashes
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// What to speak, and where to listen: chat, echo or greet, over tcp, udp or unix; json, which is
     /// the rooms for clients that send bare JSON objects, over tcp or unix; chat also over
     /// a serial line: serial:, or cobs+tcp:// for one that comes over TCP (with ?connect the hub
-    /// connects to a serial server). May be given several times; port 0 takes a free port
-    #[arg(long, value_name = "URL", default_value = "chat+tcp://127.0.0.1:7007")]
+    /// connects to a serial server); echo and greet also over other unix sockets (?type=datagram or
+    /// seqpacket). May be given several times; port 0 takes a free port
+    /// [default: chat+tcp://127.0.0.1:7007]
+    #[arg(long, value_name = "URL")]
     listen: Vec<String>,
-    /// The most connections at the same time
-    #[arg(long, value_name = "N", default_value_t = HubConfig::default().max_connections)]
-    max_connections: usize,
-    /// The most rooms
-    #[arg(long, value_name = "N", default_value_t = HubConfig::default().rooms)]
-    max_rooms: usize,
-    /// The most pairs of device and room that are remembered
-    #[arg(long, value_name = "N", default_value_t = HubConfig::default().members)]
-    max_members: usize,
-    /// The largest body of a post, in bytes
-    #[arg(long, value_name = "BYTES", default_value_t = HubConfig::default().max_body)]
-    max_body: u16,
-    /// How many bytes of posts each room keeps in memory
-    #[arg(long, value_name = "BYTES", default_value_t = HubConfig::default().log_bytes)]
-    room_bytes: usize,
-    /// How many posts each room keeps in memory; rounded to a power of two
-    #[arg(long, value_name = "N", default_value_t = HubConfig::default().log_entries)]
-    room_posts: usize,
+    /// The most connections at the same time [default: 16384]
+    #[arg(long, value_name = "N")]
+    max_connections: Option<usize>,
+    /// The most rooms [default: 4096]
+    #[arg(long, value_name = "N")]
+    max_rooms: Option<usize>,
+    /// The most pairs of device and room that are remembered [default: 32768]
+    #[arg(long, value_name = "N")]
+    max_members: Option<usize>,
+    /// The largest body of a post, in bytes [default: 1024]
+    #[arg(long, value_name = "BYTES")]
+    max_body: Option<u16>,
+    /// How many bytes of posts each room keeps in memory [default: 65536]
+    #[arg(long, value_name = "BYTES")]
+    room_bytes: Option<usize>,
+    /// How many posts each room keeps in memory; rounded to a power of two [default: 1024]
+    #[arg(long, value_name = "N")]
+    room_posts: Option<usize>,
     /// In rooms of this name, or of names that begin so if `*` follows, a member that lags jumps to
     /// the newest post and is told the gap: for telemetry. May be given several times
     #[arg(long, value_name = "ROOM", value_parser = pattern)]
     latest: Vec<String>,
     /// How many threads read and write the sockets of chat over tcp and unix; one of them also
-    /// serves the rooms and everything else
-    #[arg(long, value_name = "N", default_value_t = HubConfig::default().shards)]
-    shards: usize,
+    /// serves the rooms and everything else [default: 1]
+    #[arg(long, value_name = "N")]
+    shards: Option<usize>,
     #[command(flatten)]
     data: DataArgs,
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let endpoints: Result<Vec<Endpoint>, UrlError> =
-        args.listen.iter().map(|url| url.parse()).collect();
-    let config = HubConfig {
-        max_connections: args.max_connections,
-        rooms: args.max_rooms,
-        members: args.max_members,
-        max_body: args.max_body,
-        log_bytes: args.room_bytes,
-        log_entries: args.room_posts,
-        latest: args.latest.clone(),
-        shards: args.shards,
-        data: args.data.data()?,
-        ..HubConfig::default()
+    let said = match &args.config {
+        Some(path) => Config::read(path)?,
+        None => Config::default(),
     };
-    let endpoints = endpoints?;
+    let endpoints = args.endpoints(&said)?;
+    let config = args.hub_config(&said.file)?;
     check_memory(&config)?;
-    allow_files(args.max_connections);
+    allow_files(config.max_connections);
     let start = Instant::now();
     let shutdown =
         signals().map_err(|e| Failure::Start(format!("signals cannot be waited for: {e}")))?;
-    let server = Server::bind(&endpoints, config)?;
+    let server = Server::bind(&endpoints, config).map_err(|error| args.blame(error, &said))?;
     for endpoint in server.endpoints() {
         match output::say(&format!("listening on {endpoint}")) {
             // A hub serves on, whether or not somebody reads what it printed.
@@ -114,7 +116,69 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
-fn pattern(text: &str) -> Result<String, NameError> {
+impl Args {
+    fn endpoints(&self, said: &Config) -> Result<Vec<Endpoint>, UrlError> {
+        match (self.listen.is_empty(), &said.listen) {
+            (true, Some(listen)) => Ok(listen.clone()),
+            (true, None) => Ok(vec![DEFAULT_LISTENER.parse()?]),
+            (false, _) => self.listen.iter().map(|url| url.parse()).collect(),
+        }
+    }
+
+    /// What a flag says, or else the file, or else what is usual.
+    fn hub_config(&self, file: &File) -> Result<HubConfig, Failure> {
+        let usual = HubConfig::default();
+        let or = |flag: Option<usize>, file: Option<usize>, usual| flag.or(file).unwrap_or(usual);
+        let patterns = file.latest.iter().flatten().map(|room| room.0.clone());
+        Ok(HubConfig {
+            max_connections: or(
+                self.max_connections,
+                file.max_connections,
+                usual.max_connections,
+            ),
+            rooms: or(self.max_rooms, file.max_rooms, usual.rooms),
+            members: or(self.max_members, file.max_members, usual.members),
+            max_body: self.max_body.or(file.max_body).unwrap_or(usual.max_body),
+            log_bytes: or(self.room_bytes, file.room_bytes, usual.log_bytes),
+            log_entries: or(self.room_posts, file.room_posts, usual.log_entries),
+            latest: if self.latest.is_empty() {
+                patterns.collect()
+            } else {
+                self.latest.clone()
+            },
+            shards: or(self.shards, file.shards, usual.shards),
+            data: self.data.or(file).data()?,
+            ..usual
+        })
+    }
+
+    /// Why the hub does not start; what a flag said is not the file's fault.
+    fn blame(&self, error: HubError, said: &Config) -> Failure {
+        let (key, by_flag) = match &error {
+            HubError::Config { what, .. } => match *what {
+                "max_connections" => ("max-connections", self.max_connections.is_some()),
+                "rooms" => ("max-rooms", self.max_rooms.is_some()),
+                "members" => ("max-members", self.max_members.is_some()),
+                "log_bytes" => ("room-bytes", self.room_bytes.is_some()),
+                "log_entries" => ("room-posts", self.room_posts.is_some()),
+                "shards" => ("shards", self.shards.is_some()),
+                _ => return error.into(),
+            },
+            HubError::Socket(_) | HubError::NotServed { .. } | HubError::NoListener => {
+                ("listen", !self.listen.is_empty())
+            }
+            HubError::Journal(_) => ("data", self.data.data.is_some()),
+            _ => return error.into(),
+        };
+        if by_flag {
+            error.into()
+        } else {
+            said.blame(key, error.into())
+        }
+    }
+}
+
+pub(crate) fn pattern(text: &str) -> Result<String, NameError> {
     RoomPattern::new(text).map(|_| text.to_owned())
 }
 
@@ -175,5 +239,48 @@ fn allow_files(connections: usize) {
             most,
             "fewer files may be open than connections were asked for"
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{CommandFactory, Parser};
+
+    #[derive(Debug, Parser)]
+    struct Command {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn the_help_tells_the_defaults() {
+        let help = Command::command().render_long_help().to_string();
+        let flags = [
+            "--max-c", "--max-r", "--max-m", "--max-b", "--room-b", "--room-p", "--sh",
+        ];
+        let args = Command::parse_from(["x"]).args;
+        let config = args.hub_config(&File::default()).unwrap();
+        let numbers = [
+            config.max_connections,
+            config.rooms,
+            config.members,
+            config.max_body.into(),
+            config.log_bytes,
+            config.log_entries,
+            config.shards,
+        ];
+        for (flag, number) in flags.iter().zip(numbers) {
+            let (_, text) = help.split_once(&format!("\n      {flag}")).unwrap();
+            let (text, _) = text.split_once("\n\n      --").unwrap_or((text, ""));
+            assert!(
+                text.contains(&format!("[default: {number}]")),
+                "{flag}: {text}"
+            );
+        }
+        let [listener] = &*args.endpoints(&Config::default()).unwrap() else {
+            panic!("not one listener");
+        };
+        assert!(help.contains(&format!("[default: {listener}]")));
     }
 }

@@ -13,8 +13,7 @@ import threading
 
 class ChatClient:
     def __init__(self, host, port):
-        self.sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        self.sock.connect((host, port))
+        self.sock = socket.create_connection((host, port))
 
     def send(self, message):
         self.sock.send(json.dumps(message).encode("utf-8"))
