@@ -326,6 +326,24 @@ fn a_message_of_the_hubs_limit_passes_and_a_longer_one_is_an_error_and_no_end() 
 }
 
 #[test]
+fn clients_that_posted_and_went_take_no_place_from_others() {
+    let hub = hub(HubConfig {
+        members: 2,
+        ..small()
+    });
+    let mut ann = Client::in_room(&hub, 1, "lab", "ann");
+    for number in 0..10 {
+        let name = format!("guest{number}");
+        let mut guest = Client::in_room(&hub, 1, "lab", &name);
+        guest.say(&chat("hi"));
+        ann.hears(&notification(&format!("{name} joined lab")));
+        ann.hears(&said(&name, "lab", "hi"));
+        drop(guest);
+        ann.hears(&notification(&format!("{name} left lab")));
+    }
+}
+
+#[test]
 fn a_mebibyte_without_an_end_is_one_error_and_deep_nesting_is_none() {
     let hub = hub(small());
     let mut ann = Client::in_room(&hub, 1, "lab", "ann");

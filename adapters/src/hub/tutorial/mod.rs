@@ -1,7 +1,7 @@
 //! The tutorial's chat: clients that send JSON objects, as members of the same rooms.
 //!
 //! Each connection is a device of halloo/1 inside the hub, with an identity of its own for as long as
-//! it lasts. So the log, its promises, fairness and back-pressure are the machine's; here is only what
+//! it lasts, of which nothing is remembered then. So the log, its promises, fairness and back-pressure are the machine's; here is only what
 //! turns objects into messages, and entries into objects. What a client has not read stays in the log:
 //! about 8 KiB and one object of it lie here.
 
@@ -52,14 +52,16 @@ impl Gateway {
         limit: usize,
     ) -> io::Result<Self> {
         let (mut device, mut nonce) = ([0; 16], [0; 8]);
-        getrandom::fill(&mut device)?;
+        let (beginning, rest) = device.split_at_mut(Hello::ONE_TIME.len());
+        beginning.copy_from_slice(&Hello::ONE_TIME);
+        getrandom::fill(rest)?;
         getrandom::fill(&mut nonce)?;
         let hello = Message::Hello(Hello {
             version_min: VERSION,
             version_max: VERSION,
             suite: 0,
             key_id: 0,
-            flags: Hello::EPHEMERAL,
+            flags: 0,
             nonce: u64::from_be_bytes(nonce),
             device,
             max_frame: u32::MAX,
