@@ -1,4 +1,4 @@
-"""Positions as adapters/examples/positions.rs has them: `take HOST COUNT`, or `go HOST PORT`."""
+"""Positions as adapters/examples/positions/track.rs has them: `take HOST COUNT`, or `go HOST PORT`."""
 import math, socket, struct, sys, time
 
 LAYOUT = ">4sHQff"  # POSN, sequence number, milliseconds, x, y
