@@ -15,7 +15,7 @@ use std::error::Error;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use halloo_std::client::{ClientError, Device, From, Happening, PostError, Settings};
+use halloo_std::client::{Device, From, Happening, PostError, Settings};
 
 /// The most readings that wait for the hub.
 const WAITING: usize = 100_000;
@@ -44,10 +44,9 @@ fn run() -> Result<(), Box<dyn Error>> {
     };
     // The same one comes back when the program starts again.
     let mut device_id = [0; 16];
-    device_id
-        .iter_mut()
-        .zip(name.bytes())
-        .for_each(|(to, byte)| *to = byte);
+    for (to, byte) in device_id.iter_mut().zip(name.bytes()) {
+        *to = byte;
+    }
     let settings = Settings {
         device: Some(device_id),
         longest_wait: Duration::from_secs(5),
@@ -59,13 +58,14 @@ fn run() -> Result<(), Box<dyn Error>> {
     let (mut taken, mut due) = (0, Instant::now());
     let mut waiting = VecDeque::new();
     while taken < count || !waiting.is_empty() || device.unacknowledged() > 0 {
-        if taken < count && due <= Instant::now() {
+        let now = Instant::now();
+        if taken < count && due <= now {
             if waiting.len() == WAITING {
                 return Err("the hub is away for too long".into());
             }
             taken += 1;
             waiting.push_back(read_sensor(taken));
-            due += interval;
+            due = now.max(due + interval);
         }
         while let Some(reading) = waiting.pop_front() {
             match device.post("readings", reading.as_bytes()) {
@@ -92,11 +92,7 @@ fn run() -> Result<(), Box<dyn Error>> {
             Some(Happening::Disconnected { cause, .. }) => eprintln!("{cause}"),
             Some(Happening::Reconnected) => println!("connected again"),
             Some(Happening::Refused { room, code }) => {
-                return Err(ClientError::Refused {
-                    room: room.to_string(),
-                    code,
-                }
-                .into());
+                return Err(format!("the room {room} is refused: {code}").into());
             }
             Some(Happening::Rejected { code, .. } | Happening::Unknown { code, .. }) => {
                 return Err(format!("a reading was refused: {code}").into());
