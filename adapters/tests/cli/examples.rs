@@ -200,7 +200,7 @@ fn a_control_socket_obeys_plain_clients_one_after_another_and_at_once() {
     assert_eq!(say(&lines)[..5], answers);
     // What is too long ends its own connection only, and a client that is silent holds up nobody.
     let long = "x".repeat(129);
-    assert_eq!(say(&[&long]), ["closed"]);
+    assert_eq!(say(&[&long[1..], &long]), [wrong, "closed"]);
     let silent = std::os::unix::net::UnixStream::connect(&path).unwrap();
     assert_eq!(prints("example_control.py", &["many", at]), ["all right"]);
     assert_eq!(say(&["stop"]), ["ok bye"]);
@@ -415,6 +415,11 @@ proptest! {
         prop_assert_eq!(Position::decode(&bytes), Some(position));
         prop_assert_eq!(Position::decode(&bytes[..cut]), None);
         prop_assert_eq!(Position::decode(&[&bytes[..], b"x"].concat()), None);
+        for (axis, nowhere) in [(0, f32::NAN), (1, f32::INFINITY), (1, f32::NEG_INFINITY)] {
+            let mut nowhere_at = position;
+            nowhere_at.at[axis] = nowhere;
+            prop_assert_eq!(Position::decode(&nowhere_at.encode()), None);
+        }
     }
 
     #[test]
@@ -467,6 +472,10 @@ proptest! {
                     prop_assert_eq!(track.kept.last(), Some(&all[pick]));
                 }
             }
+            let again = Position { millis: u64::MAX, ..*track.kept.last().unwrap() };
+            let before = track.kept.clone();
+            track.take(again, 0.0);
+            prop_assert_eq!(&track.kept, &before);
             prop_assert!(track.kept.len() <= 8);
         }
     }
