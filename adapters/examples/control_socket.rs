@@ -18,10 +18,13 @@ use std::time::Duration;
 
 use embedded_io::{Read, Write};
 use halloo_core::frame::{Decoder, Lines, buffer_bytes};
-use halloo_std::socket::{Options, UnixListener, UnixStream};
+use halloo_std::socket::{Options, SocketError, UnixListener, UnixStream};
 
 /// The longest command, in bytes.
 const LONGEST: usize = 128;
+
+/// How long it waits for a client before it looks whether it was stopped.
+const LOOK: Duration = Duration::from_millis(100);
 
 type Settings = Mutex<BTreeMap<&'static str, u32>>;
 
@@ -92,8 +95,14 @@ fn run() -> Result<(), Box<dyn Error>> {
     let (stop, stopped) = mpsc::channel();
     // The listener stays here: its file goes with it.
     while stopped.try_recv().is_err() {
-        let Ok(client) = listener.accept(Some(Duration::from_millis(100))) else {
-            continue;
+        let client = match listener.accept(Some(LOOK)) {
+            Ok(client) => client,
+            Err(SocketError::TimedOut { .. }) => continue,
+            Err(error) => {
+                eprintln!("no client can come: {error}");
+                thread::sleep(LOOK);
+                continue;
+            }
         };
         let (settings, stop) = (Arc::clone(&settings), stop.clone());
         thread::spawn(move || {

@@ -9,6 +9,7 @@
 
 use std::error::Error;
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -63,14 +64,20 @@ fn watch(interval: Duration, rounds: u64, addresses: &[String]) -> bool {
     known.iter().all(|state| *state == "up")
 }
 
+/// A number, as an argument has it.
+fn number<T: FromStr>(text: &str) -> Result<T, String> {
+    let number = text.parse();
+    number.map_err(|_| format!("{text:?} is no number that fits"))
+}
+
 fn run() -> Result<bool, Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
     let (Some(seconds), Some(rounds)) = (args.next(), args.next()) else {
         return Err("tell SECONDS ROUNDS HOST:PORT...".into());
     };
-    let interval = Duration::try_from_secs_f64(seconds.parse()?)?;
+    let interval = Duration::try_from_secs_f64(number(&seconds)?)?;
     let addresses: Vec<String> = args.collect();
-    Ok(watch(interval, rounds.parse()?, &addresses))
+    Ok(watch(interval, number(&rounds)?, &addresses))
 }
 
 fn main() -> ExitCode {

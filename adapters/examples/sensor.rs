@@ -13,12 +13,16 @@
 use std::collections::VecDeque;
 use std::error::Error;
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use halloo_std::client::{Device, From, Happening, PostError, Settings};
 
 /// The most readings that wait for the hub.
 const WAITING: usize = 100_000;
+
+/// The shortest interval.
+const LEAST: Duration = Duration::from_millis(1);
 
 /// A reading, for want of a sensor: its number, and degrees that rise and fall.
 fn read_sensor(number: u64) -> String {
@@ -29,7 +33,13 @@ fn read_sensor(number: u64) -> String {
 fn asked_for(command: &[u8]) -> Option<Duration> {
     let millis = command.strip_prefix(b"interval=")?;
     let millis: u16 = std::str::from_utf8(millis).ok()?.parse().ok()?;
-    Some(Duration::from_millis(millis.max(1).into()))
+    Some(Duration::from_millis(millis.into()).max(LEAST))
+}
+
+/// A number, as an argument has it.
+fn number<T: FromStr>(text: &str) -> Result<T, String> {
+    let number = text.parse();
+    number.map_err(|_| format!("{text:?} is no number that fits"))
 }
 
 fn run() -> Result<(), Box<dyn Error>> {
@@ -37,8 +47,8 @@ fn run() -> Result<(), Box<dyn Error>> {
     let [url, name, millis, count] = &*args else {
         return Err("tell URL NAME MILLISECONDS COUNT".into());
     };
-    let mut interval = Duration::from_millis(millis.parse()?);
-    let count = match count.parse()? {
+    let mut interval = Duration::from_millis(number(millis)?).max(LEAST);
+    let count = match number(count)? {
         0 => u64::MAX,
         count => count,
     };

@@ -93,11 +93,17 @@ fn send(count: u32, addresses: &[&str]) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// A number, as an argument has it.
+fn number(text: &str) -> Result<u32, String> {
+    let number = text.parse();
+    number.map_err(|_| format!("{text:?} is no number that fits"))
+}
+
 fn run() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match &*args.iter().map(String::as_str).collect::<Vec<_>>() {
-        ["show", address, frames] => show(address, frames.parse()?),
-        ["send", count, addresses @ ..] if !addresses.is_empty() => send(count.parse()?, addresses),
+        ["show", address, frames] => show(address, number(frames)?),
+        ["send", count, addresses @ ..] if !addresses.is_empty() => send(number(count)?, addresses),
         _ => Err("say `show ADDRESS FRAMES` or `send COUNT ADDRESS...`".into()),
     }
 }

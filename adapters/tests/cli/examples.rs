@@ -339,7 +339,7 @@ fn positions_go_to_plain_receivers_of_both_families_and_to_all_by_broadcast() {
         "positions",
         &["send", "x", "127.0.0.1:1"],
         1,
-        "invalid digit",
+        "\"x\" is no number",
     );
     fails("positions", &[], 1, "show ADDRESS FRAMES");
 }

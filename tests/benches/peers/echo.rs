@@ -71,7 +71,7 @@ impl Client {
             assert_eq!(bytes[..here], expected[..here], "not what was sent");
             if prefix.is_empty() {
                 self.back += here;
-                if load.window == 1 && self.back % BYTES == 0 {
+                if load.window == 1 && self.back.is_multiple_of(BYTES) {
                     self.prefix = 0;
                 }
             } else {
