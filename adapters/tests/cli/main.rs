@@ -5,6 +5,7 @@ mod chat;
 mod connect;
 mod data;
 mod echo;
+mod examples;
 mod faults;
 mod get;
 mod kill;
