@@ -8,7 +8,7 @@ use rustix::net::RecvFlags;
 use socket2::{Protocol, Type};
 
 use super::address::any_like;
-use super::io::{send_flags, waiting};
+use super::io::send_flags;
 use super::poll::Interest;
 use super::tcp::{at, bind_first, keep_better, new};
 use super::{Address, Options, Socket, SocketError};
@@ -67,7 +67,7 @@ impl UdpSocket {
 
     /// Sends one datagram; waits for room at most the write time-out.
     pub fn send_to(&self, datagram: &[u8], to: SocketAddr) -> Result<(), SocketError> {
-        let sent = waiting(self.as_fd(), Interest::Write, || {
+        let sent = self.waiting(Interest::Write, || {
             Ok(rustix::net::sendto(
                 self.as_fd(),
                 datagram,
@@ -85,7 +85,7 @@ impl UdpSocket {
     /// [`SocketError::DatagramTooLong`].
     pub fn recv_from(&self, buf: &mut [u8]) -> Result<(usize, SocketAddr), SocketError> {
         let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
-        let received = waiting(self.as_fd(), Interest::Read, || {
+        let received = self.waiting(Interest::Read, || {
             Ok(rustix::net::recvfrom(self.as_fd(), &mut *buf, flags)?)
         });
         let (_, len, from) = received.map_err(|e| self.error(e))?;
