@@ -83,6 +83,8 @@ pub trait Carrier: sealed::Sealed + AsFd + From<OwnedFd> + Into<OwnedFd> {
     /// Whether the messages come without a connection: so there is no end, and an empty one is a
     /// message as any other.
     const DATAGRAM: bool;
+    /// Whether one way of a connection can be closed alone.
+    const HALF_CLOSES: bool;
 }
 
 mod sealed {
@@ -98,31 +100,37 @@ mod sealed {
 impl Carrier for std::net::TcpStream {
     const MESSAGES: bool = false;
     const DATAGRAM: bool = false;
+    const HALF_CLOSES: bool = true;
 }
 
 impl Carrier for std::net::UdpSocket {
     const MESSAGES: bool = true;
     const DATAGRAM: bool = true;
+    const HALF_CLOSES: bool = false;
 }
 
 impl Carrier for std::os::unix::net::UnixStream {
     const MESSAGES: bool = false;
     const DATAGRAM: bool = false;
+    const HALF_CLOSES: bool = true;
 }
 
 impl Carrier for std::os::unix::net::UnixDatagram {
     const MESSAGES: bool = true;
     const DATAGRAM: bool = true;
+    const HALF_CLOSES: bool = false;
 }
 
 impl Carrier for SeqpacketFd {
     const MESSAGES: bool = true;
     const DATAGRAM: bool = false;
+    const HALF_CLOSES: bool = true;
 }
 
 impl Carrier for RfcommFd {
     const MESSAGES: bool = false;
     const DATAGRAM: bool = false;
+    const HALF_CLOSES: bool = false;
 }
 
 impl<S: Carrier> Socket<S> {

@@ -10,7 +10,7 @@ use socket2::{Protocol, Type};
 use super::address::any_like;
 use super::io::send_flags;
 use super::poll::Interest;
-use super::tcp::{at, bind_first, keep_better, new};
+use super::tcp::{bind_first, keep_better, new};
 use super::{Address, Options, Socket, SocketError};
 
 /// A UDP socket.
@@ -43,13 +43,14 @@ impl UdpSocket {
         let name = address.into();
         let mut kept = None;
         for to in name.resolve()? {
-            let connected = bind_one(any_like(to), options).and_then(|socket| {
+            let own = options.source.unwrap_or_else(|| any_like(to));
+            let connected = bind_one(own, options).and_then(|socket| {
                 socket.connect(&to.into())?;
                 Ok(socket)
             });
             match connected {
                 Ok(socket) => return Ok(Self::from_std(socket.into(), &to.to_string())),
-                Err(source) => keep_better(&mut kept, SocketError::from_io(&at(name, to), source)),
+                Err(source) => keep_better(&mut kept, options.connect_error(name, to, source)),
             }
         }
         Err(kept.unwrap_or_else(|| {

@@ -3,6 +3,7 @@
 mod bad_input;
 mod chat;
 mod connect;
+mod connect_kinds;
 mod data;
 mod echo;
 mod faults;

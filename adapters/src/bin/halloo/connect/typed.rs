@@ -12,7 +12,7 @@ use crate::input::{Input, Typed};
 /// The longest line over a stream.
 const MAX_STREAM_LINE: usize = 1 << 20;
 
-/// The most bytes of a UDP datagram's payload over IPv4.
+/// The most bytes of a message: what a UDP datagram carries over IPv4.
 pub(super) const MAX_PAYLOAD: usize = 65_507;
 
 /// How many bytes are read at once where lines do not matter.
@@ -55,7 +55,7 @@ pub(super) enum Form {
 }
 
 impl Source {
-    pub(super) fn stdin(args: &Args, is_datagram: bool) -> Result<Self, Failure> {
+    pub(super) fn stdin(args: &Args, is_message: bool) -> Result<Self, Failure> {
         let is_typed = args.interactive || io::stdin().is_terminal();
         let form = if args.hex {
             Form::Hex
@@ -66,7 +66,7 @@ impl Source {
         } else {
             Form::Text { end: b"\n" }
         };
-        if !is_typed && !is_datagram && matches!(form, Form::Text { end: b"\n" }) {
+        if !is_typed && !is_message && matches!(form, Form::Text { end: b"\n" }) {
             let fd = io::stdin().as_fd().try_clone_to_owned();
             return Ok(Self::Bytes {
                 fd: fd.map_err(|e| Failure::from_stdio(&e))?,
@@ -74,7 +74,7 @@ impl Source {
                 has_ended: false,
             });
         }
-        let limit = match (is_datagram, form) {
+        let limit = match (is_message, form) {
             (false, _) => MAX_STREAM_LINE,
             // Two digits and a space for each byte.
             (true, Form::Hex) => 3 * MAX_PAYLOAD,
