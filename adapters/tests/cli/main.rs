@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod chat;
+mod colours;
 mod connect;
 mod connect_kinds;
 mod data;
