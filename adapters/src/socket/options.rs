@@ -150,15 +150,20 @@ impl Options {
 
     /// Binds the address that connecting is to start from, if there is one, on the way to `to`.
     pub(super) fn bind_source(&self, socket: &Socket, to: SocketAddr) -> io::Result<()> {
-        let Some(source) = self.source else {
+        let Some(source) = self.source_for(to)? else {
             return Ok(());
         };
-        if source.is_ipv4() != to.is_ipv4() {
-            return Err(Errno::ADDRNOTAVAIL.into());
-        }
         // So that the same port serves again at once.
         socket.set_reuse_address(self.reuse_address.unwrap_or(true))?;
         socket.bind(&source.into())
+    }
+
+    /// The address that connecting to `to` is to start from.
+    pub(super) fn source_for(&self, to: SocketAddr) -> io::Result<Option<SocketAddr>> {
+        match self.source {
+            Some(source) if source.is_ipv4() != to.is_ipv4() => Err(Errno::ADDRNOTAVAIL.into()),
+            source => Ok(source),
+        }
     }
 
     /// Why `name` was not reached at `to`, with the address that is to blame.

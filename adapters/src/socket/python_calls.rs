@@ -370,3 +370,75 @@ fn a_message_larger_than_the_buffer_is_an_error_for_every_kind_and_call() {
         server,
     );
 }
+
+/// What failed, as the name of its variant.
+#[track_caller]
+fn cause<T: std::fmt::Debug>(outcome: Result<T, SocketError>) -> String {
+    let debug = format!("{:?}", outcome.unwrap_err());
+    debug.split(' ').next().unwrap().into()
+}
+
+#[test]
+fn each_cause_of_a_failure_has_its_own_type() {
+    let options = Options::default();
+    for (host, nowhere) in [("127.0.0.1", "255.255.255.255:7"), ("[::1]", "[ff02::1]:7")] {
+        let (listener, client, server) = pair(host);
+        let at = listener.local_addr().unwrap();
+        SockRef::from(&server)
+            .set_linger(Some(Duration::ZERO))
+            .unwrap();
+        drop(server);
+        assert_eq!(cause(client.recv(&mut [0; 1])), "Reset");
+        drop((listener, client));
+        assert_eq!(cause(TcpStream::connect(at, &options)), "Refused");
+        let udp = UdpSocket::connect(at, &options).unwrap();
+        udp.set_read_timeout(Some(LONG)).unwrap();
+        udp.send(b"x").unwrap();
+        assert_eq!(cause(udp.recv(&mut [0; 1])), "Refused");
+        // Nothing is sent for it: TCP has no way to many hosts at once.
+        assert_eq!(cause(TcpStream::connect(nowhere, &options)), "Unreachable");
+        let taken = TcpListener::bind(&*format!("{host}:0"), &options).unwrap();
+        let at = taken.local_addr().unwrap();
+        assert_eq!(cause(TcpListener::bind(at, &options)), "AddressInUse");
+    }
+    // No resolver is asked for a label of more than 63 characters.
+    let unknown = format!("{}.invalid:7", "a".repeat(64));
+    assert_eq!(cause(TcpStream::connect(&*unknown, &options)), "Unresolved");
+    assert_eq!(cause(UdpSocket::connect(&*unknown, &options)), "Unresolved");
+    for absent in ["192.0.2.1:0", "[2001:db8::1]:0"] {
+        assert_eq!(
+            cause(UdpSocket::bind(absent, &options)),
+            "AddressNotAvailable"
+        );
+    }
+}
+
+#[test]
+fn a_connection_starts_from_the_address_that_was_chosen() {
+    for host in HOSTS {
+        let (listener, _client, _server) = pair(host);
+        let free = UdpSocket::bind(&*format!("{host}:0"), &Options::default()).unwrap();
+        let source = free.local_addr().unwrap();
+        drop(free);
+        let options = Options {
+            source: Some(source),
+            ..Options::default()
+        };
+        let at = listener.local_addr().unwrap();
+        let udp = UdpSocket::connect(at, &options).unwrap();
+        assert_eq!(udp.local_addr().unwrap(), source);
+        let tcp = TcpStream::connect(at, &options).unwrap();
+        assert_eq!(tcp.local_addr().unwrap(), source);
+        let other = HOSTS.into_iter().find(|other| *other != host).unwrap();
+        let (elsewhere, _client, _server) = pair(other);
+        let at = elsewhere.local_addr().unwrap();
+        assert_eq!(
+            cause(TcpStream::connect(at, &options)),
+            "AddressNotAvailable"
+        );
+        assert_eq!(
+            cause(UdpSocket::connect(at, &options)),
+            "AddressNotAvailable"
+        );
+    }
+}

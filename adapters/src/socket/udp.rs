@@ -43,8 +43,8 @@ impl UdpSocket {
         let name = address.into();
         let mut kept = None;
         for to in name.resolve()? {
-            let own = options.source.unwrap_or_else(|| any_like(to));
-            let connected = bind_one(own, options).and_then(|socket| {
+            let connected = options.source_for(to).and_then(|own| {
+                let socket = bind_one(own.unwrap_or_else(|| any_like(to)), options)?;
                 socket.connect(&to.into())?;
                 Ok(socket)
             });

@@ -236,23 +236,26 @@ fn fails(args: &[&str], code: i32, part: &str) {
 
 #[test]
 fn each_cause_has_its_own_text_and_exit_code() {
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let at = gone.local_addr().unwrap();
-    drop(gone);
-    fails(&[&format!("tcp://{at}")], 3, "refused the connection");
-    fails(&[&format!("udp://{at}")], 3, "refused the connection");
+    for host in HOSTS {
+        let gone = std::net::TcpListener::bind((host, 0)).unwrap();
+        let at = gone.local_addr().unwrap();
+        drop(gone);
+        fails(&[&format!("tcp://{at}")], 3, "refused the connection");
+        fails(&[&format!("udp://{at}")], 3, "refused the connection");
+        let (port, server) = one(host, |stream| {
+            socket2::SockRef::from(&stream)
+                .set_linger(Some(Duration::ZERO))
+                .unwrap();
+        });
+        fails(&[&url("tcp", host, port)], 5, "reset the connection");
+        server.join().unwrap();
+    }
     // No resolver is asked for a label of more than 63 characters.
     let unknown = format!("tcp://{}.invalid:7", "a".repeat(64));
     fails(&[&unknown], 6, "has no address");
     // Nothing is sent for it: TCP has no way to all hosts at once.
     fails(&["tcp://255.255.255.255:7"], 7, "cannot be reached");
-    let (port, server) = one("127.0.0.1", |stream| {
-        socket2::SockRef::from(&stream)
-            .set_linger(Some(Duration::ZERO))
-            .unwrap();
-    });
-    fails(&[&url("tcp", "127.0.0.1", port)], 5, "reset the connection");
-    server.join().unwrap();
+    fails(&["tcp://[ff02::1]:7"], 7, "cannot be reached");
     fails(
         &["serial:/dev/ttyUSB0"],
         2,
@@ -262,20 +265,22 @@ fn each_cause_has_its_own_text_and_exit_code() {
 
 #[test]
 fn each_time_out_ends_it() {
-    let silent = TcpListener::bind("127.0.0.1:0", &Options::default()).unwrap();
-    let at = format!("tcp://{}", silent.local_addr().unwrap());
-    fails(
-        &[&at, "--read-timeout", "20"],
-        4,
-        "was silent for too long (--read-timeout)",
-    );
-    fails(
-        &[&at, "--timeout", "20"],
-        4,
-        "was not done in time (--timeout)",
-    );
-    let output = fed(&["connect", &at, "--idle", "20"], b"one");
-    assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));
+    for host in ["127.0.0.1:0", "[::1]:0"] {
+        let silent = TcpListener::bind(host, &Options::default()).unwrap();
+        let at = format!("tcp://{}", silent.local_addr().unwrap());
+        fails(
+            &[&at, "--read-timeout", "20"],
+            4,
+            "was silent for too long (--read-timeout)",
+        );
+        fails(
+            &[&at, "--timeout", "20"],
+            4,
+            "was not done in time (--timeout)",
+        );
+        let output = fed(&["connect", &at, "--idle", "20"], b"one");
+        assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));
+    }
 
     // Linux drops further attempts once the queue of a listener is full.
     let options = Options {

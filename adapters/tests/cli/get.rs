@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use crate::process::{Running, fed};
 use crate::python::has_python;
@@ -233,18 +234,31 @@ fn answers_that_are_cut_off_or_no_http_are_exit_5() {
 
 #[test]
 fn a_server_that_is_silent_or_slow_is_exit_4_and_one_that_is_not_there_3() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let at = format!("http://{}", listener.local_addr().unwrap());
-    for limits in [
-        &["--read-timeout", "20"][..],
-        &["--timeout", "20", "--read-timeout", "600000"],
-    ] {
-        let ended = Running::start(&[&["get", &at][..], limits].concat()).wait();
-        assert_eq!(ended.code, Some(4), "{ended:?}");
-        assert!(ended.err[0].contains("in time"), "{ended:?}");
+    for host in HOSTS {
+        let listener = std::net::TcpListener::bind((host, 0)).unwrap();
+        let at = format!("http://{}", listener.local_addr().unwrap());
+        for limits in [
+            &["--read-timeout", "20"][..],
+            &["--timeout", "20", "--read-timeout", "600000"],
+        ] {
+            let ended = Running::start(&[&["get", &at][..], limits].concat()).wait();
+            assert_eq!(ended.code, Some(4), "{ended:?}");
+            assert!(ended.err[0].contains("in time"), "{ended:?}");
+        }
+        drop(listener);
+        assert_eq!(Running::start(&["get", &at]).wait().code, Some(3));
+        let (port, server) = one(host, |stream| {
+            socket2::SockRef::from(&stream)
+                .set_linger(Some(Duration::ZERO))
+                .unwrap();
+        });
+        let ended = Running::start(&["get", &url("http", host, port)]).wait();
+        assert_eq!(ended.code, Some(5), "{ended:?}");
+        assert!(ended.err[0].contains("reset the connection"), "{ended:?}");
+        server.join().unwrap();
     }
-    drop(listener);
-    assert_eq!(Running::start(&["get", &at]).wait().code, Some(3));
+    let unknown = format!("http://{}.invalid/", "a".repeat(64));
+    assert_eq!(Running::start(&["get", &unknown]).wait().code, Some(6));
     // Bytes now and then are no answer in time, though it is never silent for long.
     let (port, server) = one("127.0.0.1", |mut stream| {
         let mut bytes = &b"HTTP/1.1 200 OK\r\nA: "[..];

@@ -13,6 +13,7 @@ mod kill;
 mod ping;
 mod process;
 mod python;
+mod reach;
 mod readme;
 mod room_chat;
 mod serve;
