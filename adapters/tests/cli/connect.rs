@@ -1,6 +1,7 @@
 //! The plain client against plain servers.
 
 use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::os::unix::net::UnixListener;
 use std::thread;
 use std::time::Duration;
@@ -196,6 +197,49 @@ fn the_states_of_a_socket_are_told_with_its_addresses() {
             "* closed: 0 bytes sent, 0 received".into(),
         ];
         assert_eq!(ended.err, expected);
+    }
+}
+
+#[test]
+fn a_connection_that_is_refused_is_told_as_never_connected() {
+    for host in HOSTS {
+        let gone = std::net::TcpListener::bind((host, 0)).unwrap();
+        let at = gone.local_addr().unwrap();
+        drop(gone);
+        let ended = Running::start(&["connect", &format!("tcp://{at}"), "-v"]).wait();
+        assert_eq!(ended.code, Some(3), "{ended:?}");
+        let [.., connecting, closed, _error] = &ended.err[..] else {
+            panic!("{ended:?}");
+        };
+        assert!(
+            ended.err[0].starts_with("* created: a TCP socket"),
+            "{ended:?}"
+        );
+        assert_eq!(*connecting, format!("* connecting: to {at}"));
+        assert_eq!(closed, "* closed: never connected");
+    }
+}
+
+#[test]
+fn who_ends_first_is_told() {
+    for host in HOSTS {
+        // The other end: its side alone, and it hears what comes after.
+        let (port, server) = one(host, |stream| drop(stream.shutdown(Shutdown::Write)));
+        let ended = Running::start(&["connect", &url("tcp", host, port), "-v"]);
+        ended.err("* half-closed: the other end sends nothing more");
+        ended.err("* closed: 0 bytes sent, 0 received");
+        assert_eq!(ended.wait().code, Some(0));
+        server.join().unwrap();
+        // This end, and the answer still comes.
+        let (port, server) = one(host, answers_the_end(b"late"));
+        let mut client = Running::start(&["connect", &url("tcp", host, port), "-v"]);
+        client.say("one");
+        client.end();
+        client.err("* half-closed: the input has ended, and nothing more is sent");
+        client.err("* half-closed: the other end sends nothing more");
+        client.err("* closed: 4 bytes sent, 4 received");
+        assert_eq!(client.wait().code, Some(0));
+        assert_eq!(server.join().unwrap(), b"one\n");
     }
 }
 

@@ -9,8 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use halloo_std::socket::{
-    Options, RfcommAddr, RfcommListener, RfcommStream, SocketError, SocketFile, TcpConnect,
-    TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixSeqpacket,
+    Address, Options, RfcommAddr, RfcommListener, RfcommStream, SocketError, SocketFile,
+    TcpConnect, TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixSeqpacket,
     UnixSeqpacketListener, UnixStream,
 };
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -30,7 +30,17 @@ pub(super) fn tcp(
     life: &mut Life,
 ) -> Result<TcpStream, SocketError> {
     let is_chosen = options.source.is_some();
-    let mut connecting = TcpConnect::start((host, port), options)?;
+    let mut connecting = match TcpConnect::start((host, port), options) {
+        Err(error) => {
+            // It failed at once, at each of its addresses; without one there was no socket.
+            if !matches!(error, SocketError::Unresolved { .. }) {
+                life.created(&"a TCP socket");
+                life.connecting(&Address::from((host, port)));
+            }
+            return Err(error);
+        }
+        Ok(connecting) => connecting,
+    };
     life.connecting_tcp(connecting.local_addr()?, connecting.peer_addr(), is_chosen);
     loop {
         let tried = connecting.peer_addr();
