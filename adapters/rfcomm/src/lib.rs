@@ -8,8 +8,11 @@ use std::fmt;
 use std::slice;
 use std::str::FromStr;
 
+use rustix::net::SocketAddrAny;
 use rustix::net::addr::{SocketAddrArg, SocketAddrLen, SocketAddrOpaque};
-use rustix::net::{AddressFamily, SocketAddrAny};
+
+/// `AF_BLUETOOTH` of Linux; other systems have not even the name.
+const FAMILY: u16 = 31;
 
 /// The bytes of `sockaddr_rc`: family, device, channel, and one that fills it up.
 const LEN: usize = 10;
@@ -41,7 +44,7 @@ impl RfcommAddr {
     /// As the system has it: the device from its last byte to its first.
     fn to_bytes(self) -> [u8; LEN] {
         let [a, b, c, d, e, f] = self.device;
-        let [low, high] = AddressFamily::BLUETOOTH.as_raw().to_ne_bytes();
+        let [low, high] = FAMILY.to_ne_bytes();
         [low, high, f, e, d, c, b, a, self.channel, 0]
     }
 
@@ -49,7 +52,7 @@ impl RfcommAddr {
         let &[low, high, f, e, d, c, b, a, channel, ..] = bytes else {
             return None;
         };
-        let is_family = u16::from_ne_bytes([low, high]) == AddressFamily::BLUETOOTH.as_raw();
+        let is_family = u16::from_ne_bytes([low, high]) == FAMILY;
         is_family.then_some(Self {
             device: [a, b, c, d, e, f],
             channel,
@@ -124,6 +127,8 @@ impl fmt::Display for RfcommAddr {
 
 #[cfg(test)]
 mod tests {
+    use rustix::net::AddressFamily;
+
     use super::*;
 
     #[test]
@@ -155,7 +160,8 @@ mod tests {
     #[test]
     fn the_system_gets_and_gives_the_address_in_its_own_layout() {
         let address: RfcommAddr = "11:22:33:44:55:66/7".parse().unwrap();
-        let family = AddressFamily::BLUETOOTH.as_raw().to_ne_bytes();
+        assert_eq!(AddressFamily::BLUETOOTH.as_raw(), FAMILY);
+        let family = FAMILY.to_ne_bytes();
         let rest = [0x66, 0x55, 0x44, 0x33, 0x22, 0x11, 7, 0];
         assert_eq!(address.to_bytes(), [&family[..], &rest].concat()[..]);
         let any = address.as_any();

@@ -6,16 +6,12 @@ use std::time::Duration;
 
 use halloo_rfcomm::RfcommAddr;
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, Protocol, SocketAddrAny, SocketFlags, SocketType};
-use rustix::net::{acceptfrom_with, bind, connect, getpeername, getsockname, listen, socket_with};
+use rustix::net::{SocketAddrAny, bind, connect, getpeername, getsockname, listen};
 use socket2::SockRef;
 
 use super::options::at_least_a_tick;
 use super::tcp::accept;
 use super::{Options, RfcommFd, Shutdown, Socket, SocketError};
-
-/// `BTPROTO_RFCOMM`.
-const RFCOMM: u32 = 3;
 
 /// A Bluetooth RFCOMM connection.
 pub type RfcommStream = Socket<RfcommFd>;
@@ -25,7 +21,7 @@ impl RfcommStream {
     ///
     /// Errors: [`SocketError::NoBluetooth`] where the kernel has none of it.
     pub fn connect(to: RfcommAddr, options: &Options) -> Result<Self, SocketError> {
-        let connected = open().and_then(|fd| {
+        let connected = system::open().and_then(|fd| {
             let socket = SockRef::from(&fd);
             // The system bounds this call by the time-out of writes.
             socket.set_write_timeout(options.connect_timeout.map(at_least_a_tick))?;
@@ -74,7 +70,7 @@ impl RfcommListener {
     ///
     /// Errors: [`SocketError::NoBluetooth`] where the kernel has none of it.
     pub fn bind(at: RfcommAddr, options: &Options) -> Result<Self, SocketError> {
-        let bound = open().and_then(|fd| {
+        let bound = system::open().and_then(|fd| {
             bind(&fd, &at)?;
             listen(&fd, options.backlog())?;
             // Accepting waits in poll(2).
@@ -90,9 +86,7 @@ impl RfcommListener {
 
     /// The next connection; waits at most `timeout`, and for ever on `None`.
     pub fn accept(&self, timeout: Option<Duration>) -> Result<RfcommStream, SocketError> {
-        let accepted = accept(self.as_fd(), timeout, || {
-            Ok(acceptfrom_with(&self.fd, SocketFlags::CLOEXEC)?)
-        });
+        let accepted = accept(self.as_fd(), timeout, || system::take(&self.fd));
         let accepted = accepted.and_then(|(fd, from)| {
             self.options.apply(&SockRef::from(&fd))?;
             Ok(RfcommStream::from_std(
@@ -116,15 +110,46 @@ impl AsFd for RfcommListener {
     }
 }
 
-fn open() -> io::Result<OwnedFd> {
-    let rfcomm = RFCOMM.try_into().ok().map(Protocol::from_raw);
-    let fd = socket_with(
-        AddressFamily::BLUETOOTH,
-        SocketType::STREAM,
-        SocketFlags::CLOEXEC,
-        rfcomm,
-    )?;
-    Ok(fd)
+#[cfg(target_os = "linux")]
+mod system {
+    use std::io;
+    use std::os::fd::OwnedFd;
+
+    use rustix::net::{
+        AddressFamily, Protocol, SocketAddrAny, SocketFlags, SocketType, acceptfrom_with,
+        socket_with,
+    };
+
+    /// `BTPROTO_RFCOMM`.
+    const RFCOMM: u32 = 3;
+
+    pub(super) fn open() -> io::Result<OwnedFd> {
+        let rfcomm = RFCOMM.try_into().ok().map(Protocol::from_raw);
+        let (family, flags) = (AddressFamily::BLUETOOTH, SocketFlags::CLOEXEC);
+        Ok(socket_with(family, SocketType::STREAM, flags, rfcomm)?)
+    }
+
+    pub(super) fn take(listener: &OwnedFd) -> io::Result<(OwnedFd, Option<SocketAddrAny>)> {
+        Ok(acceptfrom_with(listener, SocketFlags::CLOEXEC)?)
+    }
+}
+
+/// Other systems have other ways to Bluetooth, or none.
+#[cfg(not(target_os = "linux"))]
+mod system {
+    use std::io;
+    use std::os::fd::OwnedFd;
+
+    use rustix::io::Errno;
+    use rustix::net::SocketAddrAny;
+
+    pub(super) fn open() -> io::Result<OwnedFd> {
+        Err(Errno::AFNOSUPPORT.into())
+    }
+
+    pub(super) fn take(_: &OwnedFd) -> io::Result<(OwnedFd, Option<SocketAddrAny>)> {
+        Err(Errno::AFNOSUPPORT.into())
+    }
 }
 
 fn name(any: rustix::io::Result<Option<SocketAddrAny>>) -> io::Result<RfcommAddr> {
@@ -158,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_kernel_without_bluetooth_says_so() {
-        let Err(missing) = open() else {
+        let Err(missing) = system::open() else {
             eprintln!("skipped: this kernel has Bluetooth");
             return;
         };

@@ -21,7 +21,7 @@ pub type UnixDatagram = Socket<net::UnixDatagram>;
 impl UnixDatagram {
     /// Takes datagrams at `path`, until the file that is returned beside it is dropped.
     ///
-    /// A stale socket file is replaced as in [`UnixListener::bind`].
+    /// A stale socket file is replaced as in [`UnixListener::bind`](super::UnixListener::bind).
     pub fn bind(
         path: impl AsRef<Path>,
         options: &Options,

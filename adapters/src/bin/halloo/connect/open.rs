@@ -73,6 +73,7 @@ pub(super) fn tcp_accepted(
     life.bound(&at);
     life.listening(&at);
     let stream = listener.accept(patience)?;
+    drop(listener);
     life.established(&stream.local_addr()?, &stream.peer_addr()?);
     Ok(stream)
 }
@@ -112,6 +113,7 @@ pub(super) fn unix_accepted(
     let listener = UnixListener::bind(path, options)?;
     listening_at(path, &"a Unix stream socket", life);
     let stream = listener.accept(patience)?;
+    drop(listener);
     life.established(&path.display(), &NAMELESS);
     Ok(stream)
 }
@@ -137,6 +139,7 @@ pub(super) fn seqpacket_accepted(
     let listener = UnixSeqpacketListener::bind(path, options)?;
     listening_at(path, &"a Unix seqpacket socket", life);
     let socket = listener.accept(patience)?;
+    drop(listener);
     life.established(&path.display(), &NAMELESS);
     Ok(socket)
 }
@@ -203,6 +206,7 @@ pub(super) fn rfcomm_accepted(
     life.bound(&listener.local_addr());
     life.listening(&listener.local_addr());
     let stream = listener.accept(patience)?;
+    drop(listener);
     life.established(&stream.local_addr()?, &stream.peer_addr()?);
     Ok(stream)
 }
