@@ -156,7 +156,7 @@ fn objects_mean_the_same_in_whatever_pieces_they_come() {
     let hub = hub(small());
     let mut other = Client::in_room(&hub, 1, "lab", "other");
     let script = format!(
-        "{}{}\n \r\n{}{{bad}}nonsense\n{}{}",
+        "{}{}\n \r\n{}{{bad}}{{\"never closed\n{}{}",
         join("lab", "ann"),
         chat(r#"}\"{ \ud83d\ude00"#),
         chat(&"long ".repeat(200)),
@@ -284,6 +284,29 @@ fn each_bad_object_is_one_error_and_the_sixteenth_is_the_last() {
     ann.hears(&notification("cy joined lab"));
     ann.say(&chat("and on"));
     cy.hears(&said("ann", "lab", "and on"));
+}
+
+#[test]
+fn who_says_nonsense_and_waits_is_told_each_time() {
+    let hub = hub(small());
+    let mut ann = Client::of(&hub, 1);
+    for bad in ["hello", "[1, 2]", "no JSON "].iter().cycle().take(16) {
+        ann.say(bad);
+        ann.hears(INVALID);
+    }
+    ann.ends();
+}
+
+#[test]
+fn capitals_are_the_clients_own_way_to_spell_a_room() {
+    let hub = hub(small());
+    let mut ann = Client::in_room(&hub, 1, "General", "Ann");
+    let mut bob = Client::in_room(&hub, 1, "general", "bob");
+    ann.hears(&notification("bob joined General"));
+    bob.say(&chat("hi"));
+    ann.hears(&said("bob", "General", "hi"));
+    ann.say(&chat("ho"));
+    bob.hears(&said("Ann", "general", "ho"));
 }
 
 #[test]

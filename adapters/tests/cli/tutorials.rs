@@ -239,7 +239,7 @@ fn two_echo_servers_do_not_talk_for_ever() {
     let hubs = [Hub::start(&urls), Hub::start(&urls)];
     for one in &hubs[0].urls {
         for other in &hubs[1].urls {
-            assert!(talk(one, other) < 300, "{one} and {other}");
+            assert!(talk(one, other) < 4 * 1024, "{one} and {other}");
         }
     }
 }

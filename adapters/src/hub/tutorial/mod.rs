@@ -103,6 +103,14 @@ impl Gateway {
         }
     }
 
+    /// The client waits after what it sent, all of which was parsed: junk without an end is over, so
+    /// that whoever sends more of it is told again.
+    pub(super) fn handle_pause(&mut self) {
+        if self.framing.end(&[]).is_ok() {
+            self.framing = JsonObjects::new(self.framing.limit());
+        }
+    }
+
     /// Everything before is written.
     pub(super) const fn handle_flushed(&mut self) {
         self.owed = 0;
