@@ -280,7 +280,9 @@ fn empty_datagrams_are_sent_and_shown() {
     for host in HOSTS {
         let hub = Hub::start(&[&url("echo+udp", host, 0)]);
         for (option, input, sent, shown) in [
+            ("--interactive", "\none\n", 4, "one\n"),
             ("--no-newline", "\none\n", 3, "one"),
+            ("--crlf", "\none\n", 7, "\r\none\r\n"),
             ("--hex", "\n48 69\n", 2, "\n48 69\n"),
         ] {
             let args = ["connect", hub.url(), option, "-v", "--idle", "500"];
@@ -292,8 +294,8 @@ fn empty_datagrams_are_sent_and_shown() {
         }
         let udp = UdpSocket::bind((host, 0)).unwrap();
         let place = url("udp", host, udp.local_addr().unwrap().port());
-        let mut terminal = Terminal::start(&["connect", &place, "--no-newline"], &[]);
-        for (count, line, len) in [(1, "\n", 0), (2, "x\n", 1)] {
+        let mut terminal = Terminal::start(&["connect", &place], &[]);
+        for (count, line, len) in [(1, "\n", 0), (2, "x\n", 2)] {
             terminal.types(line);
             let (received, from) = udp.recv_from(&mut [0; 16]).unwrap();
             assert_eq!(received, len);

@@ -23,8 +23,8 @@ use session::Session;
 /// and what comes is shown with its control characters escaped. When input is
 /// piped it is sent byte for byte, `quit` and all; when output is piped it gets
 /// the bytes as they came, as with nc. Over UDP, and over Unix sockets with
-/// ?type=datagram or ?type=seqpacket, each line is one message; an empty line is
-/// an empty datagram where lines go without their newline.
+/// ?type=datagram or ?type=seqpacket, each line is one message, and an empty line
+/// is an empty datagram, without a newline.
 ///
 /// The end of the input (Ctrl-D) closes the sending side alone; what the other
 /// end still says is shown until it closes, too, or is silent for --idle.

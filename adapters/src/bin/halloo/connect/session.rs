@@ -63,7 +63,7 @@ impl<'l> Session<'l> {
 
     /// Sends and shows until one of both ends closes, or a time-out is over.
     pub(super) fn over<S: Carrier>(mut self, socket: Socket<S>) -> Result<(), Failure> {
-        self.source = Some(Source::stdin(self.args, S::MESSAGES)?);
+        self.source = Some(Source::stdin(self.args, S::MESSAGES, S::DATAGRAM)?);
         if !S::HALF_CLOSES {
             self.limits.idle = self.limits.idle.or(Some(UNTOLD_IDLE));
         }
