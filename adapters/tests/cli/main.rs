@@ -2,7 +2,9 @@
 
 mod bad_input;
 mod chat;
+mod colours;
 mod connect;
+mod connect_kinds;
 mod data;
 mod echo;
 mod examples;
@@ -12,6 +14,7 @@ mod kill;
 mod ping;
 mod process;
 mod python;
+mod reach;
 mod readme;
 mod room_chat;
 mod serve;
