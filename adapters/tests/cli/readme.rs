@@ -1,8 +1,14 @@
-//! The commands of the README, as they stand there but for the ports.
+//! What documents say of commands and tests, held against both.
+
+use std::fs;
+use std::path::Path;
+
+use halloo_std::url::{Endpoint, Protocol};
 
 use crate::process::{Hub, Running};
 
 const README: &str = include_str!("../../../README.md");
+const SOCKETS: &str = include_str!("../../../docs/sockets.md");
 
 /// What follows the package in each command that runs `halloo`.
 fn commands() -> Vec<Vec<String>> {
@@ -50,4 +56,85 @@ fn the_commands_of_the_readme_work_together() {
     }
     let echo = run(echo);
     echo.out("bytes back");
+}
+
+/// The rows of the first table of docs/sockets.md, each as the code in its cells.
+fn rows() -> Vec<[Vec<&'static str>; 4]> {
+    let table = SOCKETS.split("\n## ").nth(1).unwrap();
+    let rows = table.lines().filter(|line| line.starts_with("| "));
+    let cells = rows.skip(2).map(|row| {
+        let mut cells = row.trim_matches('|').split('|');
+        [(); 4].map(|()| {
+            cells
+                .next()
+                .unwrap()
+                .split('`')
+                .skip(1)
+                .step_by(2)
+                .collect()
+        })
+    });
+    cells.collect()
+}
+
+#[test]
+fn each_row_of_the_table_of_sockets_names_tests_that_are_there() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let rows = rows();
+    assert!(rows.len() > 20, "{rows:?}");
+    for row in rows {
+        assert!(!row[3].is_empty(), "{row:?} names no test");
+        for test in &row[3] {
+            let Some((module, name)) = test.split_once("::") else {
+                assert!(top.join(test).exists(), "there is no {test}");
+                continue;
+            };
+            let folder = match module {
+                "json_chat" => "tests/tests",
+                _ => "adapters/tests/cli",
+            };
+            let text = fs::read_to_string(top.join(folder).join(module).with_extension("rs"));
+            let is_there = text.is_ok_and(|text| text.contains(&format!("\nfn {name}() {{")));
+            assert!(is_there, "there is no test {test}");
+        }
+    }
+}
+
+/// The words of a command, without the quotes around some.
+fn words(command: &str) -> Vec<&str> {
+    let parts = command.split('\'').enumerate();
+    let words = parts.flat_map(|(nth, part)| match nth % 2 {
+        1 => vec![part],
+        _ => part.split_whitespace().collect(),
+    });
+    words.collect()
+}
+
+#[test]
+fn each_command_of_the_table_of_sockets_is_one() {
+    let adapters = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for command in rows().into_iter().flat_map(|row| row[1].clone()) {
+        let words = words(command);
+        match words[..] {
+            ["halloo", name, ..] => {
+                let help = Running::start(&[name, "--help"]).wait();
+                assert_eq!(help.code, Some(0), "{command}");
+            }
+            ["cargo", "run", "--example", name] => {
+                let files = [format!("{name}.rs"), format!("{name}/main.rs")];
+                let exists = |file| adapters.join("examples").join(file).exists();
+                assert!(files.into_iter().any(exists), "{command}");
+            }
+            ["python3", script, ..] => assert!(adapters.join("..").join(script).exists()),
+            // An option by itself, or what is typed.
+            [word, ..] => assert!(word.starts_with(['-', '/', '{']), "{command}"),
+            [] => panic!("an empty command"),
+        }
+        let urls = words
+            .iter()
+            .filter(|word| word.contains("+tcp://") || word.contains("+udp://"));
+        for url in urls {
+            assert!(Endpoint::parse(url, Protocol::Chat).is_ok(), "{command}");
+        }
+    }
 }

@@ -107,20 +107,22 @@ fn a_thousand_plain_clients_are_served_at_once() {
     if !has_python() {
         return;
     }
-    let hub = Hub::start(&["echo+tcp://127.0.0.1:0?prefix=Non-blocking echo: "]);
-    let [host, port] = place(hub.url());
-    let ended = python("many.py", &[&host, &port, "Non-blocking echo: ", "1000"]).wait();
-    if let [line] = &*ended.err
-        && line.starts_with("skipped")
-    {
-        eprintln!("{line}");
-        return;
+    for host in ["127.0.0.1", "[::1]"] {
+        let hub = Hub::start(&[&format!("echo+tcp://{host}:0?prefix=Non-blocking echo: ")]);
+        let [host, port] = place(hub.url());
+        let ended = python("many.py", &[&host, &port, "Non-blocking echo: ", "1000"]).wait();
+        if let [line] = &*ended.err
+            && line.starts_with("skipped")
+        {
+            eprintln!("{line}");
+            return;
+        }
+        assert_eq!(
+            (ended.code, &*ended.out),
+            (Some(0), &["1000 answered".into()][..]),
+            "{ended:?}"
+        );
     }
-    assert_eq!(
-        (ended.code, &*ended.out),
-        (Some(0), &["1000 answered".into()][..]),
-        "{ended:?}"
-    );
 }
 
 #[test]
@@ -179,23 +181,25 @@ fn messages_behind_their_length_go_both_ways_with_plain_python() {
         return;
     }
     let options = Options::default();
-    let listener = TcpListener::bind("127.0.0.1:0", &options).unwrap();
-    let port = listener.local_addr().unwrap().port().to_string();
-    let ours = thread::spawn(move || length_prefixed::serve(&listener).unwrap());
-    assert_eq!(prints("framed.py", &["ask", &port]), ["all right"]);
-    ours.join().unwrap();
+    for host in ["127.0.0.1", "::1"] {
+        let listener = TcpListener::bind((host, 0), &options).unwrap();
+        let port = listener.local_addr().unwrap().port().to_string();
+        let ours = thread::spawn(move || length_prefixed::serve(&listener).unwrap());
+        assert_eq!(prints("framed.py", &["ask", host, &port]), ["all right"]);
+        ours.join().unwrap();
 
-    let theirs = python("framed.py", &["serve"]);
-    let address = format!("127.0.0.1:{}", theirs.out(""));
-    let stream = TcpStream::connect(&*address, &options).unwrap();
-    let mut messages = length_prefixed::Messages::new(stream);
-    for message in [&b"hello"[..], b"", &[b'x'; 3000]] {
-        messages.send(message).unwrap();
-        let answer = messages.receive().unwrap();
-        assert_eq!(answer, Some(message.to_ascii_uppercase()));
+        let theirs = python("framed.py", &["serve", host]);
+        let port: u16 = theirs.out("").parse().unwrap();
+        let stream = TcpStream::connect((host, port), &options).unwrap();
+        let mut messages = length_prefixed::Messages::new(stream);
+        for message in [&b"hello"[..], b"", &[b'x'; 3000]] {
+            messages.send(message).unwrap();
+            let answer = messages.receive().unwrap();
+            assert_eq!(answer, Some(message.to_ascii_uppercase()));
+        }
+        drop(messages);
+        assert_eq!(theirs.wait().code, Some(0));
     }
-    drop(messages);
-    assert_eq!(theirs.wait().code, Some(0));
 }
 
 /// Passes datagrams between two servers, each of which hears the other from one address, until one

@@ -1,4 +1,4 @@
-"""Messages behind 4 bytes of length, both ways: `serve` answers each in capitals, `ask PORT` asks."""
+"""Messages behind 4 bytes of length, both ways: `serve HOST` answers each in capitals, `ask HOST PORT` asks."""
 import socket, struct, sys
 
 def receive_exactly(sock, size):
@@ -18,10 +18,8 @@ def send(sock, message):
     sock.sendall(struct.pack("!I", len(message)) + message)
 
 if sys.argv[1] == "serve":
-    with socket.socket() as server:
-        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        server.bind(("127.0.0.1", 0))
-        server.listen()
+    family = socket.AF_INET6 if ":" in sys.argv[2] else socket.AF_INET
+    with socket.create_server((sys.argv[2], 0), family=family) as server:
         print(server.getsockname()[1])
         server.settimeout(30)
         peer, _ = server.accept()
@@ -31,7 +29,7 @@ if sys.argv[1] == "serve":
                 send(peer, message.upper())
                 message = receive(peer)
 else:
-    with socket.create_connection(("127.0.0.1", int(sys.argv[2])), timeout=30) as sock:
+    with socket.create_connection((sys.argv[2], int(sys.argv[3])), timeout=30) as sock:
         for message in [b"hello", b"", b"x" * 3000]:
             send(sock, message)
             assert receive(sock) == message.upper(), message

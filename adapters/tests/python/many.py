@@ -9,7 +9,7 @@ if soft != resource.RLIM_INFINITY and soft < count + 64:
     resource.setrlimit(resource.RLIMIT_NOFILE, (count + 64, hard))
 select, clients, answered = selectors.DefaultSelector(), [], 0
 for number in range(count):
-    client = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    client = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     client.setblocking(False)
     if host == "127.0.0.1" and sys.platform == "linux":
         client.bind(("127.0.0.2", 0))  # takes no port that a hub beside this wants to have again
