@@ -40,7 +40,7 @@ const HELP: &[&str] = &[
     "/leave       leave the room, on servers that know how",
     "/quit        leave; so does Ctrl-D",
     "//TEXT       post a line that starts with /",
-    "nobody is told what the server did with a line: this dialect has no acknowledgements",
+    "no server tells what became of a line: there are no acknowledgements",
 ];
 
 pub(super) fn run(args: &Args, endpoint: &Endpoint) -> Result<(), Failure> {
