@@ -3,7 +3,7 @@
 //! One loop waits for the input, the server and the signals together. The dialect has no
 //! acknowledgements and nothing to resume by, and this says so wherever it matters. What can be known is
 //! known from the end: a server that closes after we have closed our side has read all there was, or
-//! the system would have reset the connection.
+//! the system would have reset the connection. One that went by itself in that moment looks the same.
 
 mod member;
 mod object;
