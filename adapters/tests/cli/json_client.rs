@@ -145,7 +145,7 @@ fn it_chats_with_plain_python_at_our_hub_and_leaves_and_comes_back() {
 fn members_of_both_dialects_see_each_other() {
     for host in HOSTS {
         let hub = Hub::start(&[&url("chat+tcp", host, 0), &url("json+tcp", host, 0)]);
-        let mut device = chat(&hub.urls[0], "dev", &["--follow"]);
+        let mut device = chat(&hub.urls[0], "dev", &["--commands"]);
         device.err("you are in lab, 1 here");
         let mut ann = member(&hub.urls[1], "ann");
         device.err("-- ann came to lab, 2 here");
@@ -156,7 +156,7 @@ fn members_of_both_dialects_see_each_other() {
         ann.say("/quit");
         device.err("-- ann left lab, 1 here");
         ends(&ann.wait(), 0, "has read 1 line;");
-        device.signal(Signal::TERM);
+        device.say("/quit");
         assert_eq!(device.wait().code, Some(0));
     }
 }
@@ -244,15 +244,16 @@ fn objects_in_any_cut_are_shown_with_their_control_bytes_escaped() {
             }
             stream.read_to_end(&mut Vec::new()).unwrap();
         });
-        let ann = chat(&url("json+tcp", "127.0.0.1", port), "ann", &["--follow"]);
+        let at = url("json+tcp", "127.0.0.1", port);
+        let mut ann = chat(&at, "ann", &["--commands"]);
         let long = format!("[lab] b\\u{{1b}}b: {}", "long ".repeat(1000));
         assert_eq!(ann.out(""), "[lab] b\\u{1b}b: \\u{1b}[2J}\"😀");
         assert_eq!(ann.out(""), long);
         assert_eq!(ann.out(""), "[lab] b\\u{1b}b: last");
         ann.err("-- \\u{7}");
         ann.err("-- the server sent what says nothing here: what is no JSON object");
-        ann.signal(Signal::INT);
-        assert_eq!(ann.wait().code, Some(0));
+        ann.say("/quit");
+        ends(&ann.wait(), 0, "has read 0 lines");
         server.join().unwrap();
     }
 }
@@ -381,6 +382,15 @@ fn at_a_terminal_it_is_the_chat_that_one_knows() {
     ann.types("\x04");
     assert_eq!(ann.wait(), Some(0));
     ann.is_restored();
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        let mut ann = Terminal::start(&args, &[]);
+        ann.shows("-- ann joined lab");
+        ann.types("half a line");
+        ann.ends_in("lab> half a line");
+        ann.signal(signal);
+        assert_eq!(ann.wait(), Some(0), "{signal:?}");
+        ann.is_restored();
+    }
 }
 
 #[test]
