@@ -71,11 +71,15 @@ fn run() -> Result<ExitCode, Box<dyn Error>> {
 fn log_to_stderr(filter: &str) -> Result<(), String> {
     let filter = EnvFilter::try_new(filter)
         .map_err(|_| format!("--log {filter} is no filter: try debug, or firmware_sim=debug"))?;
-    tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .init();
+        .with_writer(io::stderr);
+    // By itself it obeys NO_COLOR; told that there is a terminal, it would not.
+    if io::stderr().is_terminal() {
+        log.init();
+    } else {
+        log.with_ansi(false).init();
+    }
     Ok(())
 }
 

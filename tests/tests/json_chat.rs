@@ -163,7 +163,7 @@ fn objects_mean_the_same_in_whatever_pieces_they_come() {
         let hub = hub(small());
         let mut other = Client::in_room(&hub, json, "lab", "other");
         let script = format!(
-            "{}{}\n \r\n{}{{bad}}nonsense\n{}{}",
+            "{}{}\n \r\n{}{{bad}}{{\"never closed\n{}{}",
             join("lab", "ann"),
             chat(r#"}\"{ \ud83d\ude00"#),
             chat(&"long ".repeat(200)),
@@ -303,6 +303,29 @@ fn each_bad_object_is_one_error_and_the_sixteenth_is_the_last() {
 }
 
 #[test]
+fn who_says_nonsense_and_waits_is_told_each_time() {
+    let hub = hub(small());
+    let mut ann = Client::of(&hub, 1);
+    for bad in ["hello", "[1, 2]", "no JSON "].iter().cycle().take(16) {
+        ann.say(bad);
+        ann.hears(INVALID);
+    }
+    ann.ends();
+}
+
+#[test]
+fn capitals_are_the_clients_own_way_to_spell_a_room() {
+    let hub = hub(small());
+    let mut ann = Client::in_room(&hub, 1, "General", "Ann");
+    let mut bob = Client::in_room(&hub, 1, "general", "bob");
+    ann.hears(&notification("bob joined General"));
+    bob.say(&chat("hi"));
+    ann.hears(&said("bob", "General", "hi"));
+    ann.say(&chat("ho"));
+    bob.hears(&said("Ann", "general", "ho"));
+}
+
+#[test]
 fn a_message_of_the_hubs_limit_passes_and_a_longer_one_is_an_error_and_no_end() {
     for json in BOTH {
         let hub = hub(small());
@@ -345,6 +368,24 @@ fn bodies_far_over_1024_bytes_pass_whole_with_their_escapes() {
                 bob.hears(&said("ann", "lab", &body));
             }
         }
+    }
+}
+
+#[test]
+fn clients_that_posted_and_went_take_no_place_from_others() {
+    let hub = hub(HubConfig {
+        members: 2,
+        ..small()
+    });
+    let mut ann = Client::in_room(&hub, 1, "lab", "ann");
+    for number in 0..10 {
+        let name = format!("guest{number}");
+        let mut guest = Client::in_room(&hub, 1, "lab", &name);
+        guest.say(&chat("hi"));
+        ann.hears(&notification(&format!("{name} joined lab")));
+        ann.hears(&said(&name, "lab", "hi"));
+        drop(guest);
+        ann.hears(&notification(&format!("{name} left lab")));
     }
 }
 

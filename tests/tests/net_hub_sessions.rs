@@ -418,6 +418,42 @@ fn what_a_device_posted_is_remembered_for_its_lifetime_and_no_longer_than_needed
     }
 }
 
+#[test]
+fn nothing_is_remembered_of_a_device_that_never_comes_back_once_its_posts_are_kept() {
+    // [S-EPH-2] [S-EPH-3]
+    let mut device = hello(1).device;
+    device[..8].copy_from_slice(b"one-time");
+    let mut limits = usual();
+    limits.members = 1;
+    type End = fn(&mut LoneHub<'_>, ConnId);
+    let ends: [End; 3] = [
+        |hub, peer| hub.lose(peer),
+        |hub, peer| hub.say(peer, &bye(ByeReason::Done)).unwrap(),
+        |hub, peer| hub.say(peer, &Message::Leave { slot: 0 }).unwrap(),
+    ];
+    for end in ends {
+        with_hub(&limits, |hub| {
+            let bob = hub.open(2);
+            let once = hub.open_with(&Hello { device, ..hello(1) });
+            hub.join(once, &join("lab"));
+            hub.posts(once, 1, 1);
+            hub.commits = false;
+            hub.say(once, &post(2, b"on its way")).unwrap();
+            end(hub, once);
+            // Its post is not durable, and then that it is forgotten is not.
+            for _ in 0..2 {
+                assert!(hub.say(bob, &Message::Join(join("lab"))).is_err());
+                while hub.hub.poll_append().is_some() {}
+                hub.hub.handle_appended(1);
+            }
+            assert_eq!(hub.say(bob, &Message::Join(join("lab"))), Ok(()));
+            let said = hub.hear(bob);
+            assert!(matches!(said[0].message(), Message::Joined(_)), "{said:?}");
+            assert_eq!(hub.hub.head("lab"), Some(2));
+        });
+    }
+}
+
 // Presence.
 
 #[test]

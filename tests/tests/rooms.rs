@@ -173,6 +173,25 @@ fn a_member_that_a_start_restored_is_forgotten_after_its_lifetime() {
     });
 }
 
+#[test]
+fn a_member_that_a_start_restored_and_that_never_comes_back_is_forgotten_at_once() {
+    // [S-EPH-3]
+    let one = Sizes { members: 1, ..FEW };
+    with_hub(one, |hub| {
+        hub.restore_room(0, "a", 1, 0).unwrap();
+        let once = *b"one-time\x01\x02\x03\x04\x05\x06\x07\x08";
+        hub.restore_member(at(0), 0, &once, 5, 0).unwrap();
+        assert!(matches!(
+            hub.poll_append(),
+            Some(append) if append.verdict == hub::Verdict::Forgotten && *append.device == once
+        ));
+        hub.handle_appended(1);
+        let early = session(hub, at(0), 2);
+        let said = say(hub, at(0), early, join(0, "a", "early"));
+        assert!(said[0].starts_with("Joined"), "{said:?}");
+    });
+}
+
 /// The kinds of all datagrams that are owed.
 fn kinds(hub: &mut Hub<'_>, now: Instant, id: hub::ConnId) -> Vec<u8> {
     let mut kinds = Vec::new();

@@ -21,7 +21,7 @@ fn the_machines_stay_within_their_budgets() {
     check::<Device>("client: 2 rooms, 4 posts of 64 bytes", 928);
     check::<DeviceLink>("link: frames of 256 bytes, posts of 64", 560);
     check::<Client<2, { outbox_bytes(4, 128) }>>("client: 2 rooms, 4 posts of 128 bytes", 1184);
-    check::<Hub<'_>>("hub, beside what it is lent", 448);
+    check::<Hub<'_>>("hub, beside what it is lent", 456);
     check::<Conn>("hub: a connection", 256);
     check::<Member>("hub: a member", 208);
     check::<Room>("hub: a room, beside its log", 192);

@@ -58,6 +58,12 @@ pub(super) fn read(desk: &mut Desk<'_>, conn: &mut Connection, id: ConnId) -> io
             }
         }
     }
+    if conn.reading == Reading::Waiting
+        && conn.inbox.is_empty()
+        && let Some(gateway) = &mut conn.gateway
+    {
+        gateway.handle_pause();
+    }
     if conn.reading == Reading::Ended
         && !conn.busy
         && let Some(gateway) = &mut conn.gateway

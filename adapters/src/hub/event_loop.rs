@@ -180,6 +180,8 @@ impl<'s> EventLoop<'s> {
             let handed = self.shards.flush();
             handed.map_err(HubError::system("hand over to a shard"))?;
         }
+        // Who left last is forgotten on disk, too.
+        self.commit();
         self.publish();
         match self.failure {
             Some(failure) => Err(failure.into()),

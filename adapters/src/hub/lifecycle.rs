@@ -206,9 +206,6 @@ impl EventLoop<'_> {
         conn.release(&mut self.desk.buffers);
         conn.stream.close(self.poll.registry());
         if let Role::Chat(id) = conn.role {
-            if conn.gateway.is_some() {
-                Gateway::close(&mut self.desk.hub, self.desk.now, id);
-            }
             self.desk.hub.handle_disconnected(self.desk.now, id);
         }
         tracing::debug!(key, why, "connection closed");

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use halloo_core::echo::Mode;
@@ -15,7 +16,7 @@ use super::lines::Port;
 use super::loops::Loops;
 use super::sessions::Waiting;
 use super::socket::{DatagramSocket, Socket};
-use crate::socket::{self, Address, Options, SocketError, SocketFile};
+use crate::socket::{self, Address, Options, SeqpacketFd, SocketError, SocketFile, UnixSeqpacket};
 use crate::url::{Endpoint, Protocol, Transport, UnixKind};
 
 /// What the greeting says when the URL does not.
@@ -177,11 +178,14 @@ impl Bound {
         options: &Options,
     ) -> Result<(), HubError> {
         let kind = endpoint.options.kind.unwrap_or_default();
-        let (listener, accepting): (_, fn(_, _) -> _) = match kind {
-            UnixKind::Stream => (socket::UnixListener::bind(path, options)?, Accepting::Unix),
+        let ((socket, file), accepting): (_, fn(_, _) -> _) = match kind {
+            UnixKind::Stream => {
+                let listener = socket::UnixListener::bind(path, options)?;
+                (listener.into_std(), Accepting::Unix)
+            }
             UnixKind::Seqpacket => {
-                let listener = socket::UnixListener::bind_seqpacket(path, options)?;
-                (listener, Accepting::Seqpacket)
+                let listener = socket::UnixSeqpacketListener::bind(path, options)?;
+                (listener.into_std(), Accepting::Seqpacket)
             }
             UnixKind::Datagram => {
                 let (socket, file) = socket::UnixDatagram::bind(path, options)?;
@@ -200,7 +204,6 @@ impl Bound {
                 return Ok(());
             }
         };
-        let (socket, file) = listener.into_std();
         let socket = mio::net::UnixListener::from_std(socket);
         self.add_stream(accepting(socket, file), endpoint.clone(), options);
         Ok(())
@@ -251,7 +254,9 @@ impl Listener {
             Accepting::Seqpacket(socket, _) => {
                 let (stream, _) = socket.accept()?;
                 self.options.apply(&SockRef::from(&stream))?;
-                Ok(Socket::Seqpacket(stream))
+                let fd = SeqpacketFd::from(OwnedFd::from(stream));
+                let peer = self.endpoint.to_string();
+                Ok(Socket::Seqpacket(UnixSeqpacket::from_std(fd, &peer)))
             }
         }
     }

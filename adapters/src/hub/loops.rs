@@ -4,7 +4,7 @@
 //! another. So there is no answer
 //! 1. to ports below 1,024, where services such as echo, chargen and DNS answer by themselves;
 //! 2. to the socket's own address;
-//! 3. to what begins with the prefix or the greeting: that is an answer already;
+//! 3. to what begins with the prefix or is the greeting: that is an answer already;
 //! 4. to one source's datagrams that look like an answer coming back, once a burst of them is used
 //!    up: each is the same as the one before it, or ends in what that source was answered last.
 //!
@@ -22,8 +22,9 @@ use siphasher::sip::SipHasher13;
 /// The first port that is nobody's by right.
 const FIRST_FREE_PORT: u16 = 1024;
 
-/// How many suspects of one source are answered at once.
-const BURST: u8 = 64;
+/// How many suspects of one source are answered at once: more than the round trips of a client that
+/// counts them with one payload, and on loopback the work of a moment.
+const BURST: u16 = 1024;
 
 /// How often one more is.
 const PACE: Duration = secs(1);
@@ -43,7 +44,7 @@ pub(super) struct Loops {
 struct Slot {
     heard: u64,
     said: Option<(u64, usize)>,
-    left: u8,
+    left: u16,
     /// When `left` grew last.
     grew: Instant,
 }
@@ -129,16 +130,18 @@ impl Slot {
     fn refill(&mut self, now: Instant) {
         let more = since(now, self.grew).as_ticks() / PACE.as_ticks();
         if more > 0 {
-            let more = u8::try_from(more).unwrap_or(BURST);
+            let more = u16::try_from(more).unwrap_or(BURST);
             self.left = self.left.saturating_add(more).min(BURST);
             self.grew = now;
         }
     }
 }
 
-/// Whether a datagram begins as every answer does; verbatim echo has no such beginning.
+/// Whether a datagram begins as every echo does, or is the greeting, which is all prefix; verbatim
+/// echo has no such beginning.
 fn is_ours(datagram: &[u8], reply: &Reply<'_>) -> bool {
-    !reply.prefix.is_empty() && datagram.starts_with(reply.prefix)
+    let rest = datagram.strip_prefix(reply.prefix);
+    !reply.prefix.is_empty() && rest.is_some_and(|rest| rest.is_empty() || !reply.body.is_empty())
 }
 
 #[cfg(test)]
@@ -192,6 +195,7 @@ mod tests {
         assert!(!ours(Mode::Prefixed(b"UDP Echo: "), b"UDP Echo"));
         assert!(ours(Mode::Greeting(b"Hello"), b"Hello"));
         assert!(!ours(Mode::Greeting(b"Hello"), b"Hell"));
+        assert!(!ours(Mode::Greeting(b"Hello"), b"Hello, server"));
         assert!(!ours(Mode::Verbatim, b"Hello"));
     }
 
@@ -271,7 +275,7 @@ mod tests {
             now = after(now, PACE);
         }
         let mut at_once = || answer(&mut loops, Mode::Verbatim, now, 5000, b"ping").is_some();
-        let answered = (0..100).filter(|_| at_once()).count();
+        let answered = (0..2 * BURST).filter(|_| at_once()).count();
         assert_eq!(answered, usize::from(BURST));
     }
 }

@@ -7,9 +7,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use mio::event::Source;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
-use rustix::net::RecvFlags;
 
-use crate::socket::{SerialPort, SocketFile};
+use crate::socket::{SerialPort, SocketError, SocketFile, UnixSeqpacket};
 
 /// A connected socket.
 #[derive(Debug)]
@@ -17,7 +16,7 @@ pub(super) enum Socket {
     Tcp(mio::net::TcpStream),
     Unix(mio::net::UnixStream),
     /// A Unix socket whose reads and writes are one message each.
-    Seqpacket(mio::net::UnixStream),
+    Seqpacket(UnixSeqpacket),
     Serial(SerialPort),
 }
 
@@ -26,8 +25,9 @@ impl Socket {
         let interest = Interest::READABLE | Interest::WRITABLE;
         match self {
             Self::Tcp(stream) => stream.register(registry, token, interest),
-            Self::Unix(stream) | Self::Seqpacket(stream) => {
-                stream.register(registry, token, interest)
+            Self::Unix(stream) => stream.register(registry, token, interest),
+            Self::Seqpacket(socket) => {
+                SourceFd(&socket.as_fd().as_raw_fd()).register(registry, token, interest)
             }
             Self::Serial(port) => {
                 SourceFd(&port.as_fd().as_raw_fd()).register(registry, token, interest)
@@ -38,7 +38,8 @@ impl Socket {
     pub(super) fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
         match self {
             Self::Tcp(stream) => stream.deregister(registry),
-            Self::Unix(stream) | Self::Seqpacket(stream) => stream.deregister(registry),
+            Self::Unix(stream) => stream.deregister(registry),
+            Self::Seqpacket(socket) => SourceFd(&socket.as_fd().as_raw_fd()).deregister(registry),
             Self::Serial(port) => SourceFd(&port.as_fd().as_raw_fd()).deregister(registry),
         }
     }
@@ -52,13 +53,7 @@ impl Socket {
         match self {
             Self::Tcp(stream) => stream.read(room),
             Self::Unix(stream) => stream.read(room),
-            Self::Seqpacket(stream) => {
-                let (_, len) = rustix::net::recv(stream, &mut *room, RecvFlags::TRUNC)?;
-                if len > room.len() {
-                    return Err(rustix::io::Errno::MSGSIZE.into());
-                }
-                Ok(len)
-            }
+            Self::Seqpacket(socket) => Read::read(socket, room),
             Self::Serial(port) => Read::read(port, room),
         }
     }
@@ -70,14 +65,16 @@ impl Socket {
             (None, _) => Ok(0),
             (Some(piece), None) => match self {
                 Self::Tcp(stream) => stream.write(piece),
-                Self::Unix(stream) | Self::Seqpacket(stream) => stream.write(piece),
+                Self::Unix(stream) => stream.write(piece),
+                Self::Seqpacket(socket) => Write::write(socket, piece),
                 Self::Serial(port) => Write::write(port, piece),
             },
             (Some(_), Some(_)) => {
                 let slices = pieces.map(IoSlice::new);
                 match self {
                     Self::Tcp(stream) => stream.write_vectored(&slices),
-                    Self::Unix(stream) | Self::Seqpacket(stream) => stream.write_vectored(&slices),
+                    Self::Unix(stream) => stream.write_vectored(&slices),
+                    Self::Seqpacket(socket) => socket.write_vectored(&slices),
                     Self::Serial(port) => port.write_vectored(&slices),
                 }
             }
@@ -88,7 +85,10 @@ impl Socket {
     pub(super) fn end(&self) -> io::Result<()> {
         match self {
             Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
-            Self::Unix(stream) | Self::Seqpacket(stream) => stream.shutdown(Shutdown::Write),
+            Self::Unix(stream) => stream.shutdown(Shutdown::Write),
+            Self::Seqpacket(socket) => socket
+                .shutdown(Shutdown::Write)
+                .map_err(SocketError::into_source),
             Self::Serial(_) => Ok(()),
         }
     }

@@ -11,7 +11,7 @@ use socket2::{Protocol, Type};
 
 use super::address::any_like;
 use super::poll::{self, Interest};
-use super::tcp::{at, keep_better, new};
+use super::tcp::{keep_better, new};
 use super::{Address, Options, Readiness, SocketError, TcpStream};
 
 /// A TCP connection on its way: what [`TcpStream::connect`] does, in steps that do not wait.
@@ -132,8 +132,9 @@ impl TcpConnect {
     }
 
     fn keep(&mut self, source: io::Error) {
-        let named = at(Address::Text(&self.name), self.attempt.to);
-        keep_better(&mut self.kept, SocketError::from_io(&named, source));
+        let name = Address::Text(&self.name);
+        let error = self.options.connect_error(name, self.attempt.to, source);
+        keep_better(&mut self.kept, error);
     }
 
     fn take(&self) -> Result<TcpStream, SocketError> {
@@ -158,6 +159,7 @@ impl Attempt {
     fn start(to: SocketAddr, deadline: Option<Instant>, options: &Options) -> io::Result<Self> {
         let socket = new(to, Type::STREAM, Protocol::TCP)?;
         options.apply_tcp(&socket)?;
+        options.bind_source(&socket, to)?;
         socket.set_nonblocking(true)?;
         match socket.connect(&to.into()) {
             Err(e) if Errno::from_io_error(&e) != Some(Errno::INPROGRESS) => Err(e),
@@ -207,8 +209,7 @@ fn begin(
         match Attempt::start(to, share, options) {
             Ok(attempt) => return Some(attempt),
             Err(source) => {
-                let named = at(Address::Text(name), to);
-                keep_better(kept, SocketError::from_io(&named, source));
+                keep_better(kept, options.connect_error(Address::Text(name), to, source));
             }
         }
     }

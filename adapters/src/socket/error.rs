@@ -106,6 +106,16 @@ pub enum SocketError {
         /// The system's error.
         source: io::Error,
     },
+    /// The kernel has no sockets for Bluetooth.
+    #[error(
+        "this kernel has no Bluetooth sockets, so {at} cannot be used: load them (modprobe rfcomm), or use a kernel that has them"
+    )]
+    NoBluetooth {
+        /// The address.
+        at: String,
+        /// The system's error.
+        source: io::Error,
+    },
     /// A serial device cannot be opened as one.
     #[error("{} {problem}", path.display())]
     Device {
@@ -247,6 +257,7 @@ impl SocketError {
             | Self::NotPermitted { source, .. }
             | Self::NotASocket { source, .. }
             | Self::NotFound { source, .. }
+            | Self::NoBluetooth { source, .. }
             | Self::Device { source, .. }
             | Self::TooManyFiles { source, .. }
             | Self::DatagramTooLong { source, .. }
@@ -281,6 +292,7 @@ impl embedded_io::Error for SocketError {
                 DeviceProblem::NotSerial | DeviceProblem::Baud(_) => ErrorKind::InvalidInput,
             },
             Self::DatagramTooLong { .. } => ErrorKind::InvalidData,
+            Self::NoBluetooth { .. } => ErrorKind::Unsupported,
             Self::Other { source, .. } => other_kind(source.kind()),
             Self::Unreachable { .. } | Self::TooManyFiles { .. } => ErrorKind::Other,
         }

@@ -9,7 +9,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use embedded_io::{ErrorType, Read, ReadReady, Write, WriteReady};
-use rustix::net::{RecvFlags, SendFlags};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
 use socket2::SockRef;
 
 use super::poll::{self, Interest};
@@ -22,28 +23,66 @@ impl<S> ErrorType for Socket<S> {
     type Error = SocketError;
 }
 
+impl<S: Carrier> Socket<S> {
+    /// Takes a piece of a stream, or one message, and waits for it at most the read time-out, as
+    /// Python's `recv` does.
+    ///
+    /// 0 is the end of a stream, or an empty datagram; over seqpacket an empty message cannot be told
+    /// from the end. A message larger than `buf` is dropped with [`SocketError::DatagramTooLong`].
+    pub fn recv(&self, buf: &mut [u8]) -> Result<usize, SocketError> {
+        let received = self.waiting(Interest::Read, || receive::<S>(self.as_fd(), &mut *buf));
+        match received.map_err(|e| self.error(e))? {
+            len if len > buf.len() => Err(SocketError::too_long(&self.peer, len, buf.len())),
+            len => Ok(len),
+        }
+    }
+
+    /// Sends what fits of a stream, or one message, and waits for room at most the write time-out, as
+    /// Python's `send` does; how many bytes were taken.
+    ///
+    /// Without bytes it sends an empty message, and on a stream nothing.
+    pub fn send(&self, bytes: &[u8]) -> Result<usize, SocketError> {
+        let sent = self.waiting(Interest::Write, || {
+            Ok(rustix::net::send(self.as_fd(), bytes, send_flags())?)
+        });
+        sent.map_err(|e| self.error(e))
+    }
+
+    /// As [`waiting`], and within the deadline.
+    pub(super) fn waiting<T>(
+        &self,
+        interest: Interest,
+        call: impl FnMut() -> io::Result<T>,
+    ) -> io::Result<T> {
+        let Some(deadline) = self.deadline else {
+            return waiting(self.as_fd(), interest, call);
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        let timeout = || {
+            Ok(Some(
+                own_timeout(self.as_fd(), interest)?.map_or(left, |own| own.min(left)),
+            ))
+        };
+        waiting_at_most(self.as_fd(), interest, timeout, call)
+    }
+}
+
 impl<S: Carrier> Read for Socket<S> {
     /// Reads what is there, and waits for something if there is nothing.
     ///
-    /// On a datagram socket one read takes one datagram. An empty one is dropped, since `Ok(0)`
-    /// means the end of the stream; one larger than `buf` is dropped with
-    /// [`SocketError::DatagramTooLong`].
+    /// Of messages one read takes one. An empty datagram is dropped, since `Ok(0)` means the end; a
+    /// message larger than `buf` is dropped with [`SocketError::DatagramTooLong`].
     fn read(&mut self, buf: &mut [u8]) -> Result<usize, SocketError> {
         if buf.is_empty() {
             return Ok(0);
         }
         loop {
-            let received = waiting(self.as_fd(), Interest::Read, || {
-                receive::<S>(self.as_fd(), buf)
-            });
-            match received {
-                Ok(0) if S::DATAGRAM => {}
-                Ok(len) if len > buf.len() => {
-                    let limit = buf.len();
-                    return Err(SocketError::too_long(&self.peer, len, limit));
-                }
-                Ok(len) => return Ok(len),
-                Err(source) => return Err(self.error(source)),
+            match self.recv(buf)? {
+                0 if S::DATAGRAM => {}
+                len => return Ok(len),
             }
         }
     }
@@ -72,19 +111,14 @@ impl<S: Carrier> ReadReady for Socket<S> {
 }
 
 impl<S: Carrier> Write for Socket<S> {
-    /// Writes what fits, and waits for room if there is none. On a datagram socket one write is
-    /// one datagram.
+    /// Writes what fits, and waits for room if there is none. Of messages one write is one.
     fn write(&mut self, buf: &[u8]) -> Result<usize, SocketError> {
         if buf.is_empty() {
             return Ok(0);
         }
-        let sent = waiting(self.as_fd(), Interest::Write, || {
-            Ok(rustix::net::send(self.as_fd(), buf, send_flags())?)
-        });
-        match sent {
-            Ok(0) => Err(self.error(io::ErrorKind::WriteZero.into())),
-            Ok(len) => Ok(len),
-            Err(source) => Err(self.error(source)),
+        match self.send(buf)? {
+            0 => Err(self.error(io::ErrorKind::WriteZero.into())),
+            len => Ok(len),
         }
     }
 
@@ -103,16 +137,29 @@ impl<S: Carrier> WriteReady for Socket<S> {
 }
 
 impl<S: Carrier> io::Read for Socket<S> {
+    /// A message larger than `buf` is dropped, and an error here, too.
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let (_, len) = rustix::net::recv(self.as_fd(), buf, RecvFlags::empty())?;
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        let (_, len) = rustix::net::recv(self.as_fd(), &mut *buf, whole_length::<S>())?;
+        if len > buf.len() {
+            return Err(Errno::MSGSIZE.into());
+        }
         Ok(len)
     }
 }
 
 impl<S: Carrier> io::Write for Socket<S> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        let flags = send_flags().difference(SendFlags::DONTWAIT);
-        Ok(rustix::net::send(self.as_fd(), buf, flags)?)
+        Ok(rustix::net::send(self.as_fd(), buf, blocking_flags())?)
+    }
+
+    /// Of messages all pieces make one.
+    fn write_vectored(&mut self, pieces: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        let mut control = SendAncillaryBuffer::default();
+        let sent = rustix::net::sendmsg(self.as_fd(), pieces, &mut control, blocking_flags());
+        Ok(sent?)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -164,6 +211,11 @@ pub(super) fn send_flags() -> SendFlags {
     SendFlags::DONTWAIT | quiet
 }
 
+/// As [`send_flags`], in the mode of the descriptor.
+fn blocking_flags() -> SendFlags {
+    send_flags().difference(SendFlags::DONTWAIT)
+}
+
 /// The socket options hold the time-outs, so clones agree on them and nothing is kept twice.
 fn own_timeout(fd: BorrowedFd<'_>, interest: Interest) -> io::Result<Option<Duration>> {
     let socket = SockRef::from(&fd);
@@ -173,16 +225,20 @@ fn own_timeout(fd: BorrowedFd<'_>, interest: Interest) -> io::Result<Option<Dura
     }
 }
 
-/// The length of what was received; of a datagram the whole length, though `buf` cut it.
+/// The length of what was received; of a message the whole length, though `buf` cut it.
 fn receive<S: Carrier>(fd: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
-    let whole = if S::DATAGRAM {
+    let (_, len) = rustix::net::recv(fd, buf, RecvFlags::DONTWAIT | whole_length::<S>())?;
+    Ok(len)
+}
+
+/// Of messages the system is to tell the length, though a buffer cuts it.
+fn whole_length<S: Carrier>() -> RecvFlags {
+    if S::MESSAGES {
         RecvFlags::TRUNC
     } else {
         // A stream would throw the bytes away.
         RecvFlags::empty()
-    };
-    let (_, len) = rustix::net::recv(fd, buf, RecvFlags::DONTWAIT | whole)?;
-    Ok(len)
+    }
 }
 
 /// Drops the datagram that is next if it is empty; whether it was.

@@ -1,4 +1,4 @@
-//! TCP, UDP and Unix sockets, and serial devices, that speak `embedded-io`, so the machines of the core run on them.
+//! TCP, UDP, Unix and Bluetooth sockets, and serial devices, that speak `embedded-io`, so the machines of the core run on them.
 //!
 //! Knows file descriptors, addresses, options and the causes of errors. Does not know frames or
 //! messages. Whatever mode the descriptor is in, `embedded-io` calls wait (for at most the
@@ -24,37 +24,47 @@
 //! ```
 
 mod address;
+mod bluetooth;
 mod connecting;
 mod error;
 mod io;
 mod options;
+mod owned;
 mod poll;
 #[cfg(test)]
 mod python_calls;
+mod seqpacket;
 mod serial;
 mod tcp;
 mod udp;
 mod unix;
+mod unix_datagram;
 
 use std::io as std_io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 
 pub use address::{Address, resolve};
+pub use bluetooth::{RfcommListener, RfcommStream};
 pub use connecting::TcpConnect;
 pub use error::{DeviceProblem, SocketError};
+pub use halloo_rfcomm::{NoRfcommAddr, RfcommAddr};
 pub use options::{Keepalive, Options};
+pub use owned::{RfcommFd, SeqpacketFd};
 pub use poll::{Interest, Readiness};
+pub use seqpacket::{UnixSeqpacket, UnixSeqpacketListener};
 pub use serial::{BAUD, SerialPort};
 pub use std::net::Shutdown;
 pub use tcp::{TcpListener, TcpStream};
 pub use udp::UdpSocket;
-pub use unix::{SocketFile, UnixDatagram, UnixListener, UnixStream};
+pub use unix::{SocketFile, UnixListener, UnixStream};
+pub use unix_datagram::UnixDatagram;
 
-/// A socket over the type `S` of the standard library: see [`TcpStream`], [`UnixStream`],
-/// [`UdpSocket`] and [`UnixDatagram`].
+/// A socket over the type `S`, which is one of the standard library where that has it: see
+/// [`TcpStream`], [`UdpSocket`], [`UnixStream`], [`UnixDatagram`], [`UnixSeqpacket`] and
+/// [`RfcommStream`].
 ///
 /// The `embedded-io` traits wait and give [`SocketError`]. The `std::io` traits are those of the
 /// system: on a descriptor that was set not to block, they give `WouldBlock`.
@@ -63,12 +73,18 @@ pub struct Socket<S> {
     inner: S,
     /// What an error calls the other end.
     peer: Box<str>,
+    deadline: Option<Instant>,
 }
 
-/// A socket type of the standard library that [`Socket`] carries; not for others to implement.
+/// A type of socket that [`Socket`] carries; not for others to implement.
 pub trait Carrier: sealed::Sealed + AsFd + From<OwnedFd> + Into<OwnedFd> {
-    /// Whether one read takes one datagram, rather than a piece of a stream.
+    /// Whether one read takes one message and one write sends one, rather than pieces of a stream.
+    const MESSAGES: bool;
+    /// Whether the messages come without a connection: so there is no end, and an empty one is a
+    /// message as any other.
     const DATAGRAM: bool;
+    /// Whether one way of a connection can be closed alone.
+    const HALF_CLOSES: bool;
 }
 
 mod sealed {
@@ -77,35 +93,58 @@ mod sealed {
     impl Sealed for std::net::UdpSocket {}
     impl Sealed for std::os::unix::net::UnixStream {}
     impl Sealed for std::os::unix::net::UnixDatagram {}
+    impl Sealed for super::SeqpacketFd {}
+    impl Sealed for super::RfcommFd {}
 }
 
 impl Carrier for std::net::TcpStream {
+    const MESSAGES: bool = false;
     const DATAGRAM: bool = false;
+    const HALF_CLOSES: bool = true;
 }
 
 impl Carrier for std::net::UdpSocket {
+    const MESSAGES: bool = true;
     const DATAGRAM: bool = true;
+    const HALF_CLOSES: bool = false;
 }
 
 impl Carrier for std::os::unix::net::UnixStream {
+    const MESSAGES: bool = false;
     const DATAGRAM: bool = false;
+    const HALF_CLOSES: bool = true;
 }
 
 impl Carrier for std::os::unix::net::UnixDatagram {
+    const MESSAGES: bool = true;
     const DATAGRAM: bool = true;
+    const HALF_CLOSES: bool = false;
+}
+
+impl Carrier for SeqpacketFd {
+    const MESSAGES: bool = true;
+    const DATAGRAM: bool = false;
+    const HALF_CLOSES: bool = true;
+}
+
+impl Carrier for RfcommFd {
+    const MESSAGES: bool = false;
+    const DATAGRAM: bool = false;
+    const HALF_CLOSES: bool = false;
 }
 
 impl<S: Carrier> Socket<S> {
-    /// Takes over a socket of the standard library as it is; `peer` is what errors call its other
+    /// Takes over a socket as it is; `peer` is what errors call its other
     /// end.
     pub fn from_std(inner: S, peer: &str) -> Self {
         Self {
             inner,
             peer: peer.into(),
+            deadline: None,
         }
     }
 
-    /// Gives the socket up as one of the standard library, with its options and its mode.
+    /// Gives the socket up as what carries it, with its options and its mode.
     ///
     /// An event loop wants it after [`set_nonblocking`](Self::set_nonblocking).
     pub fn into_std(self) -> S {
@@ -118,6 +157,7 @@ impl<S: Carrier> Socket<S> {
         Ok(Self {
             inner: fd.map_err(|e| self.error(e))?.into(),
             peer: self.peer.clone(),
+            deadline: self.deadline,
         })
     }
 
@@ -153,6 +193,13 @@ impl<S: Carrier> Socket<S> {
     pub fn write_timeout(&self) -> Result<Option<Duration>, SocketError> {
         let timeout = SockRef::from(&self.inner).write_timeout();
         timeout.map_err(|e| self.error(e))
+    }
+
+    /// When reads and writes through this handle are to end in [`SocketError::TimedOut`], however
+    /// much comes before: the limit of a whole exchange. `None`, as it is at first, sets none. The
+    /// `std::io` traits know nothing of it.
+    pub fn set_deadline(&mut self, deadline: Option<Instant>) {
+        self.deadline = deadline;
     }
 
     fn set(

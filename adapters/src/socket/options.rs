@@ -1,9 +1,14 @@
 //! What can be set on a socket, and the calls that set it.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use socket2::{Socket, TcpKeepalive};
+
+use super::tcp::at;
+use super::{Address, SocketError};
 
 /// The options of a socket; each applies to the kinds of socket that have it.
 ///
@@ -38,6 +43,9 @@ pub struct Options {
     /// How long connecting may take, over all addresses of a name; looking the name up is not in
     /// it. Default: 10 s. `None`: as long as the system tries.
     pub connect_timeout: Option<Duration>,
+    /// Connecting over TCP or UDP: the address of this end; port 0 takes a free one. An address of
+    /// the other family cannot be connected to then. Default: the system's choice.
+    pub source: Option<SocketAddr>,
     /// Bytes that the system holds for sending; Linux doubles it. Default: the system's.
     pub send_buffer: Option<usize>,
     /// Bytes that the system holds for reading; Linux doubles it. Default: the system's.
@@ -73,6 +81,7 @@ impl Default for Options {
             read_timeout: None,
             write_timeout: None,
             connect_timeout: Some(Duration::from_secs(10)),
+            source: None,
             send_buffer: None,
             recv_buffer: None,
             v6only: false,
@@ -137,6 +146,41 @@ impl Options {
             socket.set_reuse_port(true)?;
         }
         Ok(())
+    }
+
+    /// Binds the address that connecting is to start from, if there is one, on the way to `to`.
+    pub(super) fn bind_source(&self, socket: &Socket, to: SocketAddr) -> io::Result<()> {
+        let Some(source) = self.source_for(to)? else {
+            return Ok(());
+        };
+        // So that the same port serves again at once.
+        socket.set_reuse_address(self.reuse_address.unwrap_or(true))?;
+        socket.bind(&source.into())
+    }
+
+    /// The address that connecting to `to` is to start from.
+    pub(super) fn source_for(&self, to: SocketAddr) -> io::Result<Option<SocketAddr>> {
+        match self.source {
+            Some(source) if source.is_ipv4() != to.is_ipv4() => Err(Errno::ADDRNOTAVAIL.into()),
+            source => Ok(source),
+        }
+    }
+
+    /// Why `name` was not reached at `to`, with the address that is to blame.
+    pub(super) fn connect_error(
+        &self,
+        name: Address<'_>,
+        to: SocketAddr,
+        source: io::Error,
+    ) -> SocketError {
+        let is_ours = matches!(
+            source.kind(),
+            io::ErrorKind::AddrInUse | io::ErrorKind::AddrNotAvailable
+        );
+        match self.source {
+            Some(own) if is_ours => SocketError::from_io(&own.to_string(), source),
+            _ => SocketError::from_io(&at(name, to), source),
+        }
     }
 
     /// The backlog as listen(2) takes it.

@@ -37,7 +37,7 @@ impl TcpStream {
                 .map(|total| share_of(total, start.elapsed(), left));
             match connect_one(to, share, options) {
                 Ok(socket) => return Ok(Self::from_std(socket.into(), &to.to_string())),
-                Err(source) => keep_better(&mut kept, SocketError::from_io(&at(name, to), source)),
+                Err(source) => keep_better(&mut kept, options.connect_error(name, to, source)),
             }
         }
         Err(kept.unwrap_or_else(|| {
@@ -203,6 +203,7 @@ fn connect_one(
 ) -> io::Result<socket2::Socket> {
     let socket = new(to, Type::STREAM, Protocol::TCP)?;
     options.apply_tcp(&socket)?;
+    options.bind_source(&socket, to)?;
     socket.connect_timeout(&to.into(), limit.unwrap_or(SYSTEM_DECIDES))?;
     if is_joined_to_itself(&socket)? {
         return Err(io::ErrorKind::ConnectionRefused.into());

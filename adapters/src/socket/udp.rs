@@ -8,9 +8,9 @@ use rustix::net::RecvFlags;
 use socket2::{Protocol, Type};
 
 use super::address::any_like;
-use super::io::{send_flags, waiting};
+use super::io::send_flags;
 use super::poll::Interest;
-use super::tcp::{at, bind_first, keep_better, new};
+use super::tcp::{bind_first, keep_better, new};
 use super::{Address, Options, Socket, SocketError};
 
 /// A UDP socket.
@@ -43,13 +43,14 @@ impl UdpSocket {
         let name = address.into();
         let mut kept = None;
         for to in name.resolve()? {
-            let connected = bind_one(any_like(to), options).and_then(|socket| {
+            let connected = options.source_for(to).and_then(|own| {
+                let socket = bind_one(own.unwrap_or_else(|| any_like(to)), options)?;
                 socket.connect(&to.into())?;
                 Ok(socket)
             });
             match connected {
                 Ok(socket) => return Ok(Self::from_std(socket.into(), &to.to_string())),
-                Err(source) => keep_better(&mut kept, SocketError::from_io(&at(name, to), source)),
+                Err(source) => keep_better(&mut kept, options.connect_error(name, to, source)),
             }
         }
         Err(kept.unwrap_or_else(|| {
@@ -67,7 +68,7 @@ impl UdpSocket {
 
     /// Sends one datagram; waits for room at most the write time-out.
     pub fn send_to(&self, datagram: &[u8], to: SocketAddr) -> Result<(), SocketError> {
-        let sent = waiting(self.as_fd(), Interest::Write, || {
+        let sent = self.waiting(Interest::Write, || {
             Ok(rustix::net::sendto(
                 self.as_fd(),
                 datagram,
@@ -85,7 +86,7 @@ impl UdpSocket {
     /// [`SocketError::DatagramTooLong`].
     pub fn recv_from(&self, buf: &mut [u8]) -> Result<(usize, SocketAddr), SocketError> {
         let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
-        let received = waiting(self.as_fd(), Interest::Read, || {
+        let received = self.waiting(Interest::Read, || {
             Ok(rustix::net::recvfrom(self.as_fd(), &mut *buf, flags)?)
         });
         let (_, len, from) = received.map_err(|e| self.error(e))?;

@@ -1,8 +1,8 @@
-//! Unix sockets: streams, datagrams, and the file that stands for a listener.
+//! Unix sockets: streams, and the file that stands for a listener.
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net;
 use std::path::{Path, PathBuf};
@@ -12,29 +12,15 @@ use socket2::{Domain, SockAddr, SockRef, Type};
 
 use super::options::at_least_a_tick;
 use super::tcp::accept;
-use super::{Options, Shutdown, Socket, SocketError};
+use super::{Carrier, Options, Shutdown, Socket, SocketError};
 
 /// A Unix stream.
 pub type UnixStream = Socket<net::UnixStream>;
 
-/// A Unix datagram socket.
-pub type UnixDatagram = Socket<net::UnixDatagram>;
-
 impl UnixStream {
     /// Connects to the listener at `path`.
     pub fn connect(path: impl AsRef<Path>, options: &Options) -> Result<Self, SocketError> {
-        let path = path.as_ref();
-        let connect = || {
-            let socket = new(Type::STREAM)?;
-            // The system bounds this call by the time-out of writes.
-            socket.set_write_timeout(options.connect_timeout.map(at_least_a_tick))?;
-            socket.connect(&SockAddr::unix(path)?)?;
-            socket.set_write_timeout(None)?;
-            options.apply(&socket)?;
-            Ok(socket)
-        };
-        let socket = connect().map_err(|e| connect_error(path, e))?;
-        Ok(Self::from_std(socket.into(), &path.to_string_lossy()))
+        connect_as(path.as_ref(), Type::STREAM, options)
     }
 
     /// The address of this end.
@@ -51,45 +37,6 @@ impl UnixStream {
     /// written.
     pub fn shutdown(&self, how: Shutdown) -> Result<(), SocketError> {
         self.inner.shutdown(how).map_err(|e| self.error(e))
-    }
-}
-
-impl UnixDatagram {
-    /// Takes datagrams at `path`, until the file that is returned beside it is dropped.
-    ///
-    /// A stale socket file is replaced as in [`UnixListener::bind`].
-    pub fn bind(
-        path: impl AsRef<Path>,
-        options: &Options,
-    ) -> Result<(Self, SocketFile), SocketError> {
-        let path = path.as_ref();
-        let (socket, file) = bind(path, Type::DGRAM, options)?;
-        let applied = options.apply(&socket);
-        applied.map_err(|e| SocketError::from_path(path, e))?;
-        let socket = Self::from_std(socket.into(), &path.to_string_lossy());
-        Ok((socket, file))
-    }
-
-    /// A socket without a path, which cannot be answered, with `path` as its peer.
-    pub fn connect(path: impl AsRef<Path>, options: &Options) -> Result<Self, SocketError> {
-        let path = path.as_ref();
-        let connect = || {
-            let socket = new(Type::DGRAM)?;
-            options.apply(&socket)?;
-            socket.connect(&SockAddr::unix(path)?)?;
-            Ok(socket)
-        };
-        let socket: socket2::Socket = connect().map_err(|e| connect_error(path, e))?;
-        Ok(Self::from_std(socket.into(), &path.to_string_lossy()))
-    }
-
-    /// Makes the socket at `path` the only one that is heard and written to.
-    pub fn connect_to(&mut self, path: impl AsRef<Path>) -> Result<(), SocketError> {
-        let path = path.as_ref();
-        let connected = self.inner.connect(path);
-        connected.map_err(|e| connect_error(path, e))?;
-        self.peer = path.to_string_lossy().into();
-        Ok(())
     }
 }
 
@@ -111,12 +58,8 @@ impl UnixListener {
         Self::bind_as(path.as_ref(), Type::STREAM, options)
     }
 
-    /// As [`bind`](Self::bind), for connections whose reads and writes are one message each.
-    pub(crate) fn bind_seqpacket(path: &Path, options: &Options) -> Result<Self, SocketError> {
-        Self::bind_as(path, Type::SEQPACKET, options)
-    }
-
-    fn bind_as(path: &Path, kind: Type, options: &Options) -> Result<Self, SocketError> {
+    /// As [`bind`](Self::bind), for sockets of that type.
+    pub(super) fn bind_as(path: &Path, kind: Type, options: &Options) -> Result<Self, SocketError> {
         let (socket, file) = bind(path, kind, options)?;
         let listen = || {
             socket.listen(options.backlog())?;
@@ -135,12 +78,21 @@ impl UnixListener {
     /// Errors: [`SocketError::TimedOut`]; [`SocketError::TooManyFiles`], after which the
     /// connection still waits.
     pub fn accept(&self, timeout: Option<Duration>) -> Result<UnixStream, SocketError> {
+        self.accept_as(timeout)
+    }
+
+    /// As [`accept`](Self::accept), for sockets of the type that it was bound as.
+    pub(super) fn accept_as<S: Carrier>(
+        &self,
+        timeout: Option<Duration>,
+    ) -> Result<Socket<S>, SocketError> {
         let path = self.file.path();
         let accepted =
             accept(self.as_fd(), timeout, || self.inner.accept()).and_then(|(stream, _)| {
                 stream.set_nonblocking(false)?;
                 self.options.apply(&SockRef::from(&stream))?;
-                Ok(UnixStream::from_std(stream, &path.to_string_lossy()))
+                let fd = OwnedFd::from(stream);
+                Ok(Socket::from_std(fd.into(), &path.to_string_lossy()))
             });
         accepted.map_err(|e| SocketError::from_path(path, e))
     }
@@ -187,12 +139,31 @@ impl Drop for SocketFile {
     }
 }
 
-fn new(kind: Type) -> io::Result<socket2::Socket> {
+/// A connection of that type to the listener at `path`.
+pub(super) fn connect_as<S: Carrier>(
+    path: &Path,
+    kind: Type,
+    options: &Options,
+) -> Result<Socket<S>, SocketError> {
+    let connect = || {
+        let socket = new(kind)?;
+        // The system bounds this call by the time-out of writes.
+        socket.set_write_timeout(options.connect_timeout.map(at_least_a_tick))?;
+        socket.connect(&SockAddr::unix(path)?)?;
+        socket.set_write_timeout(None)?;
+        options.apply(&socket)?;
+        Ok(OwnedFd::from(socket))
+    };
+    let fd = connect().map_err(|e| connect_error(path, e))?;
+    Ok(Socket::from_std(fd.into(), &path.to_string_lossy()))
+}
+
+pub(super) fn new(kind: Type) -> io::Result<socket2::Socket> {
     socket2::Socket::new(Domain::UNIX, kind, None)
 }
 
 /// Binds `path` and sets the mode of its file, which comes before anybody can connect.
-fn bind(
+pub(super) fn bind(
     path: &Path,
     kind: Type,
     options: &Options,
@@ -242,7 +213,7 @@ fn remove_stale(path: &Path, address: &SockAddr, in_use: io::Error) -> Result<()
 }
 
 /// The system says "refused" for a file that is no socket, too.
-fn connect_error(path: &Path, source: io::Error) -> SocketError {
+pub(super) fn connect_error(path: &Path, source: io::Error) -> SocketError {
     let refused = source.kind() == io::ErrorKind::ConnectionRefused;
     if refused && is_socket(path).is_ok_and(|socket| !socket) {
         return SocketError::NotASocket {

@@ -1,6 +1,7 @@
 //! The plain client against plain servers.
 
 use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::os::unix::net::UnixListener;
 use std::thread;
 use std::time::Duration;
@@ -200,6 +201,49 @@ fn the_states_of_a_socket_are_told_with_its_addresses() {
 }
 
 #[test]
+fn a_connection_that_is_refused_is_told_as_never_connected() {
+    for host in HOSTS {
+        let gone = std::net::TcpListener::bind((host, 0)).unwrap();
+        let at = gone.local_addr().unwrap();
+        drop(gone);
+        let ended = Running::start(&["connect", &format!("tcp://{at}"), "-v"]).wait();
+        assert_eq!(ended.code, Some(3), "{ended:?}");
+        let [.., connecting, closed, _error] = &ended.err[..] else {
+            panic!("{ended:?}");
+        };
+        assert!(
+            ended.err[0].starts_with("* created: a TCP socket"),
+            "{ended:?}"
+        );
+        assert_eq!(*connecting, format!("* connecting: to {at}"));
+        assert_eq!(closed, "* closed: never connected");
+    }
+}
+
+#[test]
+fn who_ends_first_is_told() {
+    for host in HOSTS {
+        // The other end: its side alone, and it hears what comes after.
+        let (port, server) = one(host, |stream| drop(stream.shutdown(Shutdown::Write)));
+        let ended = Running::start(&["connect", &url("tcp", host, port), "-v"]);
+        ended.err("* half-closed: the other end sends nothing more");
+        ended.err("* closed: 0 bytes sent, 0 received");
+        assert_eq!(ended.wait().code, Some(0));
+        server.join().unwrap();
+        // This end, and the answer still comes.
+        let (port, server) = one(host, answers_the_end(b"late"));
+        let mut client = Running::start(&["connect", &url("tcp", host, port), "-v"]);
+        client.say("one");
+        client.end();
+        client.err("* half-closed: the input has ended, and nothing more is sent");
+        client.err("* half-closed: the other end sends nothing more");
+        client.err("* closed: 4 bytes sent, 4 received");
+        assert_eq!(client.wait().code, Some(0));
+        assert_eq!(server.join().unwrap(), b"one\n");
+    }
+}
+
+#[test]
 fn a_unix_socket_is_spoken_to() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("control.sock");
@@ -236,23 +280,26 @@ fn fails(args: &[&str], code: i32, part: &str) {
 
 #[test]
 fn each_cause_has_its_own_text_and_exit_code() {
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let at = gone.local_addr().unwrap();
-    drop(gone);
-    fails(&[&format!("tcp://{at}")], 3, "refused the connection");
-    fails(&[&format!("udp://{at}")], 3, "refused the connection");
+    for host in HOSTS {
+        let gone = std::net::TcpListener::bind((host, 0)).unwrap();
+        let at = gone.local_addr().unwrap();
+        drop(gone);
+        fails(&[&format!("tcp://{at}")], 3, "refused the connection");
+        fails(&[&format!("udp://{at}")], 3, "refused the connection");
+        let (port, server) = one(host, |stream| {
+            socket2::SockRef::from(&stream)
+                .set_linger(Some(Duration::ZERO))
+                .unwrap();
+        });
+        fails(&[&url("tcp", host, port)], 5, "reset the connection");
+        server.join().unwrap();
+    }
     // No resolver is asked for a label of more than 63 characters.
     let unknown = format!("tcp://{}.invalid:7", "a".repeat(64));
     fails(&[&unknown], 6, "has no address");
     // Nothing is sent for it: TCP has no way to all hosts at once.
     fails(&["tcp://255.255.255.255:7"], 7, "cannot be reached");
-    let (port, server) = one("127.0.0.1", |stream| {
-        socket2::SockRef::from(&stream)
-            .set_linger(Some(Duration::ZERO))
-            .unwrap();
-    });
-    fails(&[&url("tcp", "127.0.0.1", port)], 5, "reset the connection");
-    server.join().unwrap();
+    fails(&["tcp://[ff02::1]:7"], 7, "cannot be reached");
     fails(
         &["serial:/dev/ttyUSB0"],
         2,
@@ -262,20 +309,22 @@ fn each_cause_has_its_own_text_and_exit_code() {
 
 #[test]
 fn each_time_out_ends_it() {
-    let silent = TcpListener::bind("127.0.0.1:0", &Options::default()).unwrap();
-    let at = format!("tcp://{}", silent.local_addr().unwrap());
-    fails(
-        &[&at, "--read-timeout", "20"],
-        4,
-        "was silent for too long (--read-timeout)",
-    );
-    fails(
-        &[&at, "--timeout", "20"],
-        4,
-        "was not done in time (--timeout)",
-    );
-    let output = fed(&["connect", &at, "--idle", "20"], b"one");
-    assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));
+    for host in ["127.0.0.1:0", "[::1]:0"] {
+        let silent = TcpListener::bind(host, &Options::default()).unwrap();
+        let at = format!("tcp://{}", silent.local_addr().unwrap());
+        fails(
+            &[&at, "--read-timeout", "20"],
+            4,
+            "was silent for too long (--read-timeout)",
+        );
+        fails(
+            &[&at, "--timeout", "20"],
+            4,
+            "was not done in time (--timeout)",
+        );
+        let output = fed(&["connect", &at, "--idle", "20"], b"one");
+        assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));
+    }
 
     // Linux drops further attempts once the queue of a listener is full.
     let options = Options {

@@ -3,11 +3,18 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use crate::process::{Running, fed};
 use crate::python::has_python;
 use crate::servers::{HOSTS, one, url};
+use crate::terminal::Terminal;
+
+#[expect(dead_code, reason = "its main is for the command line")]
+#[path = "../../examples/http_get.rs"]
+mod http_get;
 
 #[test]
 fn a_page_of_a_python_server_is_fetched() {
@@ -18,16 +25,7 @@ fn a_page_of_a_python_server_is_fetched() {
     let page: Vec<u8> = (0..300_000_u32).map(|n| (n * 7 % 251) as u8).collect();
     fs::write(dir.path().join("page ü"), &page).unwrap();
     for host in HOSTS {
-        let code = "import http.server, socket, sys\n\
-            class Server(http.server.ThreadingHTTPServer):\n\
-            \x20   address_family = socket.AF_INET6 if ':' in sys.argv[1] else socket.AF_INET\n\
-            server = Server((sys.argv[1], 0), http.server.SimpleHTTPRequestHandler)\n\
-            print(server.server_address[1], flush=True)\n\
-            server.serve_forever()";
-        let mut command = Command::new("python3");
-        command.args(["-c", code, host]).current_dir(dir.path());
-        let server = Running::spawn(&mut command);
-        let at = url("http", host, server.out(""));
+        let (server, at) = python(dir.path(), host);
         let output = fed(&["get", &format!("{at}/page ü")], b"");
         assert_eq!(
             (output.status.code(), output.stderr.len()),
@@ -42,7 +40,23 @@ fn a_page_of_a_python_server_is_fetched() {
             ended.err[0].contains("the server answered 404"),
             "{ended:?}"
         );
+        drop(server);
     }
+}
+
+/// Python's own server of files; its URL.
+fn python(dir: &Path, host: &str) -> (Running, String) {
+    let code = "import http.server, socket, sys\n\
+            class Server(http.server.ThreadingHTTPServer):\n\
+            \x20   address_family = socket.AF_INET6 if ':' in sys.argv[1] else socket.AF_INET\n\
+            server = Server((sys.argv[1], 0), http.server.SimpleHTTPRequestHandler)\n\
+            print(server.server_address[1], flush=True)\n\
+            server.serve_forever()";
+    let mut command = Command::new("python3");
+    command.args(["-c", code, host]).current_dir(dir);
+    let server = Running::spawn(&mut command);
+    let at = url("http", host, server.out(""));
+    (server, at)
 }
 
 /// Answers one request with `answer`, in pieces of `size`.
@@ -113,6 +127,76 @@ fn the_status_and_the_headers_come_first_if_asked_for() {
     server.join().unwrap();
 }
 
+#[test]
+fn the_example_fetches_a_page_of_a_python_server() {
+    if !has_python() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let page: Vec<u8> = (0..100_000_u32).map(|n| (n * 7 % 251) as u8).collect();
+    fs::write(dir.path().join("page"), &page).unwrap();
+    for host in HOSTS {
+        let (_server, at) = python(dir.path(), host);
+        let place = at.strip_prefix("http://").unwrap();
+        let got = http_get::get(place, "/page").unwrap();
+        assert_eq!(got.status, 200);
+        assert!(got.body == page, "{} bytes", got.body.len());
+        let length = ("content-length".into(), b"100000".to_vec());
+        assert!(got.headers.contains(&length), "{:?}", got.headers);
+        assert_eq!(http_get::get(place, "/none").unwrap().status, 404);
+    }
+}
+
+#[test]
+fn the_example_knows_where_each_body_ends() {
+    let example = |host: &str, text: &str, size| {
+        let (port, server) = one(host, answer(text.to_owned().leak(), size));
+        let at = url("http", host, port);
+        let got = http_get::get(at.strip_prefix("http://").unwrap(), "/x");
+        server.join().unwrap();
+        got
+    };
+    let bodies = [
+        ("Content-Length: 5\r\n", "hello and more"),
+        ("Content-Length: 0\r\n", ""),
+        (
+            "Transfer-Encoding: chunked\r\n",
+            "2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\n\r\n",
+        ),
+        ("", "hello"),
+    ];
+    for (head, body) in bodies {
+        let text = format!("HTTP/1.1 200 OK\r\n{head}\r\n{body}");
+        for (host, size) in [(HOSTS[0], 1), (HOSTS[1], 7), (HOSTS[0], 1000)] {
+            let got = example(host, &text, size).unwrap();
+            let expected: &[u8] = if body.is_empty() { b"" } else { b"hello" };
+            assert_eq!((got.status, &*got.body), (200, expected), "{text:?}");
+        }
+    }
+    for cut in [
+        "HTTP/1.1 200 OK\r\nA: b",
+        "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nh",
+        "SSH-2.0-OpenSSH\r\n",
+    ] {
+        assert!(example(HOSTS[0], cut, 7).is_err(), "{cut:?}");
+    }
+}
+
+#[test]
+fn at_a_terminal_control_bytes_of_a_page_are_escaped() {
+    let text = "HTTP/1.1 200 OK\r\nX-A: \u{9b}1m\r\nContent-Length: 9\r\n\r\n\x1b[2Jgone\n";
+    for host in HOSTS {
+        let (port, server) = one(host, answer(text, 1000));
+        let mut terminal = Terminal::start(&["get", "-i", &url("http", host, port)], &[]);
+        terminal.shows("X-A: \\u{9b}1m");
+        terminal.shows("\\u{1b}[2Jgone");
+        assert_eq!(terminal.wait(), Some(0));
+        server.join().unwrap();
+    }
+}
+
 #[track_caller]
 fn fails(text: &'static str, args: &[&str], code: i32, part: &str) {
     let (port, server) = one("127.0.0.1", answer(text, 1000));
@@ -150,18 +234,31 @@ fn answers_that_are_cut_off_or_no_http_are_exit_5() {
 
 #[test]
 fn a_server_that_is_silent_or_slow_is_exit_4_and_one_that_is_not_there_3() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let at = format!("http://{}", listener.local_addr().unwrap());
-    for limits in [
-        &["--read-timeout", "20"][..],
-        &["--timeout", "20", "--read-timeout", "600000"],
-    ] {
-        let ended = Running::start(&[&["get", &at][..], limits].concat()).wait();
-        assert_eq!(ended.code, Some(4), "{ended:?}");
-        assert!(ended.err[0].contains("in time"), "{ended:?}");
+    for host in HOSTS {
+        let listener = std::net::TcpListener::bind((host, 0)).unwrap();
+        let at = format!("http://{}", listener.local_addr().unwrap());
+        for limits in [
+            &["--read-timeout", "20"][..],
+            &["--timeout", "20", "--read-timeout", "600000"],
+        ] {
+            let ended = Running::start(&[&["get", &at][..], limits].concat()).wait();
+            assert_eq!(ended.code, Some(4), "{ended:?}");
+            assert!(ended.err[0].contains("in time"), "{ended:?}");
+        }
+        drop(listener);
+        assert_eq!(Running::start(&["get", &at]).wait().code, Some(3));
+        let (port, server) = one(host, |stream| {
+            socket2::SockRef::from(&stream)
+                .set_linger(Some(Duration::ZERO))
+                .unwrap();
+        });
+        let ended = Running::start(&["get", &url("http", host, port)]).wait();
+        assert_eq!(ended.code, Some(5), "{ended:?}");
+        assert!(ended.err[0].contains("reset the connection"), "{ended:?}");
+        server.join().unwrap();
     }
-    drop(listener);
-    assert_eq!(Running::start(&["get", &at]).wait().code, Some(3));
+    let unknown = format!("http://{}.invalid/", "a".repeat(64));
+    assert_eq!(Running::start(&["get", &unknown]).wait().code, Some(6));
     // Bytes now and then are no answer in time, though it is never silent for long.
     let (port, server) = one("127.0.0.1", |mut stream| {
         let mut bytes = &b"HTTP/1.1 200 OK\r\nA: "[..];

@@ -2,9 +2,12 @@
 
 mod bad_input;
 mod chat;
+mod colours;
 mod connect;
+mod connect_kinds;
 mod data;
 mod echo;
+mod examples;
 mod faults;
 mod get;
 mod json_client;
@@ -13,6 +16,7 @@ mod ping;
 mod process;
 mod python;
 mod python_servers;
+mod reach;
 mod readme;
 mod room_chat;
 mod serve;

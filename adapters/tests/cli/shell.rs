@@ -44,7 +44,12 @@ fn bash_completes_a_command_and_an_option() {
     };
     let mut stdin = bash.stdin.take().unwrap();
     stdin.write_all(&script).unwrap();
-    for (words, at) in [("halloo conn", 1), ("halloo connect --cr", 2)] {
+    for (words, at) in [
+        ("halloo conn", 1),
+        ("halloo connect --cr", 2),
+        ("halloo connect --li", 2),
+        ("halloo log ver", 2),
+    ] {
         let last = words.split(' ').next_back().unwrap();
         let before = words.split(' ').nth(at - 1).unwrap();
         writeln!(
@@ -58,8 +63,25 @@ fn bash_completes_a_command_and_an_option() {
     let output = bash.wait_with_output().unwrap();
     assert_eq!(
         String::from_utf8(output.stdout).unwrap(),
-        "connect\n--crlf\n"
+        "connect\n--crlf\n--listen\nverify\n"
     );
+}
+
+#[test]
+fn the_shells_that_are_here_find_no_mistake_in_their_completions() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = fed(&["completions", shell], b"").stdout;
+        let mut command = Command::new(shell);
+        let command = command.arg("-n").stdin(Stdio::piped());
+        let Ok(mut child) = command.stderr(Stdio::piped()).spawn() else {
+            eprintln!("skipped: there is no {shell}");
+            continue;
+        };
+        child.stdin.take().unwrap().write_all(&script).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{shell}: {output:?}");
+        assert_eq!(output.stderr, b"", "{shell}");
+    }
 }
 
 #[test]
@@ -80,10 +102,30 @@ fn there_is_a_manual_page_for_each_command_and_for_all() {
         assert!(one.contains(&format!(".TH halloo-{command} 1")), "{one}");
         assert!(one.contains(&format!("\\fBhalloo {command}\\fR")), "{one}");
     }
-    let ended = Running::start(&["man", "shout"]).wait();
-    assert_eq!(ended.code, Some(2));
-    assert!(
-        ended.err[0].contains("there is no command \"shout\""),
-        "{ended:?}"
-    );
+    let log = page(&["man", "log"]);
+    for command in ["verify", "dump", "repair"] {
+        assert!(
+            log.contains(&format!("halloo\\-log\\-{command}(1)")),
+            "{log}"
+        );
+        let one = page(&["man", "log", command]);
+        assert!(
+            one.contains(&format!(".TH halloo-log-{command} 1")),
+            "{one}"
+        );
+    }
+    for (words, said) in [
+        (
+            &["man", "shout"][..],
+            "there is no command \"shout\": see halloo --help",
+        ),
+        (
+            &["man", "log", "shout"],
+            "there is no command \"shout\": see halloo log --help",
+        ),
+    ] {
+        let ended = Running::start(words).wait();
+        assert_eq!(ended.code, Some(2));
+        assert!(ended.err[0].contains(said), "{ended:?}");
+    }
 }

@@ -105,6 +105,16 @@ impl Terminal {
         }
     }
 
+    /// Waits until `part` has come; all bytes so far that nobody had looked at.
+    #[track_caller]
+    pub(crate) fn until_bytes(&mut self, part: &[u8]) -> Vec<u8> {
+        let mut all = Vec::new();
+        while !all.windows(part.len()).any(|window| window == part) {
+            all.extend(self.bytes.recv_timeout(LONG).expect("it does not come"));
+        }
+        all
+    }
+
     /// Waits until a row is `text`.
     #[track_caller]
     pub(crate) fn shows(&mut self, text: &str) {
@@ -140,6 +150,17 @@ impl Terminal {
     #[track_caller]
     pub(crate) fn wait(&mut self) -> Option<i32> {
         process::wait(&mut self.child).code()
+    }
+
+    /// Waits until the command has ended; all bytes that nobody had looked at.
+    #[track_caller]
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
+        const END: &[u8] = b"<the end>";
+        self.wait();
+        self.line.write_all(END).unwrap();
+        let mut rest = self.until_bytes(END);
+        rest.truncate(rest.len() - END.len());
+        rest
     }
 
     /// The terminal is as it was before the command ran.

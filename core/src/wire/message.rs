@@ -149,6 +149,12 @@ pub struct Hello<'a> {
 impl Hello<'_> {
     /// In `flags`: what this device posted may be forgotten 10 minutes after its session ended.
     pub const EPHEMERAL: u16 = 1;
+
+    /// How an identity begins that is for one session: nobody comes back with it, so nothing is
+    /// remembered of it for longer than that session's posts take to be kept.
+    ///
+    /// The other eight bytes are random. Spec: S-EPH-2.
+    pub const ONE_TIME: [u8; 8] = *b"one-time";
 }
 
 /// What the hub answers to a `Hello`.

@@ -28,12 +28,13 @@ pub(crate) struct Plan {
 
 type Bench = fn(&Plan, &[Peer]);
 
-pub(crate) const BENCHES: [(&str, Bench); 8] = [
+pub(crate) const BENCHES: [(&str, Bench); 9] = [
     ("fanout", fan_out),
     ("rooms", many_rooms),
     ("durable", durable_posts),
     ("latency", delivery_latency),
     ("echo", echo_servers),
+    ("tutorial", tutorial_servers),
     ("idle", idle_members),
     ("slow", slow_member),
     ("shards", shards),
@@ -252,10 +253,61 @@ fn echo_servers(plan: &Plan, peers: &[Peer]) {
     };
     for &connections in sizes {
         let samples = by_turns(plan, &echoes, |(_, start)| {
-            echo::run(&start(), connections, plan.seconds)
+            let load = echo::Load {
+                connections,
+                window: 1,
+                prefix: "",
+                seconds: plan.seconds,
+            };
+            echo::run(&start(), &load)
         });
         let title = format!("echo: {connections} connections, 64 bytes to and fro");
         throughput(&title, "echoes/s", &names, &samples);
+    }
+}
+
+/// The tutorials' non-blocking server, which reads 1,024 bytes at a time.
+fn tutorial_servers(plan: &Plan, peers: &[Peer]) {
+    let connections = if plan.quick { 20 } else { 100 };
+    let prefix = "Non-blocking echo: ";
+    for (prefix, window) in [(prefix, 1), ("", 1), ("", 16), ("", 64), ("", 256)] {
+        let servers = peer::tutorials(peers, prefix);
+        let load = echo::Load {
+            connections,
+            window,
+            prefix,
+            seconds: plan.seconds,
+        };
+        let samples = by_turns(plan, &servers, |(_, start)| echo::run(&start(), &load));
+        let title = format!(
+            "tutorial: {connections} connections, each with {window} of 64 bytes on their way, prefix {prefix:?}"
+        );
+        let columns = [
+            "server",
+            "echoes/s",
+            "halloo / it",
+            "its CPU",
+            "CPU s / M",
+            "own code's",
+            "per core, halloo / it",
+            "generator's CPU",
+        ];
+        let mut table = Table::new(title, &columns);
+        let ours = Figures::of(&samples[0]);
+        for ((name, _), samples) in servers.iter().zip(&samples) {
+            let figures = Figures::of(samples);
+            table.row(vec![
+                (*name).into(),
+                rate(figures.rate),
+                ratio(ours.rate / figures.rate),
+                percent(figures.server),
+                format!("{:.3}", figures.per_million),
+                format!("{:.3}", figures.user_per_million),
+                ratio(figures.per_million / ours.per_million),
+                percent(figures.generator),
+            ]);
+        }
+        table.print();
     }
 }
 

@@ -1,4 +1,5 @@
-//! Echo: each connection sends 64 bytes, waits until they are back, and sends the next.
+//! Echo: each connection has so many messages of 64 bytes on their way, and sends one for each that is
+//! back.
 
 use std::io::{ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
@@ -12,40 +13,83 @@ use crate::server::Server;
 
 const BYTES: usize = 64;
 
+/// The most bytes of one connection that are on their way: no socket is full of them.
+const MOST: usize = 16 * 1024;
+
+/// The bytes that a connection sends repeat after so many, so that a piece out of place is seen.
+const PERIOD: usize = 251;
+
+/// What the connections do.
+#[derive(Clone, Copy)]
+pub(crate) struct Load {
+    pub(crate) connections: usize,
+    /// Messages of a connection that are on their way at once: one, if there is a prefix.
+    pub(crate) window: usize,
+    /// What the server puts in front of what it has read.
+    pub(crate) prefix: &'static str,
+    pub(crate) seconds: f64,
+}
+
 struct Client {
     stream: TcpStream,
-    sent: [u8; BYTES],
+    nth: usize,
+    sent: usize,
     back: usize,
+    /// How much of the next prefix is back.
+    prefix: usize,
 }
 
 impl Client {
-    fn send(&mut self, mark: u64) {
-        self.sent[..8].copy_from_slice(&mark.to_be_bytes());
-        self.back = 0;
-        let written = self.stream.write(&self.sent).expect("the server reads");
-        assert_eq!(written, BYTES, "it fits into a socket");
+    fn send(&mut self, pattern: &[u8], messages: usize) {
+        let bytes = &pattern[(self.nth + self.sent) % PERIOD..][..messages * BYTES];
+        let written = self.stream.write(bytes).expect("the server reads");
+        assert_eq!(written, bytes.len(), "it fits into a socket");
+        self.sent += written;
     }
 
-    /// Whether all that was sent is back.
-    fn read(&mut self) -> bool {
-        let mut room = [0; 4 * BYTES];
-        match self.stream.read(&mut room) {
+    /// Reads once; how many messages are back.
+    fn read(&mut self, pattern: &[u8], load: &Load, room: &mut [u8]) -> usize {
+        let read = match self.stream.read(room) {
             Ok(0) => panic!("the server closed a connection"),
-            Ok(n) => {
-                assert_eq!(room[..n], self.sent[self.back..][..n], "not what was sent");
-                self.back += n;
-                self.back == BYTES
-            }
-            Err(e) if e.kind() == ErrorKind::WouldBlock => false,
+            Ok(n) => n,
+            Err(e) if e.kind() == ErrorKind::WouldBlock => return 0,
             Err(e) => panic!("reading: {e}"),
+        };
+        let (mut bytes, before) = (&room[..read], self.back / BYTES);
+        while !bytes.is_empty() {
+            let prefix = &load.prefix.as_bytes()[self.prefix..];
+            let expected = if prefix.is_empty() {
+                let message = match load.window {
+                    1 => BYTES - self.back % BYTES,
+                    _ => MOST,
+                };
+                &pattern[(self.nth + self.back) % PERIOD..][..message]
+            } else {
+                prefix
+            };
+            let here = bytes.len().min(expected.len());
+            assert_eq!(bytes[..here], expected[..here], "not what was sent");
+            if prefix.is_empty() {
+                self.back += here;
+                if load.window == 1 && self.back.is_multiple_of(BYTES) {
+                    self.prefix = 0;
+                }
+            } else {
+                self.prefix += here;
+            }
+            bytes = &bytes[here..];
         }
+        assert!(self.back <= self.sent, "more than was sent");
+        self.back / BYTES - before
     }
 }
 
-/// Runs against a server that has just started; what was counted are round trips.
-pub(crate) fn run(server: &Server, connections: usize, seconds: f64) -> Sample {
+/// Runs against a server that has just started; what was counted are messages that came back.
+pub(crate) fn run(server: &Server, load: &Load) -> Sample {
+    assert!(load.window * BYTES <= MOST && (load.window == 1 || load.prefix.is_empty()));
+    let pattern: Vec<u8> = (0..PERIOD + MOST).map(|at| (at % PERIOD) as u8).collect();
     let mut poll = Poll::new().expect("an event queue");
-    let mut clients: Vec<Client> = (0..connections)
+    let mut clients: Vec<Client> = (0..load.connections)
         .map(|nth| {
             let stream = std::net::TcpStream::connect(server.address).expect("it listens");
             stream.set_nodelay(true).expect("a TCP option");
@@ -54,17 +98,21 @@ pub(crate) fn run(server: &Server, connections: usize, seconds: f64) -> Sample {
             poll.registry()
                 .register(&mut stream, Token(nth), Interest::READABLE)
                 .expect("a place in the queue");
-            let sent = [nth as u8; BYTES];
             Client {
                 stream,
-                sent,
+                nth,
+                sent: 0,
                 back: 0,
+                prefix: 0,
             }
         })
         .collect();
-    clients.iter_mut().for_each(|client| client.send(0));
+    for client in &mut clients {
+        client.send(&pattern, load.window);
+    }
     let mut events = Events::with_capacity(1024);
-    let (mut count, length) = (0_u64, Duration::from_secs_f64(seconds));
+    let mut room = [0; 2 * MOST];
+    let (mut count, length) = (0_u64, Duration::from_secs_f64(load.seconds));
     let mut run_for = |length: Duration| {
         let begun = Instant::now();
         while begun.elapsed() < length {
@@ -72,9 +120,10 @@ pub(crate) fn run(server: &Server, connections: usize, seconds: f64) -> Sample {
             assert!(!events.is_empty(), "echoes were lost: nothing more comes");
             for event in &events {
                 let client = &mut clients[event.token().0];
-                if client.read() {
-                    count += 1;
-                    client.send(count);
+                let messages = client.read(&pattern, load, &mut room);
+                if messages > 0 {
+                    count += messages as u64;
+                    client.send(&pattern, messages);
                 }
             }
         }

@@ -76,7 +76,7 @@ fn bare_echo() {
     let listening = epoll::EventData::new_u64(u64::MAX);
     epoll::add(&queue, &listener, listening, epoll::EventFlags::IN).expect("a place");
     let mut events = Vec::with_capacity(1024);
-    let mut room = [0; 4096];
+    let mut room = [0; 16 * 1024];
     loop {
         events.clear();
         match epoll::wait(&queue, rustix::buffer::spare_capacity(&mut events), None) {

@@ -22,18 +22,27 @@ pub(crate) fn pin(core: usize) {
 }
 
 /// The time that all threads of a process have had, in steps of 10 ms.
-pub(crate) fn cpu_of(pid: u32) -> Duration {
+#[derive(Clone, Copy)]
+pub(crate) struct Cpu {
+    /// In its own code.
+    pub(crate) user: Duration,
+    /// In the kernel.
+    pub(crate) system: Duration,
+}
+
+pub(crate) fn cpu_of(pid: u32) -> Cpu {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the server runs");
     // The second field is the name in brackets, with any bytes in it.
     let fields = stat.rsplit_once(')').expect("a line of proc(5)").1;
-    let ticks: u64 = fields
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .map(|ticks| ticks.parse::<u64>().expect("a number of ticks"))
-        .sum();
-    // USER_HZ is 100 wherever Linux runs.
-    Duration::from_millis(ticks * 10)
+    let mut ticks = fields.split_whitespace().skip(11).map(|ticks| {
+        // USER_HZ is 100 wherever Linux runs.
+        Duration::from_millis(ticks.parse::<u64>().expect("a number of ticks") * 10)
+    });
+    let mut next = || ticks.next().expect("a line of proc(5)");
+    Cpu {
+        user: next(),
+        system: next(),
+    }
 }
 
 /// The time that the calling thread has had.

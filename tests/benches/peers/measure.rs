@@ -17,7 +17,7 @@ pub(crate) fn times() -> Histogram<u64> {
 pub(crate) struct Span {
     pid: u32,
     begun: Instant,
-    cpu: Duration,
+    cpu: machine::Cpu,
     own: Duration,
     reads: u64,
 }
@@ -28,6 +28,8 @@ pub(crate) struct Sample {
     pub(crate) count: u64,
     pub(crate) seconds: f64,
     pub(crate) server_cpu: f64,
+    /// What of it was spent in the server's own code.
+    pub(crate) server_user: f64,
     pub(crate) generator_cpu: f64,
     /// Reads of the generator that had deliveries.
     pub(crate) reads: u64,
@@ -48,10 +50,14 @@ impl Span {
 
     pub(crate) fn end(self, count: u64) -> Sample {
         let seconds = self.begun.elapsed().as_secs_f64();
+        let cpu = machine::cpu_of(self.pid);
+        let server_user = (cpu.user - self.cpu.user).as_secs_f64();
+        let server_system = (cpu.system - self.cpu.system).as_secs_f64();
         Sample {
             count,
             seconds,
-            server_cpu: (machine::cpu_of(self.pid) - self.cpu).as_secs_f64(),
+            server_cpu: server_user + server_system,
+            server_user,
             generator_cpu: (machine::own_cpu() - self.own).as_secs_f64(),
             reads: inbox::reads() - self.reads,
             peak: machine::memory_of(self.pid).peak,
@@ -66,6 +72,8 @@ pub(crate) struct Figures {
     pub(crate) server: f64,
     /// Seconds of the server's core for a million.
     pub(crate) per_million: f64,
+    /// What of them its own code took.
+    pub(crate) user_per_million: f64,
     pub(crate) generator: f64,
     pub(crate) per_read: Option<f64>,
     pub(crate) peak: f64,
@@ -79,6 +87,7 @@ impl Figures {
             rate: of(|s| s.count as f64 / s.seconds),
             server: of(|s| s.server_cpu / s.seconds),
             per_million: of(|s| s.server_cpu / s.count as f64 * 1e6),
+            user_per_million: of(|s| s.server_user / s.count as f64 * 1e6),
             generator: of(|s| s.generator_cpu / s.seconds),
             per_read: counted.then(|| of(|s| s.count as f64 / s.reads as f64)),
             peak: of(|s| s.peak as f64),

@@ -126,24 +126,56 @@ pub(crate) fn echoes(peers: &[Peer]) -> Vec<Echo> {
         let args = ["serve", "--listen", "echo+tcp://127.0.0.1:0"];
         Server::announced(folder(), &hub, &args)
     };
-    let helper = |name: &'static str| {
-        let start = move || Server::announced(folder(), &this_program(), &[HELP, name]);
-        Box::new(start) as Box<dyn Fn() -> Server>
-    };
     let mut echoes: Vec<Echo> = vec![
         ("halloo", Box::new(serve)),
         ("bare epoll loop", helper("epoll")),
         ("tokio", helper("tokio")),
     ];
-    match find("python3") {
-        Some(python) => {
-            let start =
-                move || Server::announced(folder(), &python, &["-c", include_str!("echo.py")]);
-            echoes.push(("Python selectors", Box::new(start)));
-        }
-        None => println!("not installed, so left out: python3"),
+    if let Some(python) = python() {
+        let start = move || Server::announced(folder(), &python, &["-c", include_str!("echo.py")]);
+        echoes.push(("Python selectors", Box::new(start)));
     }
     echoes
+}
+
+/// The same that puts a prefix in front, and the non-blocking server of the tutorials.
+pub(crate) fn tutorials(peers: &[Peer], prefix: &'static str) -> Vec<Echo> {
+    let hub = peers[0].program.clone();
+    let serve = move || {
+        let url = format!("echo+tcp://127.0.0.1:0?prefix={prefix}");
+        Server::announced(folder(), &hub, &["serve", "--listen", &url])
+    };
+    let mut servers: Vec<Echo> = vec![("halloo", Box::new(serve))];
+    if prefix.is_empty() {
+        servers.push(("bare epoll loop", helper("epoll")));
+    }
+    for (name, how) in [
+        ("tutorial, select", "select"),
+        ("tutorial, selectors", "selectors"),
+        ("tutorial, select, with its prints", "prints"),
+    ] {
+        if let Some(python) = python()
+            && (how != "prints" || !prefix.is_empty())
+        {
+            let args = ["-c", include_str!("tutorial.py"), how, prefix];
+            let start = move || Server::announced(folder(), &python, &args);
+            servers.push((name, Box::new(start)));
+        }
+    }
+    servers
+}
+
+/// An echo server of this bench's own.
+fn helper(name: &'static str) -> Box<dyn Fn() -> Server> {
+    Box::new(move || Server::announced(folder(), &this_program(), &[HELP, name]))
+}
+
+fn python() -> Option<PathBuf> {
+    let python = find("python3");
+    if python.is_none() {
+        println!("not installed, so left out: python3");
+    }
+    python
 }
 
 impl Peer {

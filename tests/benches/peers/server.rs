@@ -55,13 +55,13 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
 }
 
 impl Server {
-    /// Starts a server that prints where it listens, at the end of its first line.
+    /// Starts a server that prints where it listens in its first line.
     pub(crate) fn announced<A: AsRef<OsStr>>(folder: TempDir, program: &Path, args: &[A]) -> Self {
         let mut process = spawn(&folder, program, args, Stdio::piped());
         let out = process.stdout.take().expect("it is piped");
         let mut line = String::new();
         let read = BufReader::new(out).read_line(&mut line);
-        let port = line.trim_end().rsplit_once(':').map(|(_, port)| {
+        let port = line.split_once("127.0.0.1:").map(|(_, port)| {
             let digits = port.split(|c: char| !c.is_ascii_digit()).next();
             digits.unwrap_or_default().parse::<u16>()
         });

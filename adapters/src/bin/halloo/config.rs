@@ -285,6 +285,7 @@ mod tests {
             ("greet", "udp", 8080, "Hello UDP Client!"),
             ("echo", "udp", 8081, "UDP Echo: "),
             ("echo", "tcp", 8082, "Non-blocking echo: "),
+            ("json", "tcp", 8083, ""),
             ("greet", "tcp", 12345, "Hello from server!"),
             ("greet", "udp", 12345, "Hello from UDP server!"),
             ("echo", "tcp", 65432, ""),

@@ -26,11 +26,12 @@ pub(crate) struct CompletionsArgs {
 /// Examples:
 ///   halloo man | man -l -
 ///   halloo man connect > halloo-connect.1
+///   halloo man log verify > halloo-log-verify.1
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct ManArgs {
-    /// The subcommand; without one, the page of halloo itself
-    command: Option<String>,
+    /// The subcommand, and one of its own; without one, the page of halloo itself
+    command: Vec<String>,
 }
 
 pub(crate) fn completions(args: &CompletionsArgs, mut command: Command) -> Result<(), Failure> {
@@ -41,15 +42,14 @@ pub(crate) fn completions(args: &CompletionsArgs, mut command: Command) -> Resul
 
 pub(crate) fn man(args: &ManArgs, mut command: Command) -> Result<(), Failure> {
     command.build();
-    let command = match &args.command {
-        None => command,
-        Some(name) => {
-            let found = command.find_subcommand(name).cloned();
-            found.ok_or_else(|| {
-                Failure::Start(format!("there is no command {name:?}: see halloo --help"))
-            })?
-        }
-    };
+    let mut path = command.get_name().to_string();
+    for name in &args.command {
+        let found = command.find_subcommand(name).cloned();
+        command = found.ok_or_else(|| {
+            Failure::Start(format!("there is no command {name:?}: see {path} --help"))
+        })?;
+        path = format!("{path} {name}");
+    }
     let mut text = Vec::new();
     let rendered = Man::new(command).render(&mut text);
     rendered.map_err(|e| Failure::from_stdio(&e))?;

@@ -38,7 +38,7 @@ pub(in crate::hub) enum Start {
     /// everybody else.
     Connect {
         addresses: Vec<SocketAddr>,
-        options: Options,
+        options: Box<Options>,
     },
 }
 
@@ -60,7 +60,10 @@ impl Port {
         addresses: Vec<SocketAddr>,
         options: Options,
     ) -> Self {
-        let start = Start::Connect { addresses, options };
+        let start = Start::Connect {
+            addresses,
+            options: Box::new(options),
+        };
         Self::new(endpoint, start, State::CLOSED)
     }
 

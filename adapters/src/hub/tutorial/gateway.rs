@@ -39,14 +39,16 @@ impl Gateway {
         limit: usize,
     ) -> io::Result<Self> {
         let (mut device, mut nonce) = ([0; 16], [0; 8]);
-        getrandom::fill(&mut device)?;
+        let (beginning, rest) = device.split_at_mut(Hello::ONE_TIME.len());
+        beginning.copy_from_slice(&Hello::ONE_TIME);
+        getrandom::fill(rest)?;
         getrandom::fill(&mut nonce)?;
         let hello = Message::Hello(Hello {
             version_min: VERSION,
             version_max: VERSION,
             suite: 0,
             key_id: 0,
-            flags: Hello::EPHEMERAL,
+            flags: 0,
             nonce: u64::from_be_bytes(nonce),
             device,
             max_frame: u32::MAX,
@@ -89,6 +91,14 @@ impl Gateway {
         if is_cut_off && !self.translator.is_over() {
             self.framing = JsonObjects::new(self.framing.limit());
             self.translator.handle_fault(Fault::Json, out);
+        }
+    }
+
+    /// The client waits after what it sent, all of which was parsed: junk without an end is over, so
+    /// that whoever sends more of it is told again.
+    pub(in crate::hub) fn handle_pause(&mut self) {
+        if self.framing.end(&[]).is_ok() {
+            self.framing = JsonObjects::new(self.framing.limit());
         }
     }
 

@@ -1,7 +1,7 @@
 //! The tutorial's chat: clients that send JSON objects, as members of the same rooms.
 //!
 //! Each connection is a device of halloo/1 inside the hub, with an identity of its own for as long as
-//! it lasts. So the log, its promises, fairness and back-pressure are the machine's; here is only what
+//! it lasts, of which nothing is remembered then. So the log, its promises, fairness and back-pressure are the machine's; here is only what
 //! turns objects into messages, and entries into objects. What a client has not read stays in the log:
 //! about 8 KiB and one object of it lie here.
 

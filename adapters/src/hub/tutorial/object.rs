@@ -44,7 +44,7 @@ pub(super) enum Fault {
     Join,
     #[error("Message required")]
     Chat,
-    #[error("Room not allowed: 1 to {MAX_NAME} of a-z 0-9 . _ -")]
+    #[error("Room not allowed: 1 to {MAX_NAME} of A-Z a-z 0-9 . _ -")]
     Room,
     #[error(
         "Username not allowed: 1 to {MAX_NAME} bytes of UTF-8, no control or invisible characters"

@@ -48,6 +48,7 @@ enum State {
 
 #[derive(Debug, Clone)]
 struct Place {
+    /// As this client spells it, in capitals or not.
     room: Name,
     username: Name,
 }
@@ -142,11 +143,13 @@ impl Translator {
     ) -> Result<(), Stop> {
         match Request::parse(object)? {
             Request::Join { room, username } => {
+                // Tutorials have rooms such as General; halloo/1 has no capitals.
+                let shared = room.to_ascii_lowercase();
+                let shared = name::room(shared.as_bytes()).map_err(|_| Fault::Room)?;
+                let username = name::member(username.as_bytes()).map_err(|_| Fault::Username)?;
                 let place = Place {
-                    room: name::store(name::room(room.as_bytes()).map_err(|_| Fault::Room)?),
-                    username: name::store(
-                        name::member(username.as_bytes()).map_err(|_| Fault::Username)?,
-                    ),
+                    room: name::store(&room),
+                    username: name::store(username),
                 };
                 self.leave(say, out)?;
                 say(&Message::Join(Join {
@@ -154,7 +157,7 @@ impl Translator {
                     flags: 0,
                     cursor: Join::LATEST,
                     history: u32::MAX,
-                    room: place.room.as_bytes(),
+                    room: shared.as_bytes(),
                     name: place.username.as_bytes(),
                 }))?;
                 self.state = State::Joining(place);

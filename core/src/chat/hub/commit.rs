@@ -71,6 +71,7 @@ impl Hub<'_> {
             self.pending_len = self.pending_len.saturating_sub(1);
             self.commit(pending);
         }
+        self.forget_gone();
         while let Some(room) = self.dirty.pop(self.storage.rooms, Room::dirty) {
             self.owe_members(room, |_, _| {});
         }

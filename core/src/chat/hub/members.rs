@@ -6,7 +6,7 @@ use super::store::Found;
 use super::{Conn, Hub, Parting};
 use crate::name;
 use crate::time::{Duration, Instant, secs, since};
-use crate::wire::{Code, DeviceId, Join, NoticeKind};
+use crate::wire::{Code, DeviceId, Hello, Join, NoticeKind};
 
 /// How long a member that left in good order stays remembered at the least: longer than a datagram
 /// of its session can be on its way.
@@ -139,7 +139,7 @@ impl Hub<'_> {
         take_out(self.storage.conns, self.device_hash(at), at);
         while let Some(at_member) = self.first_member(at) {
             self.unseat(at, at_member);
-            if how == Parting::Lost {
+            if how == Parting::Lost && !self.is_one_time(at_member) {
                 if let Some(member) = self.storage.members.get_mut(at_member as usize) {
                     member.presence = Presence::Lingering { since: now };
                 }
@@ -176,32 +176,45 @@ impl Hub<'_> {
             return;
         };
         member.presence = Presence::Away { since: now };
-        let (room, done, has_posted) = (
-            member.room,
-            member.done,
-            (member.up_seq, member.up_committed) != (0, 0),
-        );
+        let (room, has_posted) = (member.room, (member.up_seq, member.up_committed) != (0, 0));
         if let Some(room) = self.storage.rooms.get_mut(room as usize) {
             room.members
                 .remove(self.storage.members, at, Member::in_room);
         }
         self.presence_changed(room, NoticeKind::Left, at);
         if has_posted {
-            let list = if done { &mut self.done } else { &mut self.away };
-            list.push(self.storage.members, at, Member::waiting);
+            self.wait_away(at);
+            self.forget_gone();
         } else {
             self.hide(at);
             self.release(at);
         }
     }
 
+    /// Puts a member that is away into the list of its kind.
+    pub(super) fn wait_away(&mut self, at: u32) {
+        let is_done = self
+            .storage
+            .members
+            .get(at as usize)
+            .is_some_and(|m| m.done);
+        let list = match (self.is_one_time(at), is_done) {
+            (true, _) => &mut self.gone,
+            (false, true) => &mut self.done,
+            (false, false) => &mut self.away,
+        };
+        list.push(self.storage.members, at, Member::waiting);
+    }
+
     /// Takes a member out of the one list of those without a connection that it is in.
     fn stop_waiting(&mut self, at: u32) {
+        let is_one_time = self.is_one_time(at);
         let Some(member) = self.storage.members.get(at as usize) else {
             return;
         };
         let list = match member.presence {
             Presence::Lingering { .. } => &mut self.lingering,
+            Presence::Away { .. } if is_one_time => &mut self.gone,
             Presence::Away { .. } if member.done => &mut self.done,
             Presence::Away { .. } => &mut self.away,
             Presence::Free | Presence::Here { .. } => return,
@@ -263,38 +276,48 @@ impl Hub<'_> {
     /// Begins to forget up to `most` members whose time is over.
     fn make_room(&mut self, now: Instant, most: usize) -> NotJoined {
         let begun = (0..most).filter_map(|_| self.forget_first(now)).count();
-        // Those that are being forgotten already count too.
-        match begun > 0 || self.forgetting > 0 {
+        // Those that are being forgotten already count too, and those that are next.
+        match begun > 0 || self.forgetting > 0 || self.gone.first().is_some() {
             true => NotJoined::Busy,
             false => Code::Full.into(),
         }
     }
 
-    /// Begins to forget a member whose time is over and that has nothing on its way. From here on
-    /// nobody finds it; its slot is free once that is committed.
+    /// Begins to forget a member whose time is over.
     fn forget_first(&mut self, now: Instant) -> Option<()> {
-        if self.pending_len >= self.storage.pending.len() {
+        let expired = |at: u32, lifetime: Duration| {
+            let member = self.storage.members.get(at as usize)?;
+            match member.presence {
+                Presence::Away { since: gone } => (since(now, gone) >= lifetime).then_some(at),
+                Presence::Free | Presence::Here { .. } | Presence::Lingering { .. } => None,
+            }
+        };
+        let done = || expired(self.done.first()?, LEFT_LIFETIME);
+        let away = || expired(self.away.first()?, self.config.lifetime);
+        let at = done().or_else(away)?;
+        self.forget(at)
+    }
+
+    /// Begins to forget those who never come back, as far as that can be made durable now; the next
+    /// commit takes the others.
+    pub(super) fn forget_gone(&mut self) {
+        while self.gone.first().and_then(|at| self.forget(at)).is_some() {}
+    }
+
+    /// Whether the member is of a device that never comes back.
+    fn is_one_time(&self, at: u32) -> bool {
+        let member = self.storage.members.get(at as usize);
+        member.is_some_and(|member| member.device.starts_with(&Hello::ONE_TIME))
+    }
+
+    /// Begins to forget a member that waits in a list, if it has nothing on its way. From here on
+    /// nobody finds it; its slot is free once that is committed.
+    fn forget(&mut self, at: u32) -> Option<()> {
+        let member = self.storage.members.get(at as usize)?;
+        let is_settled = member.up_seq == member.up_committed;
+        if !is_settled || self.pending_len >= self.storage.pending.len() {
             return None;
         }
-        let expired = |hub: &Self, at: u32, lifetime: Duration| {
-            let member = hub.storage.members.get(at as usize)?;
-            match member.presence {
-                Presence::Away { since: gone } if since(now, gone) >= lifetime => {}
-                Presence::Away { .. } | Presence::Free => return None,
-                Presence::Here { .. } | Presence::Lingering { .. } => return None,
-            }
-            (member.up_seq == member.up_committed).then_some(at)
-        };
-        let done = self
-            .done
-            .first()
-            .and_then(|at| expired(self, at, LEFT_LIFETIME));
-        let away = || {
-            self.away
-                .first()
-                .and_then(|at| expired(self, at, self.config.lifetime))
-        };
-        let at = done.or_else(away)?;
         self.stop_waiting(at);
         self.hide(at);
         self.forgetting = self.forgetting.saturating_add(1);

@@ -245,6 +245,8 @@ pub struct Hub<'s> {
     lingering: List,
     away: List,
     done: List,
+    /// Those who never come back.
+    gone: List,
     /// Rooms whose members have not heard of the last commit; rooms whose presence is to be told.
     dirty: List,
     presence_dirty: List,
@@ -289,6 +291,7 @@ impl<'s> Hub<'s> {
             lingering: List::EMPTY,
             away: List::EMPTY,
             done: List::EMPTY,
+            gone: List::EMPTY,
             dirty: List::EMPTY,
             presence_dirty: List::EMPTY,
             telling: List::EMPTY,

@@ -156,7 +156,7 @@ impl Hub<'_> {
 
     /// At a start: where a device stands in a room that was restored.
     ///
-    /// Those that are restored first are forgotten first.
+    /// Those that are restored first are forgotten first, and one-time devices at the next commit.
     pub fn restore_member(
         &mut self,
         now: Instant,
@@ -174,7 +174,8 @@ impl Hub<'_> {
         member.up_seq = up_seq;
         member.up_committed = up_seq;
         member.rejects = rejects;
-        self.away.push(self.storage.members, at, Member::waiting);
+        self.wait_away(at);
+        self.forget_gone();
         Ok(())
     }
 }

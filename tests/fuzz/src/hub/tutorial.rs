@@ -25,7 +25,7 @@ const NOW: Instant = Instant::from_ticks(0);
 const KNOWN: [&str; 12] = [
     r#"{"type":"join","room":"lab","username":"ann"}"#,
     r#"{"type":"join","room":"den","username":"ann"}"#,
-    r#"{"type":"join","room":"Lab","username":"ann"}"#,
+    r#"{"type":"join","room":"n o","username":"ann"}"#,
     r#"{"type":"join","room":"lab"}"#,
     r#"{"type":"chat","message":"}\"{ \ud83d\ude00"}"#,
     r#"{"type":"chat","message":"longer than it may be here"}"#,
@@ -259,8 +259,11 @@ impl Client {
         self.listen(hub);
     }
 
-    /// The other side is closed.
+    /// The other side is closed, after a pause.
     fn end(&mut self, hub: &mut Hub<'_>) {
+        if self.inbox.is_empty() {
+            self.gateway.handle_pause();
+        }
         self.gateway.handle_end(&self.inbox, &mut self.heard);
         self.inbox.clear();
         self.take(hub, b"");

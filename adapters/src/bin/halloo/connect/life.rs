@@ -2,15 +2,15 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::Path;
 
 use crate::output::complain;
 
-/// Where a client's socket stands.
+/// Where a socket stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     /// It is not there yet.
     None,
+    Listening,
     Connecting,
     /// A connection stands, or a datagram socket has its peer.
     Open,
@@ -39,25 +39,36 @@ impl Life {
     }
 
     /// An attempt over TCP has begun; the one before it, if there was one, has failed.
-    pub(super) fn connecting(&mut self, local: SocketAddr, peer: SocketAddr) {
+    pub(super) fn connecting_tcp(&mut self, local: SocketAddr, peer: SocketAddr, is_chosen: bool) {
         if self.state == State::Connecting {
             self.tell("closed", &"that address did not answer; the next one");
         }
-        self.tell("created", &format_args!("a TCP socket, {}", family(peer)));
-        self.tell("bound", &format_args!("to {local}, by connecting"));
+        self.created(&format_args!("a TCP socket, {}", family(peer)));
+        let why = if is_chosen { "--bind" } else { "connecting" };
+        self.bound(&format_args!("{local}, by {why}"));
+        self.connecting(&peer);
+    }
+
+    pub(super) fn created(&self, what: &dyn fmt::Display) {
+        self.tell("created", what);
+    }
+
+    pub(super) fn bound(&self, to: &dyn fmt::Display) {
+        self.tell("bound", &format_args!("to {to}"));
+    }
+
+    pub(super) fn connecting(&mut self, peer: &dyn fmt::Display) {
         self.tell("connecting", &format_args!("to {peer}"));
         self.state = State::Connecting;
     }
 
-    pub(super) fn connecting_unix(&mut self, path: &Path) {
-        self.tell("created", &"a Unix stream socket");
-        self.tell("connecting", &format_args!("to {}", path.display()));
-        self.state = State::Connecting;
+    pub(super) fn listening(&mut self, at: &dyn fmt::Display) {
+        self.tell("listening", &format_args!("at {at}, for one connection"));
+        self.state = State::Listening;
     }
 
-    pub(super) fn datagrams(&mut self, local: SocketAddr, peer: SocketAddr) {
-        self.tell("created", &format_args!("a UDP socket, {}", family(peer)));
-        self.tell("bound", &format_args!("to {local}"));
+    /// A datagram socket has its peer.
+    pub(super) fn connected(&mut self, peer: &dyn fmt::Display) {
         self.tell(
             "connected",
             &format_args!("to {peer}, which knows nothing of it until something is sent"),
@@ -95,6 +106,7 @@ impl Life {
     pub(super) fn closed(&mut self) {
         match self.state {
             State::None | State::Closed => {}
+            State::Listening => self.tell("closed", &"nobody connected"),
             State::Connecting => self.tell("closed", &"never connected"),
             State::Open | State::HalfClosed => self.tell(
                 "closed",
@@ -111,7 +123,7 @@ impl Life {
     }
 }
 
-const fn family(of: SocketAddr) -> &'static str {
+pub(super) const fn family(of: SocketAddr) -> &'static str {
     match of {
         SocketAddr::V4(_) => "IPv4",
         SocketAddr::V6(_) => "IPv6",

@@ -1,27 +1,30 @@
 //! `halloo connect`: a plain client, as nc is.
 
 mod life;
+mod open;
 mod session;
 mod show;
 mod typed;
 
-use std::path::PathBuf;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use halloo_std::socket::{Options, SocketError, TcpConnect, TcpStream, UdpSocket, UnixStream};
-use halloo_std::url::{Endpoint, Protocol, Transport};
+use halloo_std::socket::{Options, RfcommAddr};
+use halloo_std::url::{Endpoint, Protocol, Transport, UnixKind};
 
 use super::EXIT_CODES;
 use super::failure::Failure;
 use life::Life;
 use session::Session;
 
-/// Send what you type to a TCP, UDP or Unix socket, and show what comes back
+/// Send what you type to a TCP, UDP, Unix or Bluetooth socket, and show what comes back
 ///
 /// At a terminal each line that you type is sent with its newline, `quit` ends,
 /// and what comes is shown with its control characters escaped. When input is
 /// piped it is sent byte for byte, `quit` and all; when output is piped it gets
-/// the bytes as they came, as with nc. Over UDP each line is one datagram.
+/// the bytes as they came, as with nc. Over UDP, and over Unix sockets with
+/// ?type=datagram or ?type=seqpacket, each line is one message, and an empty line
+/// is an empty datagram, without a newline.
 ///
 /// The end of the input (Ctrl-D) closes the sending side alone; what the other
 /// end still says is shown until it closes, too, or is silent for --idle.
@@ -31,12 +34,16 @@ use session::Session;
 ///   printf 'hello' | halloo connect tcp://localhost:8080
 ///   halloo connect udp://127.0.0.1:8081 --no-newline
 ///   halloo connect unix:/run/control.sock -v
+///   halloo connect 'unix:/dev/log?type=datagram' --no-newline
+///   halloo connect tcp://0.0.0.0:12345 --listen -v
+///   halloo connect bluetooth://00:1A:7D:DA:71:13/1
 ///   echo '48 65 6c 6c 6f' | halloo connect tcp://127.0.0.1:65432 --hex
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES, verbatim_doc_comment)]
 pub(crate) struct Args {
-    /// Where to: tcp://HOST:PORT, udp://HOST:PORT or unix:PATH; a protocol before it, such as
-    /// `echo+`, is passed over, so that what `halloo serve` prints can be given here
+    /// Where to: tcp://HOST:PORT, udp://HOST:PORT, unix:PATH or bluetooth://DEVICE/CHANNEL; a
+    /// protocol before it, such as `echo+`, is passed over, so that what `halloo serve` prints can
+    /// be given here
     url: String,
     /// Lines are bytes in hex, such as `48 65 6c`, and what comes is shown so, 16 bytes a line
     #[arg(long, short = 'x', conflicts_with_all = ["crlf", "no_newline"])]
@@ -50,6 +57,12 @@ pub(crate) struct Args {
     /// Take piped input as if it was typed: line by line, and `quit` ends
     #[arg(long, short)]
     interactive: bool,
+    /// Wait there for one connection, in place of making one; --timeout limits the wait
+    #[arg(long, short, conflicts_with = "bind")]
+    listen: bool,
+    /// Connect over TCP or UDP from this address of this machine, and this port if there is one
+    #[arg(long, short, value_name = "ADDRESS", value_parser = source)]
+    bind: Option<SocketAddr>,
     /// Tell the states of the socket on stderr, with its addresses
     #[arg(long, short)]
     verbose: bool,
@@ -63,80 +76,124 @@ pub(crate) struct Args {
     #[arg(long, value_name = "MS")]
     timeout: Option<u64>,
     /// After the end of the input, end well when nothing comes for so long
-    /// [default: 1000 over UDP, which has no end; never else]
+    /// [default: 1000 over datagrams and Bluetooth, which have no end of one way; never else]
     #[arg(long, value_name = "MS")]
     idle: Option<u64>,
 }
 
+/// Where to, or where to listen.
+#[derive(Debug)]
+enum Place {
+    Url(Endpoint),
+    Bluetooth(RfcommAddr),
+}
+
+impl Place {
+    fn parse(url: &str) -> Result<Self, Failure> {
+        let Some(place) = url.strip_prefix("bluetooth://") else {
+            return Ok(Self::Url(Endpoint::parse(url, Protocol::Echo)?));
+        };
+        place.parse().map(Self::Bluetooth).map_err(|why| {
+            Failure::Start(format!("the URL `{url}` names no Bluetooth channel: {why}"))
+        })
+    }
+}
+
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let endpoint = Endpoint::parse(&args.url, Protocol::Echo)?;
+    let place = Place::parse(&args.url)?;
     let limits = Limits::new(args);
     let connect_timeout = Duration::from_millis(args.connect_timeout.max(1));
-    let options = endpoint.socket_options(&Options {
+    let base = Options {
         connect_timeout: Some(limits.within(connect_timeout)),
+        source: args.bind,
         ..Options::default()
-    });
+    };
     let mut life = Life::new(args.verbose);
-    let outcome = match &endpoint.transport {
-        Transport::Tcp { host, port } => tcp(host, *port, &options, &mut life)
-            .map_err(Failure::from)
-            .and_then(|socket| Session::new(args, limits, &mut life)?.over(socket)),
-        Transport::Udp { host, port } => udp(host, *port, &options, &mut life)
-            .map_err(Failure::from)
-            .and_then(|socket| Session::new(args, limits, &mut life)?.over(socket)),
-        Transport::Unix(path) => unix(path, &options, &mut life)
-            .map_err(Failure::from)
-            .and_then(|socket| Session::new(args, limits, &mut life)?.over(socket)),
-        Transport::CobsTcp { .. } | Transport::Serial(_) => {
-            let text = "a serial line carries chat alone: connect goes over tcp, udp and unix";
-            return Err(Failure::Start(text.into()));
+    let outcome = match &place {
+        Place::Url(endpoint) => {
+            let options = endpoint.socket_options(&base);
+            exchange(args, endpoint, &options, limits, &mut life)
         }
+        Place::Bluetooth(address) if args.listen => {
+            open::rfcomm_accepted(*address, &base, limits.left(), &mut life)
+                .map_err(Failure::from)
+                .and_then(|socket| Session::new(args, limits, &mut life).over(socket))
+        }
+        Place::Bluetooth(address) => open::rfcomm(*address, &base, &mut life)
+            .map_err(Failure::from)
+            .and_then(|socket| Session::new(args, limits, &mut life).over(socket)),
     };
     life.closed();
     outcome
 }
 
-fn tcp(
-    host: &str,
-    port: u16,
+fn exchange(
+    args: &Args,
+    endpoint: &Endpoint,
     options: &Options,
+    limits: Limits,
     life: &mut Life,
-) -> Result<TcpStream, SocketError> {
-    let mut connecting = TcpConnect::start((host, port), options)?;
-    life.connecting(connecting.local_addr()?, connecting.peer_addr());
-    loop {
-        let tried = connecting.peer_addr();
-        if let Some(stream) = connecting.poll()? {
-            if stream.peer_addr()? != tried {
-                life.connecting(stream.local_addr()?, stream.peer_addr()?);
+) -> Result<(), Failure> {
+    let kind = endpoint.options.kind.unwrap_or_default();
+    let patience = limits.left();
+    match (&endpoint.transport, args.listen) {
+        (Transport::Tcp { host, port }, false) => {
+            let socket = open::tcp(host, *port, options, life)?;
+            Session::new(args, limits, life).over(socket)
+        }
+        (Transport::Tcp { host, port }, true) => {
+            let socket = open::tcp_accepted(host, *port, options, patience, life)?;
+            Session::new(args, limits, life).over(socket)
+        }
+        (Transport::Udp { host, port }, false) => {
+            let socket = open::udp(host, *port, options, life)?;
+            Session::new(args, limits, life).over(socket)
+        }
+        (Transport::Unix(path), is_listening) => match (kind, is_listening) {
+            (UnixKind::Stream, false) => {
+                let socket = open::unix(path, options, life)?;
+                Session::new(args, limits, life).over(socket)
             }
-            life.established(&stream.local_addr()?, &stream.peer_addr()?);
-            return Ok(stream);
-        }
-        if connecting.peer_addr() != tried {
-            life.connecting(connecting.local_addr()?, connecting.peer_addr());
-        }
-        let waited = connecting.wait(Duration::from_secs(1));
-        waited.map_err(|e| SocketError::from_io(host, e))?;
+            (UnixKind::Stream, true) => {
+                let socket = open::unix_accepted(path, options, patience, life)?;
+                Session::new(args, limits, life).over(socket)
+            }
+            (UnixKind::Seqpacket, false) => {
+                let socket = open::seqpacket(path, options, life)?;
+                Session::new(args, limits, life).over(socket)
+            }
+            (UnixKind::Seqpacket, true) => {
+                let socket = open::seqpacket_accepted(path, options, patience, life)?;
+                Session::new(args, limits, life).over(socket)
+            }
+            (UnixKind::Datagram, false) => {
+                let (socket, _file) = open::unix_datagram(path, options, life)?;
+                Session::new(args, limits, life).over(socket)
+            }
+            (UnixKind::Datagram, true) => Err(no_connection()),
+        },
+        (Transport::Udp { .. }, true) => Err(no_connection()),
+        (Transport::CobsTcp { .. } | Transport::Serial(_), _) => Err(Failure::Start(
+            "a serial line carries chat alone: connect goes over tcp, udp, unix and bluetooth"
+                .into(),
+        )),
     }
 }
 
-fn udp(
-    host: &str,
-    port: u16,
-    options: &Options,
-    life: &mut Life,
-) -> Result<UdpSocket, SocketError> {
-    let socket = UdpSocket::connect((host, port), options)?;
-    life.datagrams(socket.local_addr()?, socket.peer_addr()?);
-    Ok(socket)
+fn no_connection() -> Failure {
+    let text = "datagrams make no connection to listen for: answer them with `halloo serve`";
+    Failure::Start(text.into())
 }
 
-fn unix(path: &PathBuf, options: &Options, life: &mut Life) -> Result<UnixStream, SocketError> {
-    life.connecting_unix(path);
-    let stream = UnixStream::connect(path, options)?;
-    life.established(&"no path of its own", &path.display());
-    Ok(stream)
+/// `ADDRESS` or `ADDRESS:PORT`.
+fn source(text: &str) -> Result<SocketAddr, &'static str> {
+    let host = text.strip_prefix('[').and_then(|t| t.strip_suffix(']'));
+    let ip = host
+        .unwrap_or(text)
+        .parse()
+        .map(|ip: IpAddr| (ip, 0).into());
+    ip.or_else(|_| text.parse())
+        .map_err(|_| "a good one is 192.0.2.1, 192.0.2.1:5000, ::1 or [::1]:5000")
 }
 
 /// The time-outs of a session; `None` waits.
@@ -161,9 +218,12 @@ impl Limits {
 
     /// `span`, or what is left of the whole if that is less.
     fn within(&self, span: Duration) -> Duration {
-        let left = self
-            .end
-            .map(|end| end.saturating_duration_since(Instant::now()));
-        left.map_or(span, |left| left.min(span))
+        self.left().map_or(span, |left| left.min(span))
+    }
+
+    /// What is left of the whole.
+    fn left(&self) -> Option<Duration> {
+        let end = self.end?;
+        Some(end.saturating_duration_since(Instant::now()))
     }
 }

@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use embedded_io::{Read, ReadReady, Write};
+use embedded_io::ReadReady;
 use halloo_std::socket::{Carrier, Shutdown, Socket, SocketError};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -15,14 +15,14 @@ use super::typed::{Next, Source};
 use super::{Args, Limits};
 use crate::failure::Failure;
 
-/// The largest datagram, and one more.
-const MAX_READ: usize = 1 << 16;
+/// More than the largest message: Unix sockets take what their send buffer holds, 208 KiB on Linux.
+const MAX_READ: usize = 1 << 18;
 
 /// How much a stream is given at once: it takes so much without a wait when it is ready.
 const CHUNK: usize = 4096;
 
-/// How long an answer over UDP may take after the end of the input.
-const UDP_IDLE: Duration = Duration::from_secs(1);
+/// How long an answer may take after the end of the input where the other end is not told of that.
+const UNTOLD_IDLE: Duration = Duration::from_secs(1);
 
 /// A session with the other end, apart from the socket under it.
 pub(super) struct Session<'l> {
@@ -31,7 +31,8 @@ pub(super) struct Session<'l> {
     limits: Limits,
     life: &'l mut Life,
     args: &'l Args,
-    unsent: Vec<u8>,
+    /// What is left of what is being sent; an empty datagram is something.
+    unsent: Option<Vec<u8>>,
     /// When something came last, or the connection stood.
     heard_at: Instant,
     /// When the input ended.
@@ -47,24 +48,24 @@ enum Over {
 }
 
 impl<'l> Session<'l> {
-    pub(super) fn new(args: &'l Args, limits: Limits, life: &'l mut Life) -> Result<Self, Failure> {
-        Ok(Self {
+    pub(super) fn new(args: &'l Args, limits: Limits, life: &'l mut Life) -> Self {
+        Self {
             source: None,
             show: Show::new(args.hex),
             limits,
             life,
             args,
-            unsent: Vec::new(),
+            unsent: None,
             heard_at: Instant::now(),
             ended_at: None,
-        })
+        }
     }
 
     /// Sends and shows until one of both ends closes, or a time-out is over.
     pub(super) fn over<S: Carrier>(mut self, socket: Socket<S>) -> Result<(), Failure> {
-        self.source = Some(Source::stdin(self.args, S::DATAGRAM)?);
-        if S::DATAGRAM {
-            self.limits.idle = self.limits.idle.or(Some(UDP_IDLE));
+        self.source = Some(Source::stdin(self.args, S::MESSAGES, S::DATAGRAM)?);
+        if !S::HALF_CLOSES {
+            self.limits.idle = self.limits.idle.or(Some(UNTOLD_IDLE));
         }
         let outcome = self.exchange(socket);
         self.show.end()?;
@@ -74,12 +75,13 @@ impl<'l> Session<'l> {
     fn exchange<S: Carrier>(&mut self, mut socket: Socket<S>) -> Result<(), Failure> {
         let mut bytes = vec![0; MAX_READ];
         loop {
-            if self.unsent.is_empty()
+            if self.unsent.is_none()
                 && let Some(source) = &mut self.source
             {
                 match source.next()? {
                     Next::Send(more) => {
-                        self.unsent = more;
+                        // Elsewhere it would be nothing, or read as the end.
+                        self.unsent = Some(more).filter(|m| S::DATAGRAM || !m.is_empty());
                         continue;
                     }
                     Next::Wait => {}
@@ -92,17 +94,16 @@ impl<'l> Session<'l> {
                 return self.give_up(over);
             }
             if ready.socket_in {
-                match Read::read(&mut socket, &mut bytes)? {
-                    0 => return self.peer_ended(),
+                match socket.recv(&mut bytes)? {
+                    0 if !S::DATAGRAM => return self.peer_ended(),
                     n => {
                         self.heard_at = Instant::now();
-                        self.life.received(n);
-                        self.show.bytes(&bytes[..n], S::DATAGRAM)?;
+                        self.heard::<S>(&bytes[..n])?;
                     }
                 }
             }
             if ready.socket_out
-                && let Err(broken) = self.send(&mut socket)
+                && let Err(broken) = self.send(&socket)
             {
                 self.read_rest(&mut socket, &mut bytes)?;
                 return Err(broken);
@@ -115,16 +116,26 @@ impl<'l> Session<'l> {
         }
     }
 
-    fn send<S: Carrier>(&mut self, socket: &mut Socket<S>) -> Result<(), Failure> {
-        let most = if S::DATAGRAM {
-            self.unsent.len()
-        } else {
-            CHUNK
+    fn send<S: Carrier>(&mut self, socket: &Socket<S>) -> Result<(), Failure> {
+        let Some(unsent) = &mut self.unsent else {
+            return Ok(());
         };
-        let n = Write::write(socket, &self.unsent[..self.unsent.len().min(most)])?;
+        let most = if S::MESSAGES { unsent.len() } else { CHUNK };
+        let n = socket.send(&unsent[..unsent.len().min(most)])?;
         self.life.sent(n);
-        self.unsent.drain(..n);
+        unsent.drain(..n);
+        if unsent.is_empty() {
+            self.unsent = None;
+        }
         Ok(())
+    }
+
+    fn heard<S: Carrier>(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.life.received(bytes.len());
+        if bytes.is_empty() {
+            return self.show.empty();
+        }
+        self.show.bytes(bytes, S::MESSAGES)
     }
 
     /// What the other end had said before it broke off is there to be read still.
@@ -134,12 +145,9 @@ impl<'l> Session<'l> {
         bytes: &mut [u8],
     ) -> Result<(), Failure> {
         while socket.read_ready().unwrap_or(false) {
-            match Read::read(socket, bytes) {
+            match socket.recv(bytes) {
                 Ok(0) | Err(_) => break,
-                Ok(n) => {
-                    self.life.received(n);
-                    self.show.bytes(&bytes[..n], S::DATAGRAM)?;
-                }
+                Ok(n) => self.heard::<S>(&bytes[..n])?,
             }
         }
         Ok(())
@@ -149,7 +157,7 @@ impl<'l> Session<'l> {
     fn end_input<S: Carrier>(&mut self, socket: &Socket<S>) -> Result<(), Failure> {
         self.source = None;
         self.ended_at = Some(Instant::now());
-        if S::DATAGRAM {
+        if !S::HALF_CLOSES {
             return Ok(());
         }
         match SockRef::from(socket).shutdown(Shutdown::Write) {
@@ -164,7 +172,7 @@ impl<'l> Session<'l> {
     fn peer_ended(&mut self) -> Result<(), Failure> {
         self.show.end()?;
         self.life.peer_ended();
-        if self.unsent.is_empty() {
+        if self.unsent.is_none() {
             return Ok(());
         }
         Err(Failure::Lost(
@@ -200,10 +208,10 @@ impl<'l> Session<'l> {
         let left = deadline.map(|(at, _)| at.saturating_duration_since(Instant::now()));
         let timeout = left.and_then(|span| Timespec::try_from(span).ok());
         let mut wanted = PollFlags::IN;
-        wanted.set(PollFlags::OUT, !self.unsent.is_empty());
+        wanted.set(PollFlags::OUT, self.unsent.is_some());
         let mut fds = vec![PollFd::from_borrowed_fd(socket.as_fd(), wanted)];
         // No more is read than is on its way.
-        if self.unsent.is_empty()
+        if self.unsent.is_none()
             && let Some(source) = &self.source
         {
             fds.push(PollFd::from_borrowed_fd(source.fd(), PollFlags::IN));
@@ -221,7 +229,7 @@ impl<'l> Session<'l> {
         let over = over.filter(|(_, over)| *over == Over::All || !socket_in);
         Ok(Ready {
             socket_in,
-            socket_out: seen(0).contains(PollFlags::OUT) && !self.unsent.is_empty(),
+            socket_out: seen(0).contains(PollFlags::OUT) && self.unsent.is_some(),
             input: !seen(1).is_empty(),
             over: over.map(|(_, over)| over),
         })

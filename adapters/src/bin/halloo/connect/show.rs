@@ -30,8 +30,18 @@ impl Show {
         }
     }
 
-    /// Shows a piece of a stream, or a whole datagram.
-    pub(super) fn bytes(&mut self, bytes: &[u8], is_datagram: bool) -> Result<(), Failure> {
+    /// Shows that an empty datagram came, in hex as a line without digits; a program that reads the
+    /// bytes gets none.
+    pub(super) fn empty(&mut self) -> Result<(), Failure> {
+        match (self.is_hex, self.is_terminal) {
+            (_, true) => print(b"(an empty datagram)\n"),
+            (true, false) => print(b"\n"),
+            (false, false) => Ok(()),
+        }
+    }
+
+    /// Shows a piece of a stream, or a whole message.
+    pub(super) fn bytes(&mut self, bytes: &[u8], is_message: bool) -> Result<(), Failure> {
         if self.is_hex {
             let rows: String = bytes
                 .chunks(ROW)
@@ -43,14 +53,14 @@ impl Show {
             return print(bytes);
         }
         self.part.extend_from_slice(bytes);
-        let whole = if is_datagram {
+        let whole = if is_message {
             self.part.len()
         } else {
             whole(&self.part)
         };
         let mut text = readable(&self.part[..whole]);
         self.part.drain(..whole);
-        if is_datagram && !text.ends_with('\n') {
+        if is_message && !text.ends_with('\n') {
             text.push('\n');
         }
         if !text.is_empty() {

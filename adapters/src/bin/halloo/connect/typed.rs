@@ -12,7 +12,7 @@ use crate::input::{Input, Typed};
 /// The longest line over a stream.
 const MAX_STREAM_LINE: usize = 1 << 20;
 
-/// The most bytes of a UDP datagram's payload over IPv4.
+/// The most bytes of a message: what a UDP datagram carries over IPv4.
 pub(super) const MAX_PAYLOAD: usize = 65_507;
 
 /// How many bytes are read at once where lines do not matter.
@@ -51,22 +51,31 @@ pub(super) enum Source {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Form {
     Hex,
-    Text { end: &'static [u8] },
+    Text {
+        end: &'static [u8],
+        /// An empty line has an end, too; else it is nothing, which a datagram can be.
+        ends_empty: bool,
+    },
 }
 
 impl Source {
-    pub(super) fn stdin(args: &Args, is_datagram: bool) -> Result<Self, Failure> {
+    /// Of a socket of messages each line is one; of a datagram socket an empty line is an empty one.
+    pub(super) fn stdin(args: &Args, is_message: bool, is_datagram: bool) -> Result<Self, Failure> {
         let is_typed = args.interactive || io::stdin().is_terminal();
         let form = if args.hex {
             Form::Hex
         } else if args.crlf {
-            Form::Text { end: b"\r\n" }
-        } else if args.no_newline {
-            Form::Text { end: b"" }
+            Form::Text {
+                end: b"\r\n",
+                ends_empty: true,
+            }
         } else {
-            Form::Text { end: b"\n" }
+            Form::Text {
+                end: if args.no_newline { b"" } else { b"\n" },
+                ends_empty: !is_datagram,
+            }
         };
-        if !is_typed && !is_datagram && matches!(form, Form::Text { end: b"\n" }) {
+        if !is_typed && !is_message && matches!(form, Form::Text { end: b"\n", .. }) {
             let fd = io::stdin().as_fd().try_clone_to_owned();
             return Ok(Self::Bytes {
                 fd: fd.map_err(|e| Failure::from_stdio(&e))?,
@@ -74,11 +83,11 @@ impl Source {
                 has_ended: false,
             });
         }
-        let limit = match (is_datagram, form) {
+        let limit = match (is_message, form) {
             (false, _) => MAX_STREAM_LINE,
             // Two digits and a space for each byte.
             (true, Form::Hex) => 3 * MAX_PAYLOAD,
-            (true, Form::Text { end }) => MAX_PAYLOAD - end.len(),
+            (true, Form::Text { end, .. }) => MAX_PAYLOAD - end.len(),
         };
         Ok(Self::Lines {
             input: Input::stdin(limit)?,
@@ -156,12 +165,14 @@ impl Form {
     fn bytes(self, mut line: Vec<u8>) -> Result<Vec<u8>, &'static str> {
         match self {
             Self::Hex => hex(&line),
-            Self::Text { end } => {
+            Self::Text { end, ends_empty } => {
                 // Who pipes lines that end so already means one end, not two.
                 if end == b"\r\n" && line.ends_with(b"\r") {
                     line.pop();
                 }
-                line.extend_from_slice(end);
+                if ends_empty || !line.is_empty() {
+                    line.extend_from_slice(end);
+                }
                 Ok(line)
             }
         }
@@ -208,12 +219,22 @@ mod tests {
     #[test]
     fn a_line_has_one_end_of_the_kind_that_was_asked_for() {
         let check = |end, line: &[u8], expected: &[u8]| {
-            assert_eq!(Form::Text { end }.bytes(line.to_vec()).unwrap(), expected);
+            for ends_empty in [false, true] {
+                let form = Form::Text { end, ends_empty };
+                assert_eq!(form.bytes(line.to_vec()).unwrap(), expected);
+            }
         };
         check(b"\n", b"one", b"one\n");
         check(b"\n", b"one\r", b"one\r\n");
         check(b"", b"one", b"one");
         check(b"\r\n", b"one", b"one\r\n");
         check(b"\r\n", b"one\r", b"one\r\n");
+        for (ends_empty, expected) in [(true, &b"\n"[..]), (false, b"")] {
+            let form = Form::Text {
+                end: b"\n",
+                ends_empty,
+            };
+            assert_eq!(form.bytes(Vec::new()).unwrap(), expected);
+        }
     }
 }

@@ -162,7 +162,7 @@ fn what_is_wrong_with_an_object_is_told_in_words() {
         format!(r#"{{"type":"join","room":"{room}","username":"{name}"}}"#)
     };
     let (room, name) = (
-        "Room not allowed: 1 to 32 of a-z 0-9 . _ -",
+        "Room not allowed: 1 to 32 of A-Z a-z 0-9 . _ -",
         "Username not allowed: 1 to 32 bytes of UTF-8, no control or invisible characters",
     );
     for (object, text) in [
@@ -190,7 +190,7 @@ fn what_is_wrong_with_an_object_is_told_in_words() {
         ),
         (&join("", "ann"), "Room and username required"),
         (&join("lab", ""), "Room and username required"),
-        (&join("Lab", "ann"), room),
+        (&join("läb", "ann"), room),
         (&join("a b", "ann"), room),
         (&join(&long, "ann"), room),
         (&join("lab", &long), name),
@@ -285,10 +285,21 @@ fn a_second_join_leaves_the_first_room_and_says_so() {
 }
 
 #[test]
+fn a_room_in_capitals_is_the_one_without_and_is_told_as_the_client_spells_it() {
+    let mut client = Client::new();
+    client.ask(r#"{"type":"join","room":"Lab","username":"Ann"}"#);
+    client.said(&[join("lab", "Ann")]);
+    client.joined(0, 0);
+    client.told(&[r#"{"type":"notification","message":"Ann joined Lab"}"#]);
+    client.entry(1, 0, "bob", b"hi");
+    client.told(&[r#"{"type":"chat","username":"bob","room":"Lab","message":"hi"}"#]);
+}
+
+#[test]
 fn a_join_that_cannot_be_leaves_a_client_where_it_is() {
     let mut client = Client::in_lab();
-    client.ask(r#"{"type":"join","room":"No","username":"ann"}"#);
-    client.refused("Room not allowed: 1 to 32 of a-z 0-9 . _ -");
+    client.ask(r#"{"type":"join","room":"n o","username":"ann"}"#);
+    client.refused("Room not allowed: 1 to 32 of A-Z a-z 0-9 . _ -");
     client.ask(r#"{"type":"chat","message":"still here"}"#);
     client.said(&[post(8, "still here")]);
 }

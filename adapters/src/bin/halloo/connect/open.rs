@@ -1,0 +1,212 @@
+//! Opens the socket of each kind, and tells its states on the way.
+
+use std::env;
+use std::fmt;
+use std::fs;
+use std::path::Path;
+use std::process;
+use std::thread;
+use std::time::Duration;
+
+use halloo_std::socket::{
+    Address, Options, RfcommAddr, RfcommListener, RfcommStream, SocketError, SocketFile,
+    TcpConnect, TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixSeqpacket,
+    UnixSeqpacketListener, UnixStream,
+};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
+
+use super::life::{Life, family};
+use crate::failure::Failure;
+
+/// What a Unix socket that connects is called.
+const NAMELESS: &str = "no path of its own";
+
+pub(super) fn tcp(
+    host: &str,
+    port: u16,
+    options: &Options,
+    life: &mut Life,
+) -> Result<TcpStream, SocketError> {
+    let is_chosen = options.source.is_some();
+    let mut connecting = match TcpConnect::start((host, port), options) {
+        Err(error) => {
+            // It failed at once, at each of its addresses; without one there was no socket.
+            if !matches!(error, SocketError::Unresolved { .. }) {
+                life.created(&"a TCP socket");
+                life.connecting(&Address::from((host, port)));
+            }
+            return Err(error);
+        }
+        Ok(connecting) => connecting,
+    };
+    life.connecting_tcp(connecting.local_addr()?, connecting.peer_addr(), is_chosen);
+    loop {
+        let tried = connecting.peer_addr();
+        if let Some(stream) = connecting.poll()? {
+            if stream.peer_addr()? != tried {
+                life.connecting_tcp(stream.local_addr()?, stream.peer_addr()?, is_chosen);
+            }
+            life.established(&stream.local_addr()?, &stream.peer_addr()?);
+            return Ok(stream);
+        }
+        if connecting.peer_addr() != tried {
+            life.connecting_tcp(connecting.local_addr()?, connecting.peer_addr(), is_chosen);
+        }
+        let waited = connecting.wait(Duration::from_secs(1));
+        waited.map_err(|e| SocketError::from_io(host, e))?;
+    }
+}
+
+/// The first connection to this address.
+pub(super) fn tcp_accepted(
+    host: &str,
+    port: u16,
+    options: &Options,
+    patience: Option<Duration>,
+    life: &mut Life,
+) -> Result<TcpStream, SocketError> {
+    let listener = TcpListener::bind((host, port), options)?;
+    let at = listener.local_addr()?;
+    life.created(&format_args!("a TCP socket, {}", family(at)));
+    life.bound(&at);
+    life.listening(&at);
+    let stream = listener.accept(patience)?;
+    drop(listener);
+    life.established(&stream.local_addr()?, &stream.peer_addr()?);
+    Ok(stream)
+}
+
+pub(super) fn udp(
+    host: &str,
+    port: u16,
+    options: &Options,
+    life: &mut Life,
+) -> Result<UdpSocket, SocketError> {
+    let socket = UdpSocket::connect((host, port), options)?;
+    let (local, peer) = (socket.local_addr()?, socket.peer_addr()?);
+    life.created(&format_args!("a UDP socket, {}", family(peer)));
+    life.bound(&local);
+    life.connected(&peer);
+    Ok(socket)
+}
+
+pub(super) fn unix(
+    path: &Path,
+    options: &Options,
+    life: &mut Life,
+) -> Result<UnixStream, SocketError> {
+    life.created(&"a Unix stream socket");
+    life.connecting(&path.display());
+    let stream = UnixStream::connect(path, options)?;
+    life.established(&NAMELESS, &path.display());
+    Ok(stream)
+}
+
+pub(super) fn unix_accepted(
+    path: &Path,
+    options: &Options,
+    patience: Option<Duration>,
+    life: &mut Life,
+) -> Result<UnixStream, SocketError> {
+    let listener = UnixListener::bind(path, options)?;
+    listening_at(path, &"a Unix stream socket", life);
+    let stream = listener.accept(patience)?;
+    drop(listener);
+    life.established(&path.display(), &NAMELESS);
+    Ok(stream)
+}
+
+pub(super) fn seqpacket(
+    path: &Path,
+    options: &Options,
+    life: &mut Life,
+) -> Result<UnixSeqpacket, SocketError> {
+    life.created(&"a Unix seqpacket socket");
+    life.connecting(&path.display());
+    let socket = UnixSeqpacket::connect(path, options)?;
+    life.established(&NAMELESS, &path.display());
+    Ok(socket)
+}
+
+pub(super) fn seqpacket_accepted(
+    path: &Path,
+    options: &Options,
+    patience: Option<Duration>,
+    life: &mut Life,
+) -> Result<UnixSeqpacket, SocketError> {
+    let listener = UnixSeqpacketListener::bind(path, options)?;
+    listening_at(path, &"a Unix seqpacket socket", life);
+    let socket = listener.accept(patience)?;
+    drop(listener);
+    life.established(&path.display(), &NAMELESS);
+    Ok(socket)
+}
+
+fn listening_at(path: &Path, what: &dyn fmt::Display, life: &mut Life) {
+    life.created(what);
+    life.bound(&path.display());
+    life.listening(&path.display());
+}
+
+/// A datagram socket with a path of its own, since one without cannot be answered; the file goes
+/// when the second half is dropped, or with a signal that ends the program.
+pub(super) fn unix_datagram(
+    path: &Path,
+    options: &Options,
+    life: &mut Life,
+) -> Result<(UnixDatagram, SocketFile), Failure> {
+    let number = getrandom::u64().map_err(|e| Failure::Start(e.to_string()))?;
+    let own = format!("halloo-{}-{number:016x}.sock", process::id());
+    let (mut socket, file) = UnixDatagram::bind(env::temp_dir().join(own), options)?;
+    remove_on_signal(&file)?;
+    life.created(&"a Unix datagram socket");
+    life.bound(&file.path().display());
+    socket.connect_to(path)?;
+    life.connected(&path.display());
+    Ok((socket, file))
+}
+
+fn remove_on_signal(file: &SocketFile) -> Result<(), Failure> {
+    let path = file.path().to_path_buf();
+    let failed = |e: std::io::Error| Failure::Start(format!("signals cannot be waited for: {e}"));
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(failed)?;
+    let waiter = thread::Builder::new().name("halloo-signals".into());
+    let spawned = waiter.spawn(move || {
+        for signal in signals.forever() {
+            // It may be gone, and the end comes either way.
+            let _ = fs::remove_file(&path);
+            let _ = emulate_default_handler(signal);
+        }
+    });
+    spawned.map(drop).map_err(failed)
+}
+
+pub(super) fn rfcomm(
+    to: RfcommAddr,
+    options: &Options,
+    life: &mut Life,
+) -> Result<RfcommStream, SocketError> {
+    life.created(&"a Bluetooth RFCOMM socket");
+    life.connecting(&to);
+    let stream = RfcommStream::connect(to, options)?;
+    life.established(&stream.local_addr()?, &to);
+    Ok(stream)
+}
+
+pub(super) fn rfcomm_accepted(
+    at: RfcommAddr,
+    options: &Options,
+    patience: Option<Duration>,
+    life: &mut Life,
+) -> Result<RfcommStream, SocketError> {
+    let listener = RfcommListener::bind(at, options)?;
+    life.created(&"a Bluetooth RFCOMM socket");
+    life.bound(&listener.local_addr());
+    life.listening(&listener.local_addr());
+    let stream = listener.accept(patience)?;
+    drop(listener);
+    life.established(&stream.local_addr()?, &stream.peer_addr()?);
+    Ok(stream)
+}
