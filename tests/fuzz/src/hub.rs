@@ -1,7 +1,9 @@
 //! The hub's machine under any calls: devices that lie, commits in any portion, crashes.
 
+mod chat;
 mod listen;
 mod peer;
+pub mod tutorial;
 
 use std::collections::BTreeSet;
 

@@ -14,7 +14,7 @@ use halloo_core::wire::{Bye, ByeReason, Entry, Join, Joined, Message, Notice, No
 use super::object::{Fault, Reply, Request};
 
 /// The slot of the room.
-const SLOT: u8 = 0;
+pub(super) const SLOT: u8 = 0;
 
 /// How many entries beyond its cursor a client takes. What it does not read holds up the writing, so
 /// this is not what keeps it from being swamped.
@@ -311,6 +311,3 @@ pub(super) const DONE: Message<'static> = Message::Bye(Bye {
 fn notify(out: &mut Vec<u8>, message: &str) {
     Reply::Notification { message }.write(out);
 }
-
-#[cfg(test)]
-mod tests;

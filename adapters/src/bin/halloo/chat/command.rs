@@ -1,5 +1,7 @@
 //! Lines that a person types: posts and commands.
 
+use crate::output::harmless;
+
 /// What `/help` says.
 pub(super) const HELP: &[&str] = &[
     "/join ROOM     join a room and post there; /join goes to a joined room, too",
@@ -44,6 +46,11 @@ pub(super) fn parse(line: &[u8]) -> Line<'_> {
         (Some("/help"), None, None) => Line::Help,
         _ => Line::Wrong(line),
     }
+}
+
+/// What is said to a line that is no command.
+pub(super) fn wrong(line: &[u8]) -> String {
+    format!("{} is no command: /help lists them", harmless(line))
 }
 
 #[cfg(test)]

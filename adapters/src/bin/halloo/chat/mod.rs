@@ -1,24 +1,24 @@
 //! `halloo chat`: a person, or a pipe, in a room.
 
 mod command;
+mod json;
 mod ledger;
+mod near;
 mod screen;
 mod session;
 mod show;
 mod signals;
 
-use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use halloo_core::name;
 use halloo_std::client::{ClientError, Device, From, JoinError, MAX_BODY, Settings};
+use halloo_std::url::{Endpoint, Protocol};
 
 use super::EXIT_CODES;
 use super::failure::Failure;
-use super::input::Input;
-use screen::Screen;
+use near::{Near, Ways};
 use session::Session;
-use signals::Signals;
 
 /// The longest line that is looked at: a post, and the carriage return that is dropped.
 const MAX_LINE: usize = MAX_BODY + 1;
@@ -38,14 +38,25 @@ const HISTORY: u32 = 20;
 /// With a pipe or a file as input, every line is posted; the command ends well
 /// once all are acknowledged, and only then.
 ///
+/// json+tcp:// and json+unix: speak the JSON of socket tutorials, to our hub or
+/// to a server of your own. That dialect has no acknowledgements: your lines are
+/// shown when they are sent, and a pipe ends well when the server has read all
+/// of them, closed, and told of no error; whether anybody got them it does not
+/// say. Nothing can be resumed either: a connection that is lost ends the chat.
+/// A server that sends bare objects, without newlines, gets a line every 0.1 s
+/// at most, since it takes what one recv gives it for one object; such servers
+/// often take no more than 1,024 bytes.
+///
 /// Examples:
 ///   halloo chat chat+tcp://127.0.0.1:7007 --room lab --name ann
 ///   date | halloo chat chat+unix:/run/halloo.sock --room lab --name clock
+///   halloo chat json+tcp://127.0.0.1:8083 --room lab --name ann
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES, verbatim_doc_comment)]
 pub(crate) struct Args {
     /// The hub: chat+tcp://HOST:PORT, chat+udp://HOST:PORT or chat+unix:PATH; over a serial line
-    /// chat+serial:DEVICE?baud=N or chat+cobs+tcp://HOST:PORT
+    /// chat+serial:DEVICE?baud=N or chat+cobs+tcp://HOST:PORT; a server that speaks the tutorial's
+    /// JSON: json+tcp://HOST:PORT or json+unix:PATH
     url: String,
     /// The room: 1 to 32 of a-z 0-9 . _ -
     #[arg(long, short, value_name = "ROOM")]
@@ -53,7 +64,7 @@ pub(crate) struct Args {
     /// What the others call you: 1 to 32 bytes
     #[arg(long, short, value_name = "NAME")]
     name: String,
-    /// How many posts from before to show [default: 20, and 0 where a pipe is posted]
+    /// How many posts from before to show [default: 20, and 0 where a pipe is posted or JSON is spoken]
     #[arg(long, value_name = "N")]
     history: Option<u32>,
     /// How long to wait for the hub: to connect, and to acknowledge what a pipe posts
@@ -68,38 +79,30 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    if let Ok(endpoint) = args.url.parse::<Endpoint>()
+        && endpoint.protocol == Protocol::Json
+    {
+        return json::run(args, &endpoint);
+    }
     check_names(args)?;
-    let patience = Duration::from_secs(args.timeout.max(1).into());
+    let ways = Ways::new(args);
     let usual = Settings::new(&args.name);
     let settings = Settings {
-        connect_timeout: patience.min(usual.connect_timeout),
-        handshake_timeout: patience.min(usual.handshake_timeout),
+        connect_timeout: ways.patience.min(usual.connect_timeout),
+        handshake_timeout: ways.patience.min(usual.handshake_timeout),
         longest_wait: LONGEST_WAIT,
         ..usual
     };
-    let is_person = io::stdin().is_terminal();
-    let unread = if is_person || args.follow { HISTORY } else { 0 };
+    let unread = if ways.is_person || args.follow {
+        HISTORY
+    } else {
+        0
+    };
     let history = args.history.unwrap_or(unread);
     let mut device = Device::connect(&args.url, settings)?;
-    device.join_wait(&args.room, From::Last(history), patience)?;
-    let signals = Signals::new()?;
-    let editor = if is_person && io::stdout().is_terminal() {
-        screen::editor(session::prompt(Some(&args.room)))?
-    } else {
-        None
-    };
-    let (input, screen) = match editor {
-        Some(editor) => editor,
-        None => (Input::stdin(MAX_LINE)?, Screen::plain()),
-    };
-    let ways = session::Ways {
-        is_person,
-        takes_commands: is_person || args.commands,
-        stays: args.follow && !is_person,
-        history,
-        patience,
-    };
-    Session::new(args, ways, device, input, screen, signals).run()
+    device.join_wait(&args.room, From::Last(history), ways.patience)?;
+    let near = Near::new(ways, Some(&args.room))?;
+    Session::new(args, near, device, history).run()
 }
 
 /// Names that cannot be are told before anything is connected.

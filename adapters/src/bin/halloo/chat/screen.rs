@@ -149,10 +149,19 @@ impl Screen {
 
     /// Shows a post of one's own that the hub has.
     pub(super) fn own(&mut self, room: &str, name: &str, body: &str) -> Result<(), Failure> {
+        self.mine(room, name, body, " ✓")
+    }
+
+    /// Shows a line of one's own that is sent; nobody says whether it arrived.
+    pub(super) fn sent(&mut self, room: &str, name: &str, body: &str) -> Result<(), Failure> {
+        self.mine(room, name, body, "")
+    }
+
+    fn mine(&mut self, room: &str, name: &str, body: &str, tick: &str) -> Result<(), Failure> {
         match &mut self.terminal {
             Some(at) => {
                 let (dim, _, off) = at.styles();
-                at.print(&format!("{dim}[{room}] {name}: {body} ✓{off}"))
+                at.print(&format!("{dim}[{room}] {name}: {body}{tick}{off}"))
             }
             None => self.say(&format!("[{room}] {name}: {body}")),
         }

@@ -7,17 +7,12 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use halloo_std::client::{ClientError, Device, From, JoinError, PostError};
-use halloo_std::socket::Interest;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
 
 use super::Args;
 use super::command::{self, HELP, Line};
 use super::ledger::Ledger;
-use super::screen::Screen;
-use super::signals::Signals;
+use super::near::{NO_ROOM, Near};
 use crate::failure::Failure;
-use crate::input::{Input, Typed};
 use crate::output::{count, harmless};
 
 /// How long the hub has to close after the bye.
@@ -26,72 +21,30 @@ const BYE: Duration = Duration::from_secs(2);
 /// How many happenings are shown before the input has its turn.
 const BATCH: usize = 64;
 
-pub(super) const NO_ROOM: &str = "you are in no room: /join ROOM first";
-
-/// How this chat behaves.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Ways {
-    /// Somebody types.
-    pub(super) is_person: bool,
-    /// Lines that start with a slash are commands.
-    pub(super) takes_commands: bool,
-    /// It goes on after the end of the input.
-    pub(super) stays: bool,
-    pub(super) history: u32,
-    pub(super) patience: Duration,
-}
-
 pub(super) struct Session<'a> {
     pub(super) args: &'a Args,
-    pub(super) ways: Ways,
+    pub(super) near: Near,
     pub(super) device: Device,
-    input: Input,
-    pub(super) screen: Screen,
-    signals: Signals,
+    history: u32,
     /// Where lines are posted.
     pub(super) room: Option<String>,
     /// The last offset of each room when it was joined.
     pub(super) heads: HashMap<String, u64>,
     pub(super) ledger: Ledger,
-    /// A line that waits for place in the outbox, or for the room to be joined.
-    waiting: Option<Vec<u8>>,
-    is_quitting: bool,
-    /// How many signals came.
-    interrupts: usize,
-    /// Lines that are not posted and will not be.
-    pub(super) unposted: usize,
     /// Since when there is no connection, and why.
     pub(super) lost: Option<(Instant, Failure)>,
 }
 
-/// What stands before a line that is typed.
-pub(super) fn prompt(room: Option<&str>) -> String {
-    format!("{}> ", room.unwrap_or(""))
-}
-
 impl<'a> Session<'a> {
-    pub(super) fn new(
-        args: &'a Args,
-        ways: Ways,
-        device: Device,
-        input: Input,
-        screen: Screen,
-        signals: Signals,
-    ) -> Self {
+    pub(super) fn new(args: &'a Args, near: Near, device: Device, history: u32) -> Self {
         Self {
             args,
-            ways,
+            near,
             device,
-            input,
-            screen,
-            signals,
+            history,
             room: Some(args.room.clone()),
             heads: HashMap::new(),
             ledger: Ledger::default(),
-            waiting: None,
-            is_quitting: false,
-            interrupts: 0,
-            unposted: 0,
             lost: None,
         }
     }
@@ -104,8 +57,8 @@ impl<'a> Session<'a> {
             self.take_lines()?;
             self.show_late()?;
             self.take_signals()?;
-            if self.is_leaving() {
-                let deadline = *deadline.get_or_insert(Instant::now() + self.ways.patience);
+            if self.near.is_leaving() {
+                let deadline = *deadline.get_or_insert(Instant::now() + self.near.ways.patience);
                 if self.is_done() || deadline <= Instant::now() {
                     break;
                 }
@@ -113,14 +66,14 @@ impl<'a> Session<'a> {
             self.check_patience()?;
             self.wait(deadline)?;
         }
+        let open = self.open();
         if self.device.is_connected() {
             // What counts is acknowledged or not already.
             let _ = self.device.bye(BYE);
         }
-        let open = self.ledger.len() + usize::from(self.waiting.is_some());
         if open > 0 {
             let posts = count(open, "post was", "posts were");
-            return Err(Failure::Job(if self.interrupts > 0 {
+            return Err(Failure::Job(if self.near.interrupts > 0 {
                 format!("{posts} not acknowledged before the interrupt")
             } else {
                 format!(
@@ -128,37 +81,24 @@ impl<'a> Session<'a> {
                 )
             }));
         }
-        if self.unposted > 0 && !self.ways.is_person {
-            let lines = count(self.unposted, "line was", "lines were");
-            return Err(Failure::Job(format!("{lines} not posted: see above why")));
-        }
-        if self.interrupts > 0 && !self.ways.is_person && !self.input.has_ended() {
-            let text = "interrupted before the input ended: the rest is not posted";
-            return Err(Failure::Job(text.into()));
-        }
-        Ok(())
-    }
-
-    /// Whether no more lines are taken.
-    fn is_leaving(&self) -> bool {
-        let stays = self.ways.stays && !self.screen.is_unread();
-        self.is_quitting || (self.input.has_ended() && !stays)
+        self.near.verdict()
     }
 
     fn is_done(&self) -> bool {
         let is_shown =
             |(room, &head): (&String, &u64)| self.device.cursor(room).is_none_or(|at| at >= head);
-        let is_settled = self.ledger.is_empty() && self.waiting.is_none();
+        let is_settled = self.ledger.is_empty() && self.near.waiting.is_none();
         // Who quits need not see the rest of the history.
-        let is_seen = self.ways.is_person || self.is_quitting || self.heads.iter().all(is_shown);
-        self.interrupts > 1 || (is_settled && is_seen)
+        let is_seen =
+            self.near.ways.is_person || self.near.is_quitting || self.heads.iter().all(is_shown);
+        self.near.interrupts > 1 || (is_settled && is_seen)
     }
 
     /// A pipe that is posted waits only so long for its hub.
     fn check_patience(&mut self) -> Result<(), Failure> {
-        let is_bound = !self.ways.is_person && !self.ways.stays;
+        let is_bound = !self.near.ways.is_person && !self.near.ways.stays;
         match self.lost.take() {
-            Some((since, why)) if is_bound && since.elapsed() >= self.ways.patience => {
+            Some((since, why)) if is_bound && since.elapsed() >= self.near.ways.patience => {
                 Err(self.with_open(why))
             }
             lost => {
@@ -171,8 +111,11 @@ impl<'a> Session<'a> {
     /// Blocks until the hub, the input, a signal or the clock has something.
     fn wait(&self, deadline: Option<Instant>) -> Result<(), Failure> {
         let mut timeout = self.device.poll_timeout();
-        let gives_up = self.lost.as_ref().map(|(at, _)| *at + self.ways.patience);
-        let gives_up = gives_up.filter(|_| !self.ways.is_person && !self.ways.stays);
+        let gives_up = self
+            .lost
+            .as_ref()
+            .map(|(at, _)| *at + self.near.ways.patience);
+        let gives_up = gives_up.filter(|_| !self.near.ways.is_person && !self.near.ways.stays);
         for at in [deadline, gives_up, self.ledger.next_late()]
             .into_iter()
             .flatten()
@@ -180,85 +123,33 @@ impl<'a> Session<'a> {
             let left = at.saturating_duration_since(Instant::now());
             timeout = Some(timeout.map_or(left, |now| now.min(left)));
         }
-        let timeout = timeout.and_then(|span| Timespec::try_from(span).ok());
-        let mut fds = vec![PollFd::from_borrowed_fd(self.signals.fd(), PollFlags::IN)];
-        if let Some((fd, interest)) = self.device.poll_fd() {
-            let flags = match interest {
-                Interest::Read => PollFlags::IN,
-                Interest::Write => PollFlags::OUT,
-                Interest::Both => PollFlags::IN | PollFlags::OUT,
-            };
-            fds.push(PollFd::from_borrowed_fd(fd, flags));
-        }
-        if self.wants_input() {
-            fds.push(PollFd::from_borrowed_fd(self.input.fd(), PollFlags::IN));
-        }
-        match poll(&mut fds, timeout.as_ref()) {
-            Ok(_) | Err(Errno::INTR) => Ok(()),
-            Err(error) => Err(Failure::from_stdio(&error.into())),
-        }
-    }
-
-    fn wants_input(&self) -> bool {
-        self.waiting.is_none() && !self.input.has_ended() && !self.is_quitting
+        self.near.wait(self.device.poll_fd(), timeout)
     }
 
     fn take_signals(&mut self) -> Result<(), Failure> {
-        let came = self.signals.take();
-        if came == 0 {
-            return Ok(());
-        }
-        let is_first = self.interrupts == 0;
-        self.interrupts += came;
-        self.is_quitting = true;
-        self.screen.ask_no_more();
-        let open = self.ledger.len() + usize::from(self.waiting.is_some());
-        if is_first && open > 0 {
+        let open = self.open();
+        if self.near.take_signals() && open > 0 {
             let posts = count(open, "post waits", "posts wait");
             let text = format!("{posts} to be acknowledged; interrupt again to leave at once");
-            self.screen.remark(&text)?;
+            self.near.screen.remark(&text)?;
         }
         Ok(())
     }
 
     fn take_lines(&mut self) -> Result<(), Failure> {
-        if let Some(line) = self.waiting.take() {
+        if let Some(line) = self.near.waiting.take() {
             self.post(line)?;
         }
-        if self.wants_input() && self.is_input_ready()? {
-            self.input.read()?;
-        }
-        while self.waiting.is_none() && !self.is_quitting {
-            match self.input.next() {
-                Some(Typed::Line(line)) => {
-                    self.obey(line)?;
-                    if self.is_quitting {
-                        self.screen.ask_no_more();
-                    } else {
-                        self.screen.ask(prompt(self.room.as_deref()));
-                    }
-                }
-                Some(Typed::TooLong) => self.refuse("it is longer than any hub takes")?,
-                None => break,
-            }
+        self.near.read()?;
+        while let Some(line) = self.near.next_line()? {
+            self.obey(line)?;
+            self.near.ask(self.room.as_deref());
         }
         Ok(())
     }
 
-    fn is_input_ready(&self) -> Result<bool, Failure> {
-        let mut fds = [PollFd::from_borrowed_fd(self.input.fd(), PollFlags::IN)];
-        match poll(&mut fds, Some(&Timespec::default())) {
-            Ok(ready) => Ok(ready > 0),
-            Err(Errno::INTR) => Ok(false),
-            Err(error) => Err(Failure::from_stdio(&error.into())),
-        }
-    }
-
-    fn obey(&mut self, mut line: Vec<u8>) -> Result<(), Failure> {
-        if line.last() == Some(&b'\r') {
-            line.pop();
-        }
-        if !self.ways.takes_commands {
+    fn obey(&mut self, line: Vec<u8>) -> Result<(), Failure> {
+        if !self.near.ways.takes_commands {
             return self.post(line);
         }
         match command::parse(&line) {
@@ -269,39 +160,41 @@ impl<'a> Session<'a> {
             Line::Join(room) => self.join(room),
             Line::Leave(room) => match room.map(String::from).or_else(|| self.room.clone()) {
                 Some(room) => self.leave(&room),
-                None => self.screen.remark("you are in no room"),
+                None => self.near.screen.remark("you are in no room"),
             },
             Line::Who => match &self.room {
                 Some(room) => {
                     self.device.who(room, 0);
                     Ok(())
                 }
-                None => self.screen.remark(NO_ROOM),
+                None => self.near.screen.remark(NO_ROOM),
             },
             Line::Quit => {
-                self.is_quitting = true;
+                self.near.is_quitting = true;
                 Ok(())
             }
-            Line::Help => HELP.iter().try_for_each(|line| self.screen.remark(line)),
+            Line::Help => HELP
+                .iter()
+                .try_for_each(|line| self.near.screen.remark(line)),
             Line::Nothing => Ok(()),
-            Line::Wrong(line) => {
-                let text = format!("{} is no command: /help lists them", harmless(line));
-                self.screen.remark(&text)
-            }
+            Line::Wrong(line) => self.near.screen.remark(&command::wrong(line)),
         }
     }
 
     fn join(&mut self, room: &str) -> Result<(), Failure> {
-        match self.device.join(room, From::Last(self.ways.history)) {
+        match self.device.join(room, From::Last(self.history)) {
             Ok(()) => self.room = Some(room.into()),
             Err(ClientError::Join {
                 source: JoinError::Again,
                 ..
             }) => {
                 self.room = Some(room.into());
-                self.screen.remark(&format!("you post in {room} now"))?;
+                self.near
+                    .screen
+                    .remark(&format!("you post in {room} now"))?;
             }
             Err(error) => self
+                .near
                 .screen
                 .remark(&harmless(error.to_string().as_bytes()))?,
         }
@@ -311,7 +204,7 @@ impl<'a> Session<'a> {
     fn leave(&mut self, room: &str) -> Result<(), Failure> {
         if self.device.cursor(room).is_none() && !self.heads.contains_key(room) {
             let text = format!("you are not in {}", harmless(room.as_bytes()));
-            return self.screen.remark(&text);
+            return self.near.screen.remark(&text);
         }
         self.device.leave(room);
         self.gone_from(room)
@@ -319,29 +212,22 @@ impl<'a> Session<'a> {
 
     fn post(&mut self, body: Vec<u8>) -> Result<(), Failure> {
         let Some(room) = self.room.clone() else {
-            return self.refuse(NO_ROOM);
+            return self.near.refuse(NO_ROOM);
         };
         match self.device.post(&room, &body) {
             Ok(id) => self.ledger.add(id, room, body),
-            Err(PostError::OutboxFull) => self.waiting = Some(body),
+            Err(PostError::OutboxFull) => self.near.waiting = Some(body),
             // The answer to the join is on its way.
             Err(PostError::NotJoined) if !self.heads.contains_key(&room) => {
-                self.waiting = Some(body);
+                self.near.waiting = Some(body);
             }
             Err(PostError::TooLarge) => {
                 let text = format!("it has {} bytes, more than the hub takes", body.len());
-                self.refuse(&text)?;
+                self.near.refuse(&text)?;
             }
-            Err(error) => self.refuse(&error.to_string())?,
+            Err(error) => self.near.refuse(&error.to_string())?,
         }
         Ok(())
-    }
-
-    /// A line is not posted.
-    pub(super) fn refuse(&mut self, why: &str) -> Result<(), Failure> {
-        self.unposted += 1;
-        self.screen
-            .remark(&format!("the line is not posted: {why}"))
     }
 
     pub(super) fn gone_from(&mut self, room: &str) -> Result<(), Failure> {
@@ -350,8 +236,8 @@ impl<'a> Session<'a> {
             self.room = self.heads.keys().min().cloned();
         }
         // A line that waited for the room has nowhere to go.
-        if self.room.is_none() && self.waiting.take().is_some() {
-            self.refuse(NO_ROOM)?;
+        if self.room.is_none() && self.near.waiting.take().is_some() {
+            self.near.refuse(NO_ROOM)?;
         }
         Ok(())
     }
@@ -367,8 +253,13 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    /// How many posts have no verdict.
+    fn open(&self) -> usize {
+        self.ledger.len() + usize::from(self.near.waiting.is_some())
+    }
+
     fn with_open(&self, failure: Failure) -> Failure {
-        match self.ledger.len() + usize::from(self.waiting.is_some()) {
+        match self.open() {
             0 => failure,
             open => {
                 let posts = count(open, "post was", "posts were");

@@ -17,24 +17,24 @@ impl Session<'_> {
                 room, from, body, ..
             } => {
                 let from = harmless(from.as_bytes());
-                self.screen.message(&room, &from, &harmless(&body))
+                self.near.screen.message(&room, &from, &harmless(&body))
             }
             Happening::Acked { post, .. } => match self.ledger.settle(post) {
                 Some(open) => {
                     let body = harmless(&open.body);
-                    self.screen.own(&open.room, &self.args.name, &body)
+                    self.near.screen.own(&open.room, &self.args.name, &body)
                 }
                 None => Ok(()),
             },
             Happening::Rejected { post, code, .. } => {
                 self.ledger.settle(post);
-                self.refuse(&format!("the hub says {code}"))
+                self.near.refuse(&format!("the hub says {code}"))
             }
             Happening::Unknown { post, code, .. } => {
                 self.ledger.settle(post);
-                self.unposted += 1;
+                self.near.unposted += 1;
                 let text = format!("the line may be posted or not: the hub says {code}");
-                self.screen.remark(&text)
+                self.near.screen.remark(&text)
             }
             Happening::Joined {
                 room,
@@ -43,7 +43,7 @@ impl Session<'_> {
             } => self.show_joined(&room, head, members),
             Happening::Refused { room, code } => {
                 let text = format!("the hub does not let you join {room}: {code}");
-                self.screen.remark(&text)?;
+                self.near.screen.remark(&text)?;
                 self.gone_from(&room)
             }
             Happening::Left { room } => {
@@ -52,7 +52,7 @@ impl Session<'_> {
                     Some(other) => format!("you have left {room}, and post in {other} now"),
                     None => format!("you have left {room}"),
                 };
-                self.screen.remark(&text)
+                self.near.screen.remark(&text)
             }
             Happening::Notice {
                 room,
@@ -61,7 +61,7 @@ impl Session<'_> {
                 members,
             } => {
                 let who = harmless(who.as_bytes());
-                self.screen.remark(&match kind {
+                self.near.screen.remark(&match kind {
                     NoticeKind::Joined => format!("{who} came to {room}, {members} here"),
                     NoticeKind::Left => format!("{who} left {room}, {members} here"),
                     _ => format!("{room}: {members} here"),
@@ -88,11 +88,11 @@ impl Session<'_> {
                 let missing = usize::try_from(missing).unwrap_or(usize::MAX);
                 let missing = count(missing, "post", "posts");
                 let text = format!("{missing} of {room} missing here: {reason}");
-                self.screen.remark(&text)
+                self.near.screen.remark(&text)
             }
             Happening::StoreChanged { room } => {
                 let text = format!("the hub has a new log of {room}: what it kept before is gone");
-                self.screen.remark(&text)
+                self.near.screen.remark(&text)
             }
             Happening::Disconnected {
                 cause,
@@ -104,7 +104,7 @@ impl Session<'_> {
                 };
                 let text = format!("connection lost, connecting again{open}: {cause}");
                 self.lost = Some((Instant::now(), Failure::from_ended(&cause)));
-                self.screen.remark(&harmless(text.as_bytes()))
+                self.near.screen.remark(&harmless(text.as_bytes()))
             }
             Happening::NotConnected {
                 cause,
@@ -118,7 +118,7 @@ impl Session<'_> {
             }
             Happening::Reconnected => {
                 self.lost = None;
-                self.screen.remark("connected again")
+                self.near.screen.remark("connected again")
             }
             _ => Ok(()),
         }
@@ -129,12 +129,13 @@ impl Session<'_> {
         if self.heads.insert(room.into(), head).is_some() {
             return Ok(());
         }
-        let help = if is_first && self.ways.is_person {
+        let help = if is_first && self.near.ways.is_person {
             "; /help lists the commands"
         } else {
             ""
         };
-        self.screen
+        self.near
+            .screen
             .remark(&format!("you are in {room}, {members} here{help}"))
     }
 
@@ -146,7 +147,8 @@ impl Session<'_> {
         members: u32,
     ) -> Result<(), Failure> {
         let list: Vec<_> = names.iter().map(|n| harmless(n.as_bytes())).collect();
-        self.screen
+        self.near
+            .screen
             .remark(&format!("in {room}: {}", list.join(", ")))?;
         let seen = usize::from(skip) + names.len();
         if let Ok(skip) = u16::try_from(seen)
@@ -162,7 +164,7 @@ impl Session<'_> {
     pub(super) fn show_late(&mut self) -> Result<(), Failure> {
         for open in self.ledger.take_late() {
             let text = format!("not acknowledged yet: {}", harmless(&open.body));
-            self.screen.remark(&text)?;
+            self.near.screen.remark(&text)?;
         }
         Ok(())
     }

@@ -1,6 +1,10 @@
-use halloo_core::wire::{Code, Gap, GapReason, Lineage, PeerError, VERSION, Welcome, binary};
+use halloo_core::chat::hub::Busy;
+use halloo_core::wire::{
+    Bye, ByeReason, Code, Entry, Gap, GapReason, Join, Joined, Lineage, Message, Notice,
+    NoticeKind, PeerError, VERSION, Welcome, binary,
+};
 
-use super::*;
+use super::super::translate::*;
 
 const MAX_BODY: u16 = 40;
 

@@ -1,0 +1,250 @@
+//! A member of a room on a server that speaks the tutorial's JSON.
+//!
+//! Does no I/O and reads no clock. The tutorial's server takes what one `recv` gives it for one object,
+//! so two that come together are both lost. Therefore: nothing is said before the server has greeted,
+//! no line before the room is joined, and lines go out one by one with a pause between, unless the server
+//! ends its own objects in newlines and so knows that streams have none of their own ends.
+
+use std::time::{Duration, Instant};
+
+use halloo_core::frame::{FrameError, Framing, JsonObjects, Scan};
+
+use super::object::{Request, Said};
+
+/// How long the server may take to greet, and to answer a join or a leave. Some never do.
+pub(super) const ANSWER: Duration = Duration::from_secs(2);
+
+/// The pause that lets a server read one object before the next comes.
+pub(super) const PAUSE: Duration = Duration::from_millis(100);
+
+/// The longest object that is taken.
+const MAX_OBJECT: usize = 1 << 20;
+
+#[derive(Debug)]
+pub(super) struct Member {
+    name: String,
+    room: Option<String>,
+    stage: Stage,
+    framing: JsonObjects,
+    received: Vec<u8>,
+    unsent: Vec<u8>,
+    /// An object came.
+    has_heard: bool,
+    /// The server ends its objects in newlines.
+    speaks_lines: bool,
+    /// When the pause is over.
+    next_at: Option<Instant>,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// The room is joined once the server has greeted.
+    Greeting {
+        room: String,
+        until: Instant,
+    },
+    Free,
+    /// The answer is to come.
+    Asked {
+        wish: Wish,
+        until: Instant,
+    },
+}
+
+/// What a server answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Wish {
+    Join(String),
+    Leave,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    Said(Said),
+    Refused {
+        wish: Wish,
+        why: String,
+    },
+    /// Nothing that looks like an answer came. A join counts as done, a leave does not.
+    Unanswered(Wish),
+}
+
+impl Member {
+    /// One that has connected and wants to join `room`.
+    pub(super) fn new(name: &str, room: &str, now: Instant) -> Self {
+        Self {
+            name: name.into(),
+            room: None,
+            stage: Stage::Greeting {
+                room: room.into(),
+                until: now + ANSWER,
+            },
+            framing: JsonObjects::new(MAX_OBJECT),
+            received: Vec::new(),
+            unsent: Vec::new(),
+            has_heard: false,
+            speaks_lines: false,
+            next_at: None,
+        }
+    }
+
+    pub(super) fn room(&self) -> Option<&str> {
+        self.room.as_deref()
+    }
+
+    /// What is to be written.
+    pub(super) fn unsent(&self) -> &[u8] {
+        &self.unsent
+    }
+
+    /// Whether nothing is under way, so that [`join`](Self::join), [`leave`](Self::leave) and
+    /// [`chat`](Self::chat) may be called.
+    pub(super) fn is_ready(&self) -> bool {
+        self.is_settled() && self.next_at.is_none()
+    }
+
+    /// Whether all is written and answered, as far as there are answers.
+    pub(super) fn is_settled(&self) -> bool {
+        matches!(self.stage, Stage::Free) && self.unsent.is_empty()
+    }
+
+    /// Whether the answer to a join or a leave is to come.
+    pub(super) fn is_asking(&self) -> bool {
+        matches!(self.stage, Stage::Asked { .. })
+    }
+
+    pub(super) fn join(&mut self, room: &str, now: Instant) {
+        let username = &self.name;
+        self.unsent = Request::Join { room, username }.to_bytes();
+        self.stage = Stage::Asked {
+            wish: Wish::Join(room.into()),
+            until: now + ANSWER,
+        };
+    }
+
+    pub(super) fn leave(&mut self, now: Instant) {
+        self.unsent = Request::Leave.to_bytes();
+        self.stage = Stage::Asked {
+            wish: Wish::Leave,
+            until: now + ANSWER,
+        };
+    }
+
+    pub(super) fn chat(&mut self, message: &str) {
+        self.unsent = Request::Chat { message }.to_bytes();
+    }
+
+    /// The first `n` of the unsent bytes are written.
+    pub(super) fn handle_sent(&mut self, n: usize, now: Instant) {
+        self.unsent.drain(..n);
+        if self.unsent.is_empty() && !self.speaks_lines {
+            self.next_at = Some(now + PAUSE);
+        }
+    }
+
+    pub(super) fn handle_received(&mut self, bytes: &[u8]) {
+        self.received.extend_from_slice(bytes);
+    }
+
+    /// What came, or came not in time; until there is nothing more.
+    pub(super) fn poll_event(&mut self, now: Instant) -> Option<Event> {
+        loop {
+            match self.framing.scan(&self.received) {
+                Ok(Scan::Frame {
+                    start,
+                    end,
+                    consumed,
+                }) => {
+                    let said = Said::parse(&self.received[start..end]);
+                    self.received.drain(..consumed);
+                    return Some(self.hear(said, now));
+                }
+                Ok(Scan::Skip { consumed }) => {
+                    let has_newline = self.received.drain(..consumed).any(|byte| byte == b'\n');
+                    self.speaks_lines |= self.has_heard && has_newline;
+                }
+                Ok(Scan::More) => return self.handle_timeout(now),
+                Err(error) => {
+                    let what = match error {
+                        FrameError::Oversize { .. } => "an object of more than 1 MiB",
+                        _ => "what is no JSON object",
+                    };
+                    return Some(Event::Said(Said::Strange(what.into())));
+                }
+            }
+        }
+    }
+
+    /// When to poll for events, though nothing came.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        match &self.stage {
+            Stage::Greeting { until, .. } | Stage::Asked { until, .. } => Some(*until),
+            Stage::Free => self.next_at,
+        }
+    }
+
+    fn hear(&mut self, said: Said, now: Instant) -> Event {
+        self.has_heard = true;
+        match &self.stage {
+            Stage::Greeting { room, .. } => {
+                let room = room.clone();
+                self.join(&room, now);
+            }
+            Stage::Asked { wish, .. } => match &said {
+                Said::Error(why) => {
+                    let (wish, why) = (wish.clone(), why.clone());
+                    self.stage = Stage::Free;
+                    return Event::Refused { wish, why };
+                }
+                Said::Told(text) if self.grants(wish, text) => self.grant(wish.clone()),
+                Said::Told(_) | Said::Chat { .. } | Said::Strange(_) => {}
+            },
+            Stage::Free => {}
+        }
+        Event::Said(said)
+    }
+
+    /// Whether a text is the answer to a wish: servers word it as they like, but name the room, and
+    /// others cannot have spoken of a room that is being joined.
+    fn grants(&self, wish: &Wish, text: &str) -> bool {
+        match wish {
+            Wish::Join(room) => text.contains(room),
+            Wish::Leave => {
+                text.contains(&self.name) && self.room().is_some_and(|room| text.contains(room))
+            }
+        }
+    }
+
+    fn grant(&mut self, wish: Wish) {
+        self.room = match wish {
+            Wish::Join(room) => Some(room),
+            Wish::Leave => None,
+        };
+        self.stage = Stage::Free;
+        // It has read what it answers.
+        self.next_at = None;
+    }
+
+    fn handle_timeout(&mut self, now: Instant) -> Option<Event> {
+        self.next_at = self.next_at.filter(|&at| at > now);
+        match &self.stage {
+            Stage::Greeting { room, until } if *until <= now => {
+                let room = room.clone();
+                self.join(&room, now);
+                None
+            }
+            Stage::Asked { wish, until } if *until <= now => {
+                let wish = wish.clone();
+                self.stage = Stage::Free;
+                if let Wish::Join(room) = &wish {
+                    self.room = Some(room.clone());
+                }
+                Some(Event::Unanswered(wish))
+            }
+            Stage::Greeting { .. } | Stage::Asked { .. } | Stage::Free => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

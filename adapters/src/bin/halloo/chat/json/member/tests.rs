@@ -1,0 +1,181 @@
+use super::*;
+
+const WELCOME: &str = r#"{"type":"welcome","message":"hi"}"#;
+
+/// A member, with a clock that goes as it is told.
+struct World {
+    member: Member,
+    now: Instant,
+}
+
+impl World {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self {
+            member: Member::new("ann", "lab", now),
+            now,
+        }
+    }
+
+    /// One in the room of a server whose objects end so.
+    fn in_lab(end: &str) -> Self {
+        let mut world = Self::new();
+        world.hears(WELCOME);
+        world.says("join");
+        world.hears(&format!("{}{end}", told("ann joined lab")));
+        assert_eq!(world.member.room(), Some("lab"));
+        world
+    }
+
+    fn hears(&mut self, text: &str) -> Vec<Event> {
+        self.member.handle_received(text.as_bytes());
+        self.events()
+    }
+
+    fn events(&mut self) -> Vec<Event> {
+        std::iter::from_fn(|| self.member.poll_event(self.now)).collect()
+    }
+
+    /// What is to be written has `part`, and is written.
+    #[track_caller]
+    fn says(&mut self, part: &str) {
+        let unsent = String::from_utf8(self.member.unsent().to_vec()).unwrap();
+        assert!(unsent.contains(part) && unsent.ends_with('\n'), "{unsent}");
+        // In two pieces.
+        self.member.handle_sent(1, self.now);
+        assert!(!self.member.is_ready());
+        self.member.handle_sent(unsent.len() - 1, self.now);
+    }
+
+    fn wait(&mut self, span: Duration) -> Vec<Event> {
+        self.now += span;
+        self.events()
+    }
+}
+
+fn told(message: &str) -> String {
+    format!(r#"{{"type":"notification","message":"{message}"}}"#)
+}
+
+#[test]
+fn nothing_is_said_before_the_welcome_and_no_line_before_the_room_is_joined() {
+    let mut world = World::new();
+    assert!(world.events().is_empty());
+    assert!(world.member.unsent().is_empty() && !world.member.is_ready());
+    // In pieces, of which only the last makes it whole.
+    for byte in WELCOME.as_bytes() {
+        assert!(world.member.unsent().is_empty());
+        world.member.handle_received(&[*byte]);
+        world.events();
+    }
+    world.says(r#"{"type":"join","room":"lab","username":"ann"}"#);
+    world.hears(&told("something else"));
+    assert!(!world.member.is_ready());
+    world.hears(&told("ann joined lab"));
+    assert!(world.member.is_ready());
+}
+
+#[test]
+fn a_server_that_does_not_greet_or_answer_is_spoken_to_all_the_same() {
+    let mut world = World::new();
+    assert_eq!(world.member.poll_timeout(), Some(world.now + ANSWER));
+    world.wait(ANSWER - Duration::from_millis(1));
+    assert!(world.member.unsent().is_empty());
+    world.wait(Duration::from_millis(1));
+    world.says("join");
+    assert_eq!(world.member.poll_timeout(), Some(world.now + ANSWER));
+    let unanswered = Event::Unanswered(Wish::Join("lab".into()));
+    assert_eq!(world.wait(ANSWER), [unanswered]);
+    assert_eq!(world.member.room(), Some("lab"));
+    assert!(world.member.is_ready());
+    assert_eq!(world.member.poll_timeout(), None);
+}
+
+#[test]
+fn lines_go_out_with_a_pause_between_unless_the_server_speaks_lines_itself() {
+    for end in ["", " "] {
+        let mut bare = World::in_lab(end);
+        // The answer to the join says that it was read.
+        assert!(bare.member.is_ready());
+        for line in ["one", "two"] {
+            bare.member.chat(line);
+            bare.says(line);
+            assert!(!bare.member.is_ready());
+            assert_eq!(bare.member.poll_timeout(), Some(bare.now + PAUSE));
+            bare.wait(PAUSE - Duration::from_millis(1));
+            assert!(!bare.member.is_ready());
+            bare.wait(Duration::from_millis(1));
+            assert!(bare.member.is_ready());
+            assert_eq!(bare.member.poll_timeout(), None);
+        }
+    }
+    let mut lines = World::in_lab("\n");
+    for line in ["one", "two"] {
+        assert!(lines.member.is_ready());
+        lines.member.chat(line);
+        lines.says(line);
+    }
+    assert!(lines.member.is_ready());
+}
+
+#[test]
+fn a_wish_that_is_refused_is_told_with_its_reason() {
+    let mut world = World::new();
+    world.hears(WELCOME);
+    world.says("join");
+    let events = world.hears(r#"{"type":"error","message":"full"}"#);
+    let (wish, why) = (Wish::Join("lab".into()), "full".into());
+    assert_eq!(events, [Event::Refused { wish, why }]);
+    assert_eq!(world.member.room(), None);
+    // What comes unasked is no refusal.
+    let events = world.hears(r#"{"type":"error","message":"full"}"#);
+    assert_eq!(events, [Event::Said(Said::Error("full".into()))]);
+}
+
+#[test]
+fn a_leave_that_the_server_does_not_know_leaves_one_where_one_is() {
+    let mut world = World::in_lab("");
+    world.member.leave(world.now);
+    world.says("leave");
+    world.hears(r#"{"type":"error","message":"Unknown type"}"#);
+    assert_eq!(world.member.room(), Some("lab"));
+    world.wait(PAUSE);
+    world.member.leave(world.now);
+    world.says("leave");
+    // Somebody else's.
+    world.hears(&told("bob left lab"));
+    assert!(!world.member.is_ready());
+    assert_eq!(world.wait(ANSWER), [Event::Unanswered(Wish::Leave)]);
+    assert_eq!(world.member.room(), Some("lab"));
+    world.member.leave(world.now);
+    world.says("leave");
+    world.hears(&told("ann left lab"));
+    assert_eq!(world.member.room(), None);
+}
+
+#[test]
+fn another_room_is_joined_when_the_server_says_so() {
+    let mut world = World::in_lab("\n");
+    world.member.join("den", world.now);
+    world.says(r#""room":"den""#);
+    world.hears(&told("ann left lab"));
+    assert_eq!(world.member.room(), Some("lab"));
+    world.hears(&told("ann joined den"));
+    assert_eq!(world.member.room(), Some("den"));
+}
+
+#[test]
+fn what_is_no_json_is_told_and_the_rest_is_heard() {
+    let mut world = World::in_lab("");
+    let text = format!("nonsense {}{}", told("one"), told("two"));
+    let strange = Event::Said(Said::Strange("what is no JSON object".into()));
+    let [one, two] = ["one", "two"].map(|text| Event::Said(Said::Told(text.into())));
+    assert_eq!(world.hears(&text), [strange, one, two]);
+    world.hears(r#"{"type":""#);
+    let events = world.hears(&"x".repeat(MAX_OBJECT));
+    let strange = Event::Said(Said::Strange("an object of more than 1 MiB".into()));
+    assert_eq!(events, [strange]);
+    world.hears("\"}");
+    let on = Event::Said(Said::Told("on".into()));
+    assert_eq!(world.hears(&told("on")), [on]);
+}

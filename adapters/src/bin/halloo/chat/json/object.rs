@@ -1,0 +1,129 @@
+//! The objects of the tutorial's chat, as a client sees them.
+//!
+//! Strict in what is sent. Of what comes, whatever a person can read is shown: servers of this dialect
+//! are written by beginners, and each has its own names for things.
+
+use serde::Serialize;
+use serde_json::Value;
+
+/// What a client asks for.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub(super) enum Request<'a> {
+    Join { room: &'a str, username: &'a str },
+    Chat { message: &'a str },
+    Leave,
+}
+
+impl Request<'_> {
+    /// The object and a newline, which `json.loads` passes over and a server that reads lines needs.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        // Texts do not fail.
+        let mut bytes = serde_json::to_vec(self).unwrap_or_default();
+        bytes.push(b'\n');
+        bytes
+    }
+}
+
+/// What the server says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    Chat {
+        room: Option<String>,
+        username: String,
+        message: String,
+    },
+    Error(String),
+    /// A welcome, a notification, or another text for a person.
+    Told(String),
+    /// An object that has nothing to read, or bytes that are none.
+    Strange(String),
+}
+
+impl Said {
+    pub(super) fn parse(object: &[u8]) -> Self {
+        let strange = || Self::Strange(String::from_utf8_lossy(object).into_owned());
+        let Ok(members) = serde_json::from_slice::<Value>(object) else {
+            return strange();
+        };
+        let text = |name: &str| members.get(name).and_then(Value::as_str).map(String::from);
+        let kind = text("type").unwrap_or_default();
+        match (&*kind, text("username"), text("message")) {
+            ("chat", Some(username), Some(message)) => Self::Chat {
+                room: text("room"),
+                username,
+                message,
+            },
+            ("error", _, Some(message)) => Self::Error(message),
+            ("error", _, None) => Self::Error(String::from_utf8_lossy(object).into_owned()),
+            ("chat", _, _) | (_, _, None) => strange(),
+            (_, _, Some(message)) => Self::Told(message),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sent_is_what_the_tutorial_reads() {
+        let check = |request: &Request<'_>, text: &str| {
+            assert_eq!(
+                String::from_utf8(request.to_bytes()).unwrap(),
+                format!("{text}\n")
+            );
+        };
+        let (room, username) = ("lab", "ann");
+        check(
+            &Request::Join { room, username },
+            r#"{"type":"join","room":"lab","username":"ann"}"#,
+        );
+        let message = "a \"b\" \\ \u{1b} 😀\n";
+        check(
+            &Request::Chat { message },
+            r#"{"type":"chat","message":"a \"b\" \\ \u001b 😀\n"}"#,
+        );
+        check(&Request::Leave, r#"{"type":"leave"}"#);
+    }
+
+    #[test]
+    fn what_a_person_can_read_is_understood_whatever_it_is_called() {
+        let check = |object: &str, said: Said| assert_eq!(Said::parse(object.as_bytes()), said);
+        check(
+            r#"{"type":"chat","username":"bob","room":"lab","message":"hi","x":[1]}"#,
+            Said::Chat {
+                room: Some("lab".into()),
+                username: "bob".into(),
+                message: "hi".into(),
+            },
+        );
+        check(
+            r#"{"type":"chat","username":"bob","message":"\ud83d\ude00"}"#,
+            Said::Chat {
+                room: None,
+                username: "bob".into(),
+                message: "😀".into(),
+            },
+        );
+        for kind in ["welcome", "notification", "system"] {
+            check(
+                &format!(r#"{{"type":"{kind}","message":"hi"}}"#),
+                Said::Told("hi".into()),
+            );
+        }
+        check(r#"{"message":"hi"}"#, Said::Told("hi".into()));
+        check(
+            r#"{"type":"error","message":"no"}"#,
+            Said::Error("no".into()),
+        );
+        check(
+            r#"{"type":"error"}"#,
+            Said::Error(r#"{"type":"error"}"#.into()),
+        );
+        let deep = format!(r#"{{"a":{}{}}}"#, "[".repeat(9000), "]".repeat(9000));
+        for strange in ["{}", "{bad}", r#"{"type":"chat","message":"x"}"#, &deep] {
+            check(strange, Said::Strange(strange.into()));
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! What the server says, put in words.
+
+use std::time::Instant;
+
+use super::Session;
+use super::member::{Event, Wish};
+use super::object::Said;
+use crate::failure::Failure;
+use crate::output::harmless;
+
+/// How much is shown of an object that says nothing.
+const STRANGE: usize = 200;
+
+impl Session<'_> {
+    pub(super) fn show_news(&mut self) -> Result<(), Failure> {
+        let was_asking = self.member.is_asking();
+        while let Some(event) = self.member.poll_event(Instant::now()) {
+            self.was_inside |= self.member.room().is_some();
+            match event {
+                Event::Said(said) => self.show(said)?,
+                Event::Refused { wish, why } => self.show_refused(&wish, &why)?,
+                Event::Unanswered(Wish::Join(_)) => {
+                    let text = "the server said nothing to the join: lines are sent all the same";
+                    self.near.screen.remark(text)?;
+                }
+                Event::Unanswered(Wish::Leave) => {
+                    let text = "the server said nothing to the leave: you may be there still";
+                    self.near.screen.remark(text)?;
+                }
+            }
+        }
+        if was_asking && !self.member.is_asking() {
+            self.near.ask(self.member.room());
+        }
+        Ok(())
+    }
+
+    fn show(&mut self, said: Said) -> Result<(), Failure> {
+        let clean = |text: &str| harmless(text.as_bytes());
+        match said {
+            Said::Chat {
+                room,
+                username,
+                message,
+            } => {
+                let room = room.as_deref().or(self.member.room()).unwrap_or("?");
+                let (room, from) = (clean(room), clean(&username));
+                self.near.screen.message(&room, &from, &clean(&message))
+            }
+            Said::Told(text) => self.near.screen.remark(&clean(&text)),
+            Said::Error(text) => {
+                self.errors += 1;
+                let text = format!("the server says: {}", clean(&text));
+                self.near.screen.remark(&text)
+            }
+            Said::Strange(text) => {
+                let start: String = text.chars().take(STRANGE).collect();
+                let text = format!("the server sent what says nothing here: {}", clean(&start));
+                self.near.screen.remark(&text)
+            }
+        }
+    }
+
+    fn show_refused(&mut self, wish: &Wish, why: &str) -> Result<(), Failure> {
+        self.errors += 1;
+        let why = harmless(why.as_bytes());
+        match wish {
+            Wish::Join(room) => {
+                let text = format!("the server does not let you join {room}: {why}");
+                if !self.was_inside {
+                    return Err(Failure::Refused(text));
+                }
+                self.near.screen.remark(&text)
+            }
+            Wish::Leave => {
+                let text = format!("the server does not let you leave: {why}");
+                self.near.screen.remark(&text)
+            }
+        }
+    }
+}
