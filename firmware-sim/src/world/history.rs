@@ -4,7 +4,7 @@
 //! then told to be durable. Entries that nobody can be handed any more are forgotten.
 
 use super::limits::Limits;
-use super::model::{Broken, Check, PostId, STRANGER, device_id, must, number_of};
+use super::model::{Broken, Check, PostId, STRANGER, VISITOR, device_id, must, number_of};
 use super::rng::mix;
 use halloo_core::chat::hub::{Append, Verdict};
 use halloo_core::wire::{MAX_LINEAGE, Message, binary};
@@ -356,6 +356,14 @@ impl StoreModel {
         &mut self.rooms[at].1
     }
 
+    /// One that never comes back and that is not forgotten, though it posted.
+    pub fn visitor(&self) -> Option<u32> {
+        let authors = self.rooms.iter().flat_map(|(_, room)| &room.authors);
+        let mut visitors =
+            authors.filter(|&(&device, author)| device >= VISITOR && author.verdicts > 0);
+        visitors.next().map(|(&device, _)| device)
+    }
+
     fn author(&mut self, device: u32, name: &str) -> &mut Author {
         self.room_mut(name).authors.entry(device).or_default()
     }
@@ -410,7 +418,10 @@ impl StoreModel {
         let head = self.head(&name);
         let author = self.author(device, &name);
         if verdict == Verdict::Forgotten {
-            must!(may_forget, "S7: device {device} in {name} is forgotten");
+            must!(
+                may_forget || device >= VISITOR,
+                "S7: device {device} in {name} is forgotten"
+            );
             (author.verdicts, author.rejects) = (0, 0);
             (author.told, author.newest) = (0, 0);
             author.forgotten_to = head;

@@ -5,6 +5,7 @@
 
 use super::history::{Place, StoreModel};
 use halloo_core::chat::client::From;
+use halloo_core::wire::Hello;
 
 /// A rule that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,10 +61,16 @@ impl PostId {
 /// The numbers from here on are of strangers, whose sessions the model does not follow.
 pub(super) const STRANGER: u32 = 1 << 30;
 
+/// The first number of strangers that come once and never again, with an identity that says so.
+pub(super) const VISITOR: u32 = STRANGER + (1 << 29);
+
 /// A device's identity from its number.
 pub fn device_id(number: u32) -> [u8; 16] {
-    let mut id = *b"device-........!";
-    id[7..11].copy_from_slice(&number.to_be_bytes());
+    let (mut id, at) = match number >= VISITOR {
+        true => (*b"one-time........", 8),
+        false => (*b"device-........!", 7),
+    };
+    id[at..at + 4].copy_from_slice(&number.to_be_bytes());
     id
 }
 
@@ -88,7 +95,12 @@ pub(super) fn is_name_of(number: u32, name: &str) -> bool {
 }
 
 pub(super) fn number_of(device: &[u8; 16]) -> u32 {
-    u32::from_be_bytes([device[7], device[8], device[9], device[10]])
+    let at = if device.starts_with(&Hello::ONE_TIME) {
+        8
+    } else {
+        7
+    };
+    u32::from_be_bytes([0, 1, 2, 3].map(|nth| device[at + nth]))
 }
 
 /// A room of a device, from the join until the application was told that it is over.

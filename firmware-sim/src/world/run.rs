@@ -186,6 +186,11 @@ impl Net {
     /// What is not as it should be, once all faults are over.
     fn what_waits(&self) -> Option<String> {
         let store = self.lives.last()?;
+        if let Some(visitor) = store.visitor() {
+            return Some(format!(
+                "device {visitor} never comes back, and is remembered"
+            ));
+        }
         for (number, device) in self.devices.iter().enumerate() {
             if !device.client.is_serving() {
                 return Some(format!("device {number} has no session"));

@@ -77,6 +77,28 @@ pub(super) fn any_message(rng: &mut Rng, post: Option<PostId>) -> Vec<u8> {
     })
 }
 
+/// A `Join` of the room that most devices are in.
+pub(super) fn join(number: u32) -> Vec<u8> {
+    encoded(&Message::Join(Join {
+        slot: 0,
+        flags: 0,
+        cursor: Join::LATEST,
+        history: u32::MAX,
+        room: b"a",
+        name: format!("dev-{number}").as_bytes(),
+    }))
+}
+
+pub(super) fn post(seq: u32, id: PostId) -> Vec<u8> {
+    let body = &id.body(16);
+    let slot = 0;
+    encoded(&Message::Post { slot, seq, body })
+}
+
+pub(super) fn leave() -> Vec<u8> {
+    encoded(&Message::Leave { slot: 0 })
+}
+
 /// A message that only a hub says.
 pub(super) fn wrong_way(rng: &mut Rng) -> Vec<u8> {
     encoded(&match rng.below(6) {

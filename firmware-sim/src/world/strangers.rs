@@ -8,9 +8,9 @@ use super::air::stranger_address;
 use super::fault::Fault;
 use super::inbox::{Inbox, Spare};
 use super::link::framed;
-use super::model::{Check, PostId, STRANGER, must};
+use super::model::{Check, PostId, STRANGER, VISITOR, must};
 use super::rng::Rng;
-use super::strange_words::{any_message, hello, wrong_way};
+use super::strange_words::{any_message, hello, join, leave, post, wrong_way};
 use halloo_core::chat::Hub;
 use halloo_core::chat::datagram::Header;
 use halloo_core::chat::hub::{ConnId, Transmit};
@@ -48,6 +48,8 @@ pub(super) struct Strangers {
     recorded: VecDeque<Vec<u8>>,
     /// How many posts they have made up.
     posts: u32,
+    /// How many came once and never again.
+    visitors: u32,
 }
 
 /// A stranger on a stream.
@@ -171,6 +173,7 @@ impl Net {
             Fault::WrongWay => (0..5).map(|_| framed(&wrong_way(rng))).collect(),
             Fault::StaleSession => return self.strangers.recorded.clone(),
             Fault::Flood => (0..200).map(|_| framed(&any_message(rng, None))).collect(),
+            _ if rng.chance(500) => return self.visit(),
             _ => {
                 let mut script = VecDeque::new();
                 for _ in 0..rng.within(5, 40) {
@@ -189,6 +192,21 @@ impl Net {
             script.push_front(opening);
         }
         script
+    }
+
+    /// What somebody says who comes once, with some sense, and never again.
+    fn visit(&mut self) -> VecDeque<Vec<u8>> {
+        let (rng, strangers) = (&mut self.rng, &mut self.strangers);
+        strangers.visitors += 1;
+        let device = VISITOR + strangers.visitors;
+        let mut script = vec![hello(rng, device), join(device)];
+        for seq in 1..=rng.within(0, 5) as u32 {
+            strangers.posts += 1;
+            let counter = strangers.posts;
+            script.push(post(seq, PostId { device, counter }));
+        }
+        script.extend(rng.chance(500).then(leave));
+        script.iter().map(|message| framed(message)).collect()
     }
 
     /// Strangers speak, and the hub reads and answers.
@@ -294,6 +312,8 @@ impl Net {
                     if hub.handle_message(now, id, &message).is_err() {
                         self.busy += 1;
                         stranger.held = Some(bytes);
+                        // It waits for the hub, and not the hub for it.
+                        stranger.last_useful = self.now;
                         return Ok(());
                     }
                     stranger.last_useful = self.now;
