@@ -256,7 +256,6 @@ fn a_second_join_leaves_the_first_room() {
         let mut bob = Client::in_room(&hub, json, "lab", "bob");
         ann.hears(&notification("bob joined lab"));
         bob.say(&join("den", "bob"));
-        bob.hears(&notification("bob left lab"));
         bob.hears(&notification("bob joined den"));
         ann.hears(&notification("bob left lab"));
         ann.say(&chat("not for bob"));
@@ -270,7 +269,6 @@ fn a_second_join_leaves_the_first_room() {
 impl Client<TcpStream> {
     fn join_again(&mut self, room: &str) {
         self.say(&join(room, "ann"));
-        self.hears(&notification("ann left lab"));
         self.hears(&notification(&format!("ann joined {room}")));
     }
 }
@@ -306,7 +304,11 @@ fn each_bad_object_is_one_error_and_the_sixteenth_is_the_last() {
 fn who_says_nonsense_and_waits_is_told_each_time() {
     let hub = hub(small());
     let mut ann = Client::of(&hub, 1);
-    for bad in ["hello", "[1, 2]", "no JSON "].iter().cycle().take(16) {
+    for bad in ["hello", "[1, 2]", "{\"jo\nin\"}", "no JSON "]
+        .iter()
+        .cycle()
+        .take(16)
+    {
         ann.say(bad);
         ann.hears(INVALID);
     }

@@ -64,7 +64,7 @@ impl<'t> Responder<'t> {
     /// and close.
     ///
     /// An empty datagram has a reply, which may be an empty datagram. An empty read from a stream
-    /// is its end and has no place here. Work: constant.
+    /// is its end, and of those only one that is to be greeted has a place here. Work: constant.
     #[must_use]
     pub fn handle_bytes<'r>(&mut self, read: &'r [u8]) -> Option<Reply<'r>>
     where

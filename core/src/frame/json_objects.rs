@@ -10,8 +10,9 @@ use super::{FrameError, Framing, Scan};
 ///
 /// - Other bytes between objects are [`FrameError::Malformed`], once; they are skipped up to and
 ///   with the next LF, or up to the next `{`, whichever comes first.
-/// - An LF inside a string is in no JSON. The object is `Malformed` and skipped up to and with that
-///   LF, so a string that was never closed does not swallow the lines behind it.
+/// - An LF inside a string is in no JSON. The object is `Malformed`, and skipped up to and with the
+///   next LF behind that one, or up to the next `{`, whichever comes first: a string that was never
+///   closed does not swallow the objects behind it.
 /// - An object above the limit is [`FrameError::Oversize`] once `limit` bytes of it are there and
 ///   its end is not; it is skipped up to the brace that closes it or up to and with an LF inside a
 ///   string, whichever comes first.
@@ -161,7 +162,8 @@ impl Framing for JsonObjects {
             State::InJunk => self.junk(input),
             State::Dropping { .. } if input.is_empty() => Ok(Scan::More),
             State::Dropping { count } => {
-                self.state = State::Between;
+                // What is left of the object is junk, and was told.
+                self.state = State::InJunk;
                 Ok(Scan::Skip {
                     consumed: count.min(input.len()),
                 })

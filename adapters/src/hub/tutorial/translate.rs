@@ -32,6 +32,8 @@ pub(super) struct Translator {
     max_body: usize,
     /// How many objects were none.
     bad: u8,
+    /// The room that it left by a join whose answer is to come.
+    left: Option<Place>,
 }
 
 #[derive(Debug)]
@@ -51,6 +53,13 @@ struct Place {
     /// As this client spells it, in capitals or not.
     room: Name,
     username: Name,
+}
+
+impl Place {
+    fn tell_left(&self, out: &mut Vec<u8>) {
+        let Self { room, username } = self;
+        notify(out, &format!("{username} left {room}"));
+    }
 }
 
 #[derive(Debug)]
@@ -88,6 +97,7 @@ impl Translator {
             state: State::Opening,
             max_body: 0,
             bad: 0,
+            left: None,
         }
     }
 
@@ -151,7 +161,10 @@ impl Translator {
                     room: name::store(&room),
                     username: name::store(username),
                 };
-                self.leave(say, out)?;
+                // Told with the join, in one object: a tutorial's client takes two at once for none.
+                if let Some(left) = self.leave(say)? {
+                    self.left = Some(left);
+                }
                 say(&Message::Join(Join {
                     slot: SLOT,
                     flags: 0,
@@ -178,26 +191,28 @@ impl Translator {
                 inside.seq = seq;
                 Ok(())
             }
-            Request::Leave => match self.state {
-                State::Inside(_) => Ok(self.leave(say, out)?),
-                _ => Err(Fault::Outside.into()),
+            Request::Leave => match self.leave(say)? {
+                Some(left) => {
+                    left.tell_left(out);
+                    Ok(())
+                }
+                None => Err(Fault::Outside.into()),
             },
         }
     }
 
-    /// Leaves the room, if it is in one, and tells so.
+    /// Leaves the room, if it is in one, and gives back which.
     fn leave(
         &mut self,
         say: &mut impl FnMut(&Message<'_>) -> Result<(), Busy>,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Busy> {
-        if let State::Inside(inside) = &self.state {
-            say(&Message::Leave { slot: SLOT })?;
-            let Place { room, username } = &inside.place;
-            notify(out, &format!("{username} left {room}"));
-            self.state = State::Outside;
-        }
-        Ok(())
+    ) -> Result<Option<Place>, Busy> {
+        let State::Inside(inside) = &self.state else {
+            return Ok(None);
+        };
+        say(&Message::Leave { slot: SLOT })?;
+        let left = inside.place.clone();
+        self.state = State::Outside;
+        Ok(Some(left))
     }
 
     /// The machine says something to the device: what the client is told of it goes to `out`.
@@ -214,6 +229,9 @@ impl Translator {
             Message::Reject { seq, code, .. } => {
                 if *seq == 0 && matches!(self.state, State::Joining(_)) {
                     self.state = State::Outside;
+                    if let Some(left) = self.left.take() {
+                        left.tell_left(out);
+                    }
                 }
                 self.handle_fault(Fault::Refused(*code), out);
             }
@@ -246,6 +264,7 @@ impl Translator {
         };
         let Place { room, username } = place;
         notify(out, &format!("{username} joined {room}"));
+        self.left = None;
         self.state = State::Inside(Inside {
             place: place.clone(),
             seq: joined.up_seq,

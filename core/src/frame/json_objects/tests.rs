@@ -46,6 +46,7 @@ fn junk_between_objects_is_malformed_once_and_skipped() {
         &[MALFORMED, object(), MALFORMED, object(), MALFORMED],
     );
     case("\0\n\r\n{}\u{7f}", &[MALFORMED, object(), MALFORMED]);
+    case("{\"a\nb\"}\n{}", &[MALFORMED, object()]);
     case("junk longer than the buffer is{}", &[MALFORMED, object()]);
 }
 

@@ -270,11 +270,11 @@ fn a_message_has_as_many_bytes_as_the_hub_takes_and_not_one_more() {
 }
 
 #[test]
-fn a_second_join_leaves_the_first_room_and_says_so() {
+fn a_second_join_leaves_the_first_room_and_tells_one_thing_at_once() {
     let mut client = Client::in_lab();
     client.ask(r#"{"type":"join","room":"den","username":"zoë"}"#);
     client.said(&[Message::Leave { slot: SLOT }, join("den", "zoë")]);
-    client.told(&[r#"{"type":"notification","message":"ann left lab"}"#]);
+    client.told(&[]);
     client.joined(0, 0);
     client.told(&[r#"{"type":"notification","message":"zo\u00eb joined den"}"#]);
     client.ask(r#"{"type":"leave"}"#);
@@ -320,11 +320,27 @@ fn what_the_machine_does_not_take_is_handed_in_again_and_done_once() {
     client.is_busy = false;
     client.ask(second);
     client.said(&[join("den", "ann")]);
-    client.told(&[r#"{"type":"notification","message":"ann left lab"}"#]);
+    client.told(&[]);
     assert_eq!(client.offer(chat), Err(Busy), "before the join is answered");
     client.joined(0, 0);
     client.ask(chat);
     client.said(&[post(1, "hi")]);
+}
+
+#[test]
+fn who_is_refused_a_second_room_is_told_to_have_left_the_first() {
+    let mut client = Client::in_lab();
+    client.ask(r#"{"type":"join","room":"den","username":"ann"}"#);
+    client.said(&[Message::Leave { slot: SLOT }, join("den", "ann")]);
+    client.hear(&Message::Reject {
+        slot: SLOT,
+        seq: 0,
+        code: Code::Full,
+    });
+    client.told(&[
+        r#"{"type":"notification","message":"ann left lab"}"#,
+        r#"{"type":"error","message":"Refused: the hub is full"}"#,
+    ]);
 }
 
 #[test]
