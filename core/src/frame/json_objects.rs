@@ -14,8 +14,8 @@ use super::{FrameError, Framing, Scan};
 ///   next LF behind that one, or up to the next `{`, whichever comes first: a string that was never
 ///   closed does not swallow the objects behind it.
 /// - An object above the limit is [`FrameError::Oversize`] once `limit` bytes of it are there and
-///   its end is not; it is skipped up to the brace that closes it or up to and with an LF inside a
-///   string, whichever comes first.
+///   its end is not; it is skipped up to the brace that closes it, or as above from an LF inside a
+///   string on, whichever comes first.
 ///
 /// Sealing appends LF and refuses a payload that is not exactly one object by the same count.
 ///
@@ -115,8 +115,12 @@ impl JsonObjects {
 
     fn skip(&mut self, input: &[u8], seen: usize, mut cursor: Cursor) -> Scan {
         let consumed = match cursor.advance(input, seen) {
-            Stop::Closed { end } | Stop::Broken { end } => {
+            Stop::Closed { end } => {
                 self.state = State::Between;
+                end
+            }
+            Stop::Broken { end } => {
+                self.state = State::InJunk;
                 end
             }
             Stop::Open if input.is_empty() => return Scan::More,

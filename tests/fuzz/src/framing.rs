@@ -306,6 +306,14 @@ fn naive_objects(input: &[u8], limit: usize) -> Vec<Seen> {
                 return seen;
             }
             at += len;
+            if !is_whole {
+                // What is left of the object is junk.
+                let stop = |&byte: &u8| matches!(byte, b'\n' | b'{');
+                at += input[at..]
+                    .iter()
+                    .position(stop)
+                    .unwrap_or(input.len() - at);
+            }
         }
     }
     seen
