@@ -27,7 +27,8 @@ use session::Session;
 /// is an empty datagram, without a newline.
 ///
 /// The end of the input (Ctrl-D) closes the sending side alone; what the other
-/// end still says is shown until it closes, too, or is silent for --idle.
+/// end still says is shown until it closes, too, or is silent for --idle. `quit`
+/// does the same, and waits for at most a second of silence.
 ///
 /// Examples:
 ///   halloo connect tcp://127.0.0.1:12345
