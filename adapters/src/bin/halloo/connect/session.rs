@@ -170,7 +170,7 @@ impl<'l> Session<'l> {
         Ok(())
     }
 
-    /// As the end of the input, with a wait that is always short and that no other limit spoils.
+    /// As the end of the input, and soon over: who quits does not mind silence.
     fn quit<S: Carrier>(&mut self, socket: &Socket<S>) -> Result<(), Failure> {
         let idle = self.limits.idle.unwrap_or(QUIT_IDLE);
         self.limits.idle = Some(idle.min(QUIT_IDLE));
