@@ -388,3 +388,26 @@ fn quit_ends_though_the_other_end_stays() {
         server.join().unwrap();
     }
 }
+
+#[test]
+fn what_was_said_before_a_new_connection_was_reset_is_shown() {
+    for host in HOSTS {
+        for _ in 0..8 {
+            let (port, server) = one(host, |mut stream| {
+                stream.write_all(b"busy\n").unwrap();
+                socket2::SockRef::from(&stream)
+                    .set_linger(Some(Duration::ZERO))
+                    .unwrap();
+            });
+            let output = fed(&["connect", &url("tcp", host, port), "-v"], b"");
+            server.join().unwrap();
+            let told = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(
+                (output.status.code(), &*output.stdout),
+                (Some(5), &b"busy\n"[..]),
+                "{told}"
+            );
+            assert!(told.contains("5 received"), "{told}");
+        }
+    }
+}

@@ -44,15 +44,15 @@ pub(super) fn tcp(
     life.connecting_tcp(connecting.local_addr()?, connecting.peer_addr(), is_chosen);
     loop {
         let tried = connecting.peer_addr();
-        if let Some(stream) = connecting.poll()? {
-            if stream.peer_addr()? != tried {
-                life.connecting_tcp(stream.local_addr()?, stream.peer_addr()?, is_chosen);
-            }
-            life.established(&stream.local_addr()?, &stream.peer_addr()?);
-            return Ok(stream);
+        let stream = connecting.poll()?;
+        // One that was reset already has no peer any more.
+        let (local, peer) = (connecting.local_addr()?, connecting.peer_addr());
+        if peer != tried {
+            life.connecting_tcp(local, peer, is_chosen);
         }
-        if connecting.peer_addr() != tried {
-            life.connecting_tcp(connecting.local_addr()?, connecting.peer_addr(), is_chosen);
+        if let Some(stream) = stream {
+            life.established(&local, &peer);
+            return Ok(stream);
         }
         let waited = connecting.wait(Duration::from_secs(1));
         waited.map_err(|e| SocketError::from_io(host, e))?;
