@@ -98,6 +98,14 @@ pub enum SocketError {
         /// The system's error.
         source: io::Error,
     },
+    /// The Unix socket at the path is of another kind: stream, datagram or seqpacket.
+    #[error("{} is another kind of socket: try ?type=stream, ?type=datagram or ?type=seqpacket", path.display())]
+    OtherKind {
+        /// The path.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
     /// The path of a Unix socket, or a directory of it, is not there.
     #[error("{} is not there: start what should listen there, or make the directory", path.display())]
     NotFound {
@@ -186,6 +194,12 @@ impl SocketError {
         match Errno::from_io_error(&source) {
             Some(Errno::MFILE | Errno::NFILE) => return Self::TooManyFiles { at: at(), source },
             Some(Errno::MSGSIZE) => return Self::DatagramTooLong { at: at(), source },
+            Some(Errno::PROTOTYPE) => {
+                return Self::OtherKind {
+                    path: path(),
+                    source,
+                };
+            }
             Some(Errno::AFNOSUPPORT) => {
                 return Self::AddressNotAvailable { addr: at(), source };
             }
@@ -218,6 +232,10 @@ impl SocketError {
     pub(super) fn from_path(at: &Path, source: io::Error) -> Self {
         match Self::from_io(&at.to_string_lossy(), source) {
             Self::NotFound { source, .. } => Self::NotFound {
+                path: at.into(),
+                source,
+            },
+            Self::OtherKind { source, .. } => Self::OtherKind {
                 path: at.into(),
                 source,
             },
@@ -256,6 +274,7 @@ impl SocketError {
             | Self::AddressNotAvailable { source, .. }
             | Self::NotPermitted { source, .. }
             | Self::NotASocket { source, .. }
+            | Self::OtherKind { source, .. }
             | Self::NotFound { source, .. }
             | Self::NoBluetooth { source, .. }
             | Self::Device { source, .. }
@@ -284,7 +303,7 @@ impl embedded_io::Error for SocketError {
             Self::AddressInUse { .. } => ErrorKind::AddrInUse,
             Self::AddressNotAvailable { .. } => ErrorKind::AddrNotAvailable,
             Self::NotPermitted { .. } => ErrorKind::PermissionDenied,
-            Self::NotASocket { .. } => ErrorKind::InvalidInput,
+            Self::NotASocket { .. } | Self::OtherKind { .. } => ErrorKind::InvalidInput,
             Self::Device { problem, .. } => match problem {
                 DeviceProblem::Absent => ErrorKind::NotFound,
                 DeviceProblem::NotPermitted => ErrorKind::PermissionDenied,
@@ -372,6 +391,7 @@ mod tests {
         check(Errno::ACCESS, "NotPermitted", K::PermissionDenied);
         check(Errno::PERM, "NotPermitted", K::PermissionDenied);
         check(Errno::NOENT, "NotFound", K::NotFound);
+        check(Errno::PROTOTYPE, "OtherKind", K::InvalidInput);
         check(Errno::MFILE, "TooManyFiles", K::Other);
         check(Errno::NFILE, "TooManyFiles", K::Other);
         check(Errno::MSGSIZE, "DatagramTooLong", K::InvalidData);

@@ -5,9 +5,10 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpStream, UdpSocket};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use halloo_std::socket::{Options, UnixDatagram, UnixSeqpacket};
 use rustix::process::Signal;
@@ -343,5 +344,27 @@ fn what_is_no_bluetooth_address_is_exit_2_with_a_good_one() {
             ended.err[0].contains("a good one is AA:BB:CC:DD:EE:FF/1"),
             "{ended:?}"
         );
+    }
+}
+
+#[test]
+fn another_kind_of_unix_socket_than_the_server_has_is_exit_2_with_the_option_that_names_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let kinds = ["stream", "datagram", "seqpacket"];
+    for kind in kinds {
+        let path = dir.path().join(kind).display().to_string();
+        let _hub = Hub::start(&[&format!("echo+unix:{path}?type={kind}")]);
+        for other in kinds.iter().filter(|&&other| other != kind) {
+            let url = format!("unix:{path}?type={other}");
+            let ended = Running::start(&["connect", &url, "-v"]).wait();
+            assert_eq!(ended.code, Some(2), "{ended:?}");
+            let [.., closed, error] = &ended.err[..] else {
+                panic!("{ended:?}");
+            };
+            assert_eq!(closed, "* closed: never connected", "{other}");
+            for part in [&path, "another kind of socket", "?type="] {
+                assert!(error.contains(part), "{error}");
+            }
+        }
     }
 }
