@@ -411,3 +411,25 @@ fn what_was_said_before_a_new_connection_was_reset_is_shown() {
         }
     }
 }
+
+#[test]
+fn a_line_that_cannot_be_sent_does_not_end_what_is_typed() {
+    let hub = Hub::start(&["echo+udp://127.0.0.1:0"]);
+    let mut terminal = Terminal::start(&["connect", hub.url(), "--hex"], &[]);
+    terminal.types("4\n");
+    terminal.shows_part("line 1 is no hex");
+    terminal.types("48 69\n");
+    terminal.shows_part("|Hi|");
+    terminal.types("quit\n");
+    assert_eq!(terminal.wait(), Some(0));
+    let long = "x".repeat(70_000) + "\nno end\ntwo";
+    let output = fed(&["connect", hub.url(), "-i", "-n"], long.as_bytes());
+    assert_eq!(
+        (output.status.code(), &*output.stdout),
+        (Some(0), &b"no endtwo"[..])
+    );
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.starts_with("line 1 is too long"), "{told}");
+    let output = fed(&["connect", hub.url()], long.as_bytes());
+    assert_eq!(output.status.code(), Some(2), "nobody types: {output:?}");
+}
