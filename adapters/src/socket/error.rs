@@ -62,7 +62,8 @@ pub enum SocketError {
     },
     /// Something else has the address.
     #[error(
-        "{addr} is in use: stop what listens there, or choose another (port 0 takes a free one)"
+        "{addr} is in use: stop what listens there, or choose another{}",
+        free_port(addr)
     )]
     AddressInUse {
         /// The address.
@@ -77,6 +78,16 @@ pub enum SocketError {
     AddressNotAvailable {
         /// The address.
         addr: String,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// The address is good on one link alone, and which one was not said.
+    #[error(
+        "{at} is an address of one link alone: name the interface, as %interface in [fe80::1%eth0]:80"
+    )]
+    NoInterface {
+        /// The address.
+        at: String,
         /// The system's error.
         source: io::Error,
     },
@@ -272,6 +283,7 @@ impl SocketError {
             | Self::Unresolved { source, .. }
             | Self::AddressInUse { source, .. }
             | Self::AddressNotAvailable { source, .. }
+            | Self::NoInterface { source, .. }
             | Self::NotPermitted { source, .. }
             | Self::NotASocket { source, .. }
             | Self::OtherKind { source, .. }
@@ -303,7 +315,9 @@ impl embedded_io::Error for SocketError {
             Self::AddressInUse { .. } => ErrorKind::AddrInUse,
             Self::AddressNotAvailable { .. } => ErrorKind::AddrNotAvailable,
             Self::NotPermitted { .. } => ErrorKind::PermissionDenied,
-            Self::NotASocket { .. } | Self::OtherKind { .. } => ErrorKind::InvalidInput,
+            Self::NoInterface { .. } | Self::NotASocket { .. } | Self::OtherKind { .. } => {
+                ErrorKind::InvalidInput
+            }
             Self::Device { problem, .. } => match problem {
                 DeviceProblem::Absent => ErrorKind::NotFound,
                 DeviceProblem::NotPermitted => ErrorKind::PermissionDenied,
@@ -315,6 +329,17 @@ impl embedded_io::Error for SocketError {
             Self::Other { source, .. } => other_kind(source.kind()),
             Self::Unreachable { .. } | Self::TooManyFiles { .. } => ErrorKind::Other,
         }
+    }
+}
+
+/// What helps where the address has a port, which a path has not.
+fn free_port(addr: &str) -> &'static str {
+    let port = addr.rsplit_once(':').map_or("", |(_, port)| port);
+    let port = port.trim_end_matches(')');
+    if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) {
+        " (port 0 takes a free one)"
+    } else {
+        ""
     }
 }
 
@@ -362,6 +387,21 @@ mod tests {
             Some(errno),
             "{errno:?}"
         );
+    }
+
+    #[test]
+    fn a_free_port_is_offered_where_there_are_ports() {
+        for (at, has_port) in [
+            ("127.0.0.1:7007", true),
+            ("[::1]:7007", true),
+            ("localhost:7 (127.0.0.1:7)", true),
+            ("/run/room.sock", false),
+            ("room", false),
+            ("AA:BB:CC:DD:EE:FF/1", false),
+        ] {
+            let text = SocketError::from_io(at, Errno::ADDRINUSE.into()).to_string();
+            assert_eq!(text.contains("port 0"), has_port, "{text}");
+        }
     }
 
     #[test]

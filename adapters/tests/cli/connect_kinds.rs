@@ -368,3 +368,67 @@ fn another_kind_of_unix_socket_than_the_server_has_is_exit_2_with_the_option_tha
         }
     }
 }
+
+#[test]
+fn who_waits_at_a_path_takes_it_along_when_interrupted_and_no_path_of_another() {
+    let dir = tempfile::tempdir().unwrap();
+    for kind in ["stream", "seqpacket"] {
+        let path = dir.path().join(kind);
+        let url = format!("unix:{}?type={kind}", path.display());
+        for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+            let server = Running::start(&["connect", &url, "-l", "-v"]);
+            server.err("* listening: at ");
+            server.signal(signal);
+            assert_eq!(server.wait().code, None, "it dies of the signal");
+            assert!(!path.exists(), "{kind}, {signal:?}");
+        }
+    }
+    let path = dir.path().join("stream");
+    let first = Running::start(&["connect", &format!("unix:{}", path.display()), "-l", "-v"]);
+    first.err("* listening: at ");
+    let _client = UnixStream::connect(&path).unwrap();
+    first.err("* established: ");
+    let _second = UnixListener::bind(&path).unwrap();
+    first.signal(Signal::INT);
+    assert_eq!(first.wait().code, None);
+    assert!(path.exists());
+}
+
+#[test]
+fn a_path_that_is_in_use_is_told_without_a_word_of_ports() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("socket");
+    let _taken = UnixListener::bind(&path).unwrap();
+    let ended = Running::start(&["connect", &format!("unix:{}", path.display()), "-l"]).wait();
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    let error = &ended.err[0];
+    assert!(
+        error.contains("socket is in use") && !error.contains("port"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_address_to_come_from_is_refused_where_there_is_none() {
+    for url in [
+        "unix:/none",
+        "unix:/none?type=datagram",
+        "bluetooth://AA:BB:CC:DD:EE:FF/1",
+    ] {
+        let ended = Running::start(&["connect", url, "--bind", "127.0.0.1"]).wait();
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(
+            ended.err[0].contains("--bind is for tcp and udp"),
+            "{ended:?}"
+        );
+    }
+}
+
+#[test]
+fn a_link_local_address_without_its_interface_is_told_so() {
+    for carrier in ["tcp", "udp"] {
+        let ended = Running::start(&["connect", &format!("{carrier}://[fe80::1]:80")]).wait();
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(ended.err[0].contains("%interface"), "{ended:?}");
+    }
+}
