@@ -309,3 +309,19 @@ fn at_a_terminal_characters_and_line_ends_are_whole_however_the_page_is_cut() {
     assert_eq!(terminal.wait(), Some(0));
     assert_eq!(terminal.rows(), ["grü", "end"]);
 }
+
+#[test]
+fn answers_that_only_say_that_one_will_come_are_bounded() {
+    let again = "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n".repeat(100);
+    let text = format!("{again}HTTP/1.1 204 No Content\r\n\r\n").leak();
+    fails(
+        text,
+        &["--max-header", "4000"],
+        5,
+        "the headers have more than 4000 bytes: allow more with --max-header",
+    );
+    let (port, server) = one("127.0.0.1", answer(text, 1000));
+    let ended = Running::start(&["get", &url("http", "127.0.0.1", port)]).wait();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    server.join().unwrap();
+}

@@ -136,16 +136,19 @@ impl Exchange {
 
     /// The status and the headers of the answer, past those that only say that it will come.
     fn head(&mut self, limit: usize) -> Result<Head, Failure> {
+        // Those count, too: a server could send them for ever.
+        let mut left = limit;
         loop {
-            let seen = &self.bytes[..self.bytes.len().min(limit)];
+            let seen = &self.bytes[..self.bytes.len().min(left)];
             match Head::parse(seen).map_err(no_http)? {
                 Parsed::Whole { head, len } => {
                     self.bytes.drain(..len);
+                    left -= len;
                     if head.status >= 200 {
                         return Ok(head);
                     }
                 }
-                Parsed::Partial if self.bytes.len() >= limit => {
+                Parsed::Partial if self.bytes.len() >= left => {
                     return Err(Failure::Lost(format!(
                         "the headers have more than {limit} bytes: allow more with --max-header"
                     )));
