@@ -432,3 +432,21 @@ fn a_link_local_address_without_its_interface_is_told_so() {
         assert!(ended.err[0].contains("%interface"), "{ended:?}");
     }
 }
+
+#[test]
+fn what_a_client_said_before_it_was_gone_again_is_shown() {
+    for host in HOSTS {
+        let server = Running::start(&["connect", &url("tcp", host, 0), "--listen", "-v"]);
+        let line = server.err("* listening: at ");
+        let at = line.split(' ').nth(3).unwrap().trim_end_matches(',');
+        server.signal(Signal::STOP);
+        let mut client = TcpStream::connect(at).unwrap();
+        client.write_all(b"busy\n").unwrap();
+        let linger = socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO));
+        linger.unwrap();
+        drop(client);
+        server.signal(Signal::CONT);
+        assert_eq!(server.out(""), "busy");
+        assert_eq!(server.wait().code, Some(5));
+    }
+}

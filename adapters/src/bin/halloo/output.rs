@@ -3,7 +3,6 @@
 use std::env;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
-use std::str;
 use std::sync::{Mutex, PoisonError};
 
 use super::failure::Failure;

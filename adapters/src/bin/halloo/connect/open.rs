@@ -76,7 +76,11 @@ pub(super) fn tcp_accepted(
     life.listening(&at);
     let stream = listener.accept(patience)?;
     drop(listener);
-    life.established(&stream.local_addr()?, &stream.peer_addr()?);
+    match stream.peer_addr() {
+        Ok(peer) => life.established(&stream.local_addr()?, &peer),
+        // What it said before it was reset can be read still.
+        Err(_) => life.established(&at, &"one that is gone already"),
+    }
     Ok(stream)
 }
 

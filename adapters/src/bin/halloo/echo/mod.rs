@@ -65,8 +65,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let kind = endpoint.options.kind.unwrap_or_default();
     if kind != UnixKind::Stream {
         let text = format!(
-            "echo speaks no {endpoint}: over Unix sockets it takes streams alone; \
-             `halloo connect` speaks the other kinds"
+            "{endpoint} is no stream, and echo takes no other Unix sockets: \
+             `halloo connect` does"
         );
         return Err(Failure::Start(text));
     }
