@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 use std::vec;
 
 use rustix::io::Errno;
+use rustix::net::RecvFlags;
 use socket2::{Protocol, Type};
 
 use super::address::any_like;
 use super::poll::{self, Interest};
-use super::tcp::{keep_better, new};
+use super::tcp::{is_joined_to_itself, keep_better, new};
 use super::{Address, Options, Readiness, SocketError, TcpStream};
 
 /// A TCP connection on its way: what [`TcpStream::connect`] does, in steps that do not wait.
@@ -45,8 +46,9 @@ pub struct TcpConnect {
     kept: Option<SocketError>,
 }
 
+/// One address on its way.
 #[derive(Debug)]
-struct Attempt {
+pub(super) struct Attempt {
     socket: socket2::Socket,
     to: SocketAddr,
     deadline: Option<Instant>,
@@ -156,7 +158,11 @@ impl AsFd for TcpConnect {
 }
 
 impl Attempt {
-    fn start(to: SocketAddr, deadline: Option<Instant>, options: &Options) -> io::Result<Self> {
+    pub(super) fn start(
+        to: SocketAddr,
+        deadline: Option<Instant>,
+        options: &Options,
+    ) -> io::Result<Self> {
         let socket = new(to, Type::STREAM, Protocol::TCP)?;
         options.apply_tcp(&socket)?;
         options.bind_source(&socket, to)?;
@@ -182,14 +188,27 @@ impl Attempt {
                 Ok(false)
             };
         }
-        if let Some(error) = self.socket.take_error()? {
-            return Err(error);
+        // A look at the first byte tells the error, and tells none while something can be read: a
+        // connection that stood, spoke and was reset is one still.
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        match rustix::net::recv(&self.socket, &mut [0; 1], flags) {
+            Ok((_, 1..)) => return Ok(true),
+            Ok(_) | Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
-        // A port that nobody listens on can be joined to itself: see `TcpStream::connect`.
-        if self.socket.local_addr()? == self.socket.peer_addr()? {
+        if is_joined_to_itself(&self.socket)? {
             return Err(io::ErrorKind::ConnectionRefused.into());
         }
         Ok(true)
+    }
+
+    /// Waits until the connection stands; its socket blocks then.
+    pub(super) fn settle(self) -> io::Result<socket2::Socket> {
+        while !self.outcome()? {
+            poll::wait_until(self.socket.as_fd(), Interest::Write, self.deadline)?;
+        }
+        self.socket.set_nonblocking(false)?;
+        Ok(self.socket)
     }
 }
 
@@ -221,6 +240,8 @@ fn none_answered(name: &str, kept: Option<SocketError>) -> SocketError {
 
 #[cfg(test)]
 mod tests {
+    use socket2::SockRef;
+
     use super::*;
     use crate::socket::TcpListener;
 
@@ -244,6 +265,36 @@ mod tests {
             matches!(outcome, Err(SocketError::Refused { .. })),
             "{outcome:?}"
         );
+    }
+
+    #[test]
+    fn a_connection_that_spoke_and_was_reset_gives_what_it_said_first() {
+        let options = Options::default();
+        for host in ["127.0.0.1:0", "[::1]:0"] {
+            let listener = TcpListener::bind(host, &options).unwrap();
+            let address = listener.local_addr().unwrap();
+            let reset = |fd: BorrowedFd<'_>| {
+                let other = listener.accept(None).unwrap();
+                other.send(b"busy").unwrap();
+                let linger = SockRef::from(&other).set_linger(Some(Duration::ZERO));
+                linger.unwrap();
+                drop(other);
+                while !poll::wait(fd, Interest::Read, None).unwrap().failed {}
+            };
+            let connecting = TcpConnect::start(address, &options).unwrap();
+            reset(connecting.as_fd());
+            let in_steps = settle(connecting).unwrap();
+            let attempt = Attempt::start(address, None, &options).unwrap();
+            reset(attempt.socket.as_fd());
+            let at_once = TcpStream::from_std(attempt.settle().unwrap().into(), host);
+            for stream in [in_steps, at_once] {
+                let mut bytes = [0; 16];
+                assert_eq!(stream.recv(&mut bytes).unwrap(), 4);
+                assert_eq!(&bytes[..4], b"busy");
+                let end = stream.recv(&mut bytes);
+                assert!(matches!(end, Err(SocketError::Reset { .. })), "{end:?}");
+            }
+        }
     }
 
     #[test]

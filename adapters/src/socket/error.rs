@@ -62,7 +62,8 @@ pub enum SocketError {
     },
     /// Something else has the address.
     #[error(
-        "{addr} is in use: stop what listens there, or choose another (port 0 takes a free one)"
+        "{addr} is in use: stop what listens there, or choose another{}",
+        free_port(addr)
     )]
     AddressInUse {
         /// The address.
@@ -80,6 +81,16 @@ pub enum SocketError {
         /// The system's error.
         source: io::Error,
     },
+    /// The address is good on one link alone, and which one was not said.
+    #[error(
+        "{at} is an address of one link alone: name the interface, as %interface in [fe80::1%eth0]:80"
+    )]
+    NoInterface {
+        /// The address.
+        at: String,
+        /// The system's error.
+        source: io::Error,
+    },
     /// The system forbids it to this user.
     #[error(
         "not permitted to use {at}: run with the rights for it, or choose a port from 1024 up or another path"
@@ -93,6 +104,14 @@ pub enum SocketError {
     /// The path of a Unix socket has something else on it, which is left alone.
     #[error("{} is not a socket: choose another path, or move that file away", path.display())]
     NotASocket {
+        /// The path.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// The Unix socket at the path is of another kind: stream, datagram or seqpacket.
+    #[error("{} is another kind of socket: try ?type=stream, ?type=datagram or ?type=seqpacket", path.display())]
+    OtherKind {
         /// The path.
         path: PathBuf,
         /// The system's error.
@@ -186,6 +205,12 @@ impl SocketError {
         match Errno::from_io_error(&source) {
             Some(Errno::MFILE | Errno::NFILE) => return Self::TooManyFiles { at: at(), source },
             Some(Errno::MSGSIZE) => return Self::DatagramTooLong { at: at(), source },
+            Some(Errno::PROTOTYPE) => {
+                return Self::OtherKind {
+                    path: path(),
+                    source,
+                };
+            }
             Some(Errno::AFNOSUPPORT) => {
                 return Self::AddressNotAvailable { addr: at(), source };
             }
@@ -218,6 +243,10 @@ impl SocketError {
     pub(super) fn from_path(at: &Path, source: io::Error) -> Self {
         match Self::from_io(&at.to_string_lossy(), source) {
             Self::NotFound { source, .. } => Self::NotFound {
+                path: at.into(),
+                source,
+            },
+            Self::OtherKind { source, .. } => Self::OtherKind {
                 path: at.into(),
                 source,
             },
@@ -254,8 +283,10 @@ impl SocketError {
             | Self::Unresolved { source, .. }
             | Self::AddressInUse { source, .. }
             | Self::AddressNotAvailable { source, .. }
+            | Self::NoInterface { source, .. }
             | Self::NotPermitted { source, .. }
             | Self::NotASocket { source, .. }
+            | Self::OtherKind { source, .. }
             | Self::NotFound { source, .. }
             | Self::NoBluetooth { source, .. }
             | Self::Device { source, .. }
@@ -284,7 +315,9 @@ impl embedded_io::Error for SocketError {
             Self::AddressInUse { .. } => ErrorKind::AddrInUse,
             Self::AddressNotAvailable { .. } => ErrorKind::AddrNotAvailable,
             Self::NotPermitted { .. } => ErrorKind::PermissionDenied,
-            Self::NotASocket { .. } => ErrorKind::InvalidInput,
+            Self::NoInterface { .. } | Self::NotASocket { .. } | Self::OtherKind { .. } => {
+                ErrorKind::InvalidInput
+            }
             Self::Device { problem, .. } => match problem {
                 DeviceProblem::Absent => ErrorKind::NotFound,
                 DeviceProblem::NotPermitted => ErrorKind::PermissionDenied,
@@ -296,6 +329,17 @@ impl embedded_io::Error for SocketError {
             Self::Other { source, .. } => other_kind(source.kind()),
             Self::Unreachable { .. } | Self::TooManyFiles { .. } => ErrorKind::Other,
         }
+    }
+}
+
+/// What helps where the address has a port, which a path has not.
+fn free_port(addr: &str) -> &'static str {
+    let port = addr.rsplit_once(':').map_or("", |(_, port)| port);
+    let port = port.trim_end_matches(')');
+    if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) {
+        " (port 0 takes a free one)"
+    } else {
+        ""
     }
 }
 
@@ -346,6 +390,21 @@ mod tests {
     }
 
     #[test]
+    fn a_free_port_is_offered_where_there_are_ports() {
+        for (at, has_port) in [
+            ("127.0.0.1:7007", true),
+            ("[::1]:7007", true),
+            ("localhost:7 (127.0.0.1:7)", true),
+            ("/run/room.sock", false),
+            ("room", false),
+            ("AA:BB:CC:DD:EE:FF/1", false),
+        ] {
+            let text = SocketError::from_io(at, Errno::ADDRINUSE.into()).to_string();
+            assert_eq!(text.contains("port 0"), has_port, "{text}");
+        }
+    }
+
+    #[test]
     fn each_cause_is_kept_apart_with_its_source_and_its_kind() {
         use ErrorKind as K;
         check(Errno::CONNREFUSED, "Refused", K::ConnectionRefused);
@@ -372,6 +431,7 @@ mod tests {
         check(Errno::ACCESS, "NotPermitted", K::PermissionDenied);
         check(Errno::PERM, "NotPermitted", K::PermissionDenied);
         check(Errno::NOENT, "NotFound", K::NotFound);
+        check(Errno::PROTOTYPE, "OtherKind", K::InvalidInput);
         check(Errno::MFILE, "TooManyFiles", K::Other);
         check(Errno::NFILE, "TooManyFiles", K::Other);
         check(Errno::MSGSIZE, "DatagramTooLong", K::InvalidData);

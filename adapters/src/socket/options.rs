@@ -177,7 +177,15 @@ impl Options {
             source.kind(),
             io::ErrorKind::AddrInUse | io::ErrorKind::AddrNotAvailable
         );
+        let needs_interface = matches!(to, SocketAddr::V6(to)
+            if to.scope_id() == 0 && to.ip().is_unicast_link_local());
         match self.source {
+            _ if needs_interface && source.kind() == io::ErrorKind::InvalidInput => {
+                SocketError::NoInterface {
+                    at: at(name, to),
+                    source,
+                }
+            }
             Some(own) if is_ours => SocketError::from_io(&own.to_string(), source),
             _ => SocketError::from_io(&at(name, to), source),
         }

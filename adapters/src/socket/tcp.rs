@@ -7,14 +7,12 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, SockRef, Type};
 
+use super::connecting::Attempt;
 use super::poll::Interest;
 use super::{Address, Options, Shutdown, Socket, SocketError, io::waiting_at_most};
 
 /// A TCP connection.
 pub type TcpStream = Socket<net::TcpStream>;
-
-/// Long enough to leave the end of the attempt to the system.
-const SYSTEM_DECIDES: Duration = Duration::from_secs(24 * 3600);
 
 impl TcpStream {
     /// Connects to the first address of `address` that answers.
@@ -201,19 +199,14 @@ fn connect_one(
     limit: Option<Duration>,
     options: &Options,
 ) -> io::Result<socket2::Socket> {
-    let socket = new(to, Type::STREAM, Protocol::TCP)?;
-    options.apply_tcp(&socket)?;
-    options.bind_source(&socket, to)?;
-    socket.connect_timeout(&to.into(), limit.unwrap_or(SYSTEM_DECIDES))?;
-    if is_joined_to_itself(&socket)? {
-        return Err(io::ErrorKind::ConnectionRefused.into());
-    }
-    Ok(socket)
+    // A deadline beyond the end of the clock is no deadline.
+    let deadline = limit.and_then(|span| Instant::now().checked_add(span));
+    Attempt::start(to, deadline, options)?.settle()
 }
 
 /// On one machine, a port that nobody listens on can be given to the very socket that connects to
 /// it, and TCP then joins the two ends of it.
-fn is_joined_to_itself(socket: &socket2::Socket) -> io::Result<bool> {
+pub(super) fn is_joined_to_itself(socket: &socket2::Socket) -> io::Result<bool> {
     match socket.peer_addr() {
         Ok(peer) => Ok(socket.local_addr()? == peer),
         // The peer is gone already: the first read tells.

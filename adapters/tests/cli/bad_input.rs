@@ -321,3 +321,16 @@ fn help_and_version_are_printed_and_exit_0() {
     assert_eq!((ended.code, ended.out.len()), (Some(2), 0), "{ended:?}");
     assert!(ended.err.len() > 3, "{ended:?}");
 }
+
+#[test]
+fn a_config_file_that_is_not_utf_8_is_told_with_its_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("hub.toml");
+    fs::write(&path, b"# a comment\nlisten = ['unix:/caf\xe9']\n").unwrap();
+    let path = path.display().to_string();
+    check(
+        &["serve", "--config", &path],
+        2,
+        &format!("{path}:2: it is not UTF-8"),
+    );
+}

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixListener;
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -349,4 +350,86 @@ fn each_time_out_ends_it() {
         "did not answer in time",
     );
     fails(&[&at, "--timeout", "20"], 4, "did not answer in time");
+}
+
+#[test]
+fn an_answer_that_is_on_its_way_when_quit_is_typed_is_shown() {
+    for listen in ["echo+tcp://127.0.0.1:0", "echo+udp://127.0.0.1:0"] {
+        let hub = Hub::start(&[&format!("{listen}?prefix=Echo: ")]);
+        let output = fed(&["connect", hub.url(), "-i"], b"hello\nquit\nnot sent\n");
+        assert_eq!(
+            (output.status.code(), String::from_utf8(output.stdout)),
+            (Some(0), Ok("Echo: hello\n".into())),
+            "{listen}"
+        );
+        // Pasted.
+        let mut terminal = Terminal::start(&["connect", hub.url()], &[]);
+        terminal.types("hello\nquit\n");
+        terminal.shows("Echo: hello");
+        assert_eq!(terminal.wait(), Some(0));
+    }
+}
+
+#[test]
+fn quit_ends_though_the_other_end_stays() {
+    for host in HOSTS {
+        let (ended, until) = mpsc::channel::<()>();
+        let (port, server) = one(host, move |stream| {
+            until.recv().unwrap();
+            drop(stream);
+        });
+        for idle in [&[][..], &["--idle", "600000"], &["--idle", "20"]] {
+            // One is accepted; the others stand in the listener's queue.
+            let at = url("tcp", host, port);
+            let output = fed(&[&["connect", &at, "-i"], idle].concat(), b"one\nquit\n");
+            assert_eq!(output.status.code(), Some(0), "{output:?}");
+        }
+        ended.send(()).unwrap();
+        server.join().unwrap();
+    }
+}
+
+#[test]
+fn what_was_said_before_a_new_connection_was_reset_is_shown() {
+    for host in HOSTS {
+        for _ in 0..8 {
+            let (port, server) = one(host, |mut stream| {
+                stream.write_all(b"busy\n").unwrap();
+                socket2::SockRef::from(&stream)
+                    .set_linger(Some(Duration::ZERO))
+                    .unwrap();
+            });
+            let output = fed(&["connect", &url("tcp", host, port), "-v"], b"");
+            server.join().unwrap();
+            let told = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(
+                (output.status.code(), &*output.stdout),
+                (Some(5), &b"busy\n"[..]),
+                "{told}"
+            );
+            assert!(told.contains("5 received"), "{told}");
+        }
+    }
+}
+
+#[test]
+fn a_line_that_cannot_be_sent_does_not_end_what_is_typed() {
+    let hub = Hub::start(&["echo+udp://127.0.0.1:0"]);
+    let mut terminal = Terminal::start(&["connect", hub.url(), "--hex"], &[]);
+    terminal.types("4\n");
+    terminal.shows_part("line 1 is no hex");
+    terminal.types("48 69\n");
+    terminal.shows_part("|Hi|");
+    terminal.types("quit\n");
+    assert_eq!(terminal.wait(), Some(0));
+    let long = "x".repeat(70_000) + "\nno end\ntwo";
+    let output = fed(&["connect", hub.url(), "-i", "-n"], long.as_bytes());
+    assert_eq!(
+        (output.status.code(), &*output.stdout),
+        (Some(0), &b"no endtwo"[..])
+    );
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.starts_with("line 1 is too long"), "{told}");
+    let output = fed(&["connect", hub.url()], long.as_bytes());
+    assert_eq!(output.status.code(), Some(2), "nobody types: {output:?}");
 }

@@ -5,9 +5,10 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpStream, UdpSocket};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use halloo_std::socket::{Options, UnixDatagram, UnixSeqpacket};
 use rustix::process::Signal;
@@ -343,5 +344,109 @@ fn what_is_no_bluetooth_address_is_exit_2_with_a_good_one() {
             ended.err[0].contains("a good one is AA:BB:CC:DD:EE:FF/1"),
             "{ended:?}"
         );
+    }
+}
+
+#[test]
+fn another_kind_of_unix_socket_than_the_server_has_is_exit_2_with_the_option_that_names_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let kinds = ["stream", "datagram", "seqpacket"];
+    for kind in kinds {
+        let path = dir.path().join(kind).display().to_string();
+        let _hub = Hub::start(&[&format!("echo+unix:{path}?type={kind}")]);
+        for other in kinds.iter().filter(|&&other| other != kind) {
+            let url = format!("unix:{path}?type={other}");
+            let ended = Running::start(&["connect", &url, "-v"]).wait();
+            assert_eq!(ended.code, Some(2), "{ended:?}");
+            let [.., closed, error] = &ended.err[..] else {
+                panic!("{ended:?}");
+            };
+            assert_eq!(closed, "* closed: never connected", "{other}");
+            for part in [&path, "another kind of socket", "?type="] {
+                assert!(error.contains(part), "{error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn who_waits_at_a_path_takes_it_along_when_interrupted_and_no_path_of_another() {
+    let dir = tempfile::tempdir().unwrap();
+    for kind in ["stream", "seqpacket"] {
+        let path = dir.path().join(kind);
+        let url = format!("unix:{}?type={kind}", path.display());
+        for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+            let server = Running::start(&["connect", &url, "-l", "-v"]);
+            server.err("* listening: at ");
+            server.signal(signal);
+            assert_eq!(server.wait().code, None, "it dies of the signal");
+            assert!(!path.exists(), "{kind}, {signal:?}");
+        }
+    }
+    let path = dir.path().join("stream");
+    let first = Running::start(&["connect", &format!("unix:{}", path.display()), "-l", "-v"]);
+    first.err("* listening: at ");
+    let _client = UnixStream::connect(&path).unwrap();
+    first.err("* established: ");
+    let _second = UnixListener::bind(&path).unwrap();
+    first.signal(Signal::INT);
+    assert_eq!(first.wait().code, None);
+    assert!(path.exists());
+}
+
+#[test]
+fn a_path_that_is_in_use_is_told_without_a_word_of_ports() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("socket");
+    let _taken = UnixListener::bind(&path).unwrap();
+    let ended = Running::start(&["connect", &format!("unix:{}", path.display()), "-l"]).wait();
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    let error = &ended.err[0];
+    assert!(
+        error.contains("socket is in use") && !error.contains("port"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_address_to_come_from_is_refused_where_there_is_none() {
+    for url in [
+        "unix:/none",
+        "unix:/none?type=datagram",
+        "bluetooth://AA:BB:CC:DD:EE:FF/1",
+    ] {
+        let ended = Running::start(&["connect", url, "--bind", "127.0.0.1"]).wait();
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(
+            ended.err[0].contains("--bind is for tcp and udp"),
+            "{ended:?}"
+        );
+    }
+}
+
+#[test]
+fn a_link_local_address_without_its_interface_is_told_so() {
+    for carrier in ["tcp", "udp"] {
+        let ended = Running::start(&["connect", &format!("{carrier}://[fe80::1]:80")]).wait();
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(ended.err[0].contains("%interface"), "{ended:?}");
+    }
+}
+
+#[test]
+fn what_a_client_said_before_it_was_gone_again_is_shown() {
+    for host in HOSTS {
+        let server = Running::start(&["connect", &url("tcp", host, 0), "--listen", "-v"]);
+        let line = server.err("* listening: at ");
+        let at = line.split(' ').nth(3).unwrap().trim_end_matches(',');
+        server.signal(Signal::STOP);
+        let mut client = TcpStream::connect(at).unwrap();
+        client.write_all(b"busy\n").unwrap();
+        let linger = socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO));
+        linger.unwrap();
+        drop(client);
+        server.signal(Signal::CONT);
+        assert_eq!(server.out(""), "busy");
+        assert_eq!(server.wait().code, Some(5));
     }
 }

@@ -146,3 +146,19 @@ fn an_interrupt_ends_with_the_summary() {
         "{ended:?}"
     );
 }
+
+#[test]
+fn a_kind_of_unix_socket_that_echo_does_not_speak_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    for kind in ["datagram", "seqpacket"] {
+        let url = format!("echo+unix:{}?type={kind}", dir.path().join(kind).display());
+        let hub = Hub::start(&[&url]);
+        for more in [&[][..], &["--lines"]] {
+            let ended = Running::start(&[&["echo", hub.url()], more].concat()).wait();
+            assert_eq!(ended.code, Some(2), "{ended:?}");
+            for part in [&format!("?type={kind}"), "halloo connect"] {
+                assert!(ended.err[0].contains(part), "{ended:?}");
+            }
+        }
+    }
+}

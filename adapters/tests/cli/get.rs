@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use crate::process::{Running, fed};
@@ -285,4 +286,42 @@ fn what_is_no_url_is_exit_2() {
         assert_eq!(ended.code, Some(2), "{ended:?}");
         assert!(ended.err[0].contains(part), "{ended:?}");
     }
+}
+
+#[test]
+fn at_a_terminal_characters_and_line_ends_are_whole_however_the_page_is_cut() {
+    let (seen, was_seen) = mpsc::channel::<()>();
+    let (port, server) = one("127.0.0.1", move |mut stream| {
+        // The request comes in one piece.
+        assert!(stream.read(&mut [0; 1024]).unwrap() > 0);
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+        for piece in [&b"gr\xc3"[..], b"\xbc\r", b"\nend\r\n"] {
+            stream.write_all(piece).unwrap();
+            was_seen.recv().unwrap();
+        }
+    });
+    let mut terminal = Terminal::start(&["get", &url("http", "127.0.0.1", port)], &[]);
+    for piece in ["gr", "grü", "end"] {
+        terminal.shows(piece);
+        seen.send(()).unwrap();
+    }
+    server.join().unwrap();
+    assert_eq!(terminal.wait(), Some(0));
+    assert_eq!(terminal.rows(), ["grü", "end"]);
+}
+
+#[test]
+fn answers_that_only_say_that_one_will_come_are_bounded() {
+    let again = "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n".repeat(100);
+    let text = format!("{again}HTTP/1.1 204 No Content\r\n\r\n").leak();
+    fails(
+        text,
+        &["--max-header", "4000"],
+        5,
+        "the headers have more than 4000 bytes: allow more with --max-header",
+    );
+    let (port, server) = one("127.0.0.1", answer(text, 1000));
+    let ended = Running::start(&["get", &url("http", "127.0.0.1", port)]).wait();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    server.join().unwrap();
 }

@@ -67,13 +67,17 @@ pub(crate) struct Config {
 impl Config {
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
         let shown = path.display();
-        let text = fs::read_to_string(path)
+        let bytes = fs::read(path)
             .map_err(|e| Failure::Start(format!("the config file {shown} cannot be read: {e}")))?;
-        Self::parse(path, &text).map_err(Failure::Start)
+        let text = str::from_utf8(&bytes).map_err(|e| {
+            let line = line_of(&bytes, e.valid_up_to());
+            Failure::Start(format!("{shown}:{line}: it is not UTF-8: save it as UTF-8"))
+        })?;
+        Self::parse(path, text).map_err(Failure::Start)
     }
 
     fn parse(path: &Path, text: &str) -> Result<Self, String> {
-        let line_of = |at: usize| 1 + text.bytes().take(at).filter(|&b| b == b'\n').count();
+        let line_of = |at: usize| line_of(text.as_bytes(), at);
         let table = DeTable::parse(text).map_err(|e| {
             let at = e.span().map_or(1, |span| line_of(span.start));
             let line = text.lines().nth(at - 1).unwrap_or("");
@@ -122,6 +126,11 @@ impl Config {
             (_, failure) => failure,
         }
     }
+}
+
+/// The number of the line that has the byte `at`.
+fn line_of(text: &[u8], at: usize) -> usize {
+    1 + text.iter().take(at).filter(|&&b| b == b'\n').count()
 }
 
 /// One line of what `toml` says in several.

@@ -10,6 +10,7 @@ use crate::output::complain;
 enum State {
     /// It is not there yet.
     None,
+    Bound,
     Listening,
     Connecting,
     /// A connection stands, or a datagram socket has its peer.
@@ -53,8 +54,9 @@ impl Life {
         self.tell("created", what);
     }
 
-    pub(super) fn bound(&self, to: &dyn fmt::Display) {
+    pub(super) fn bound(&mut self, to: &dyn fmt::Display) {
         self.tell("bound", &format_args!("to {to}"));
+        self.state = State::Bound;
     }
 
     pub(super) fn connecting(&mut self, peer: &dyn fmt::Display) {
@@ -107,7 +109,7 @@ impl Life {
         match self.state {
             State::None | State::Closed => {}
             State::Listening => self.tell("closed", &"nobody connected"),
-            State::Connecting => self.tell("closed", &"never connected"),
+            State::Bound | State::Connecting => self.tell("closed", &"never connected"),
             State::Open | State::HalfClosed => self.tell(
                 "closed",
                 &format_args!("{} bytes sent, {} received", self.sent, self.received),

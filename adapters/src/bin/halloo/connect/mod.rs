@@ -27,7 +27,8 @@ use session::Session;
 /// is an empty datagram, without a newline.
 ///
 /// The end of the input (Ctrl-D) closes the sending side alone; what the other
-/// end still says is shown until it closes, too, or is silent for --idle.
+/// end still says is shown until it closes, too, or is silent for --idle. `quit`
+/// does the same, and waits for at most a second of silence.
 ///
 /// Examples:
 ///   halloo connect tcp://127.0.0.1:12345
@@ -97,10 +98,22 @@ impl Place {
             Failure::Start(format!("the URL `{url}` names no Bluetooth channel: {why}"))
         })
     }
+
+    /// Whether both ends are at addresses of hosts.
+    const fn has_hosts(&self) -> bool {
+        match self {
+            Self::Url(endpoint) => !matches!(endpoint.transport, Transport::Unix(_)),
+            Self::Bluetooth(_) => false,
+        }
+    }
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let place = Place::parse(&args.url)?;
+    if args.bind.is_some() && !place.has_hosts() {
+        let text = "--bind is for tcp and udp: another kind of socket comes from no such address";
+        return Err(Failure::Start(text.into()));
+    }
     let limits = Limits::new(args);
     let connect_timeout = Duration::from_millis(args.connect_timeout.max(1));
     let base = Options {

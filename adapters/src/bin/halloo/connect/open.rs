@@ -3,8 +3,10 @@
 use std::env;
 use std::fmt;
 use std::fs;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -44,15 +46,15 @@ pub(super) fn tcp(
     life.connecting_tcp(connecting.local_addr()?, connecting.peer_addr(), is_chosen);
     loop {
         let tried = connecting.peer_addr();
-        if let Some(stream) = connecting.poll()? {
-            if stream.peer_addr()? != tried {
-                life.connecting_tcp(stream.local_addr()?, stream.peer_addr()?, is_chosen);
-            }
-            life.established(&stream.local_addr()?, &stream.peer_addr()?);
-            return Ok(stream);
+        let stream = connecting.poll()?;
+        // One that was reset already has no peer any more.
+        let (local, peer) = (connecting.local_addr()?, connecting.peer_addr());
+        if peer != tried {
+            life.connecting_tcp(local, peer, is_chosen);
         }
-        if connecting.peer_addr() != tried {
-            life.connecting_tcp(connecting.local_addr()?, connecting.peer_addr(), is_chosen);
+        if let Some(stream) = stream {
+            life.established(&local, &peer);
+            return Ok(stream);
         }
         let waited = connecting.wait(Duration::from_secs(1));
         waited.map_err(|e| SocketError::from_io(host, e))?;
@@ -74,7 +76,11 @@ pub(super) fn tcp_accepted(
     life.listening(&at);
     let stream = listener.accept(patience)?;
     drop(listener);
-    life.established(&stream.local_addr()?, &stream.peer_addr()?);
+    match stream.peer_addr() {
+        Ok(peer) => life.established(&stream.local_addr()?, &peer),
+        // What it said before it was reset can be read still.
+        Err(_) => life.established(&at, &"one that is gone already"),
+    }
     Ok(stream)
 }
 
@@ -109,11 +115,13 @@ pub(super) fn unix_accepted(
     options: &Options,
     patience: Option<Duration>,
     life: &mut Life,
-) -> Result<UnixStream, SocketError> {
+) -> Result<UnixStream, Failure> {
     let listener = UnixListener::bind(path, options)?;
+    let doomed = Doomed::on_signal(path)?;
     listening_at(path, &"a Unix stream socket", life);
     let stream = listener.accept(patience)?;
     drop(listener);
+    doomed.release();
     life.established(&path.display(), &NAMELESS);
     Ok(stream)
 }
@@ -135,11 +143,13 @@ pub(super) fn seqpacket_accepted(
     options: &Options,
     patience: Option<Duration>,
     life: &mut Life,
-) -> Result<UnixSeqpacket, SocketError> {
+) -> Result<UnixSeqpacket, Failure> {
     let listener = UnixSeqpacketListener::bind(path, options)?;
+    let doomed = Doomed::on_signal(path)?;
     listening_at(path, &"a Unix seqpacket socket", life);
     let socket = listener.accept(patience)?;
     drop(listener);
+    doomed.release();
     life.established(&path.display(), &NAMELESS);
     Ok(socket)
 }
@@ -160,7 +170,8 @@ pub(super) fn unix_datagram(
     let number = getrandom::u64().map_err(|e| Failure::Start(e.to_string()))?;
     let own = format!("halloo-{}-{number:016x}.sock", process::id());
     let (mut socket, file) = UnixDatagram::bind(env::temp_dir().join(own), options)?;
-    remove_on_signal(&file)?;
+    // Nobody else takes a path with that number.
+    Doomed::on_signal(file.path())?;
     life.created(&"a Unix datagram socket");
     life.bound(&file.path().display());
     socket.connect_to(path)?;
@@ -168,19 +179,32 @@ pub(super) fn unix_datagram(
     Ok((socket, file))
 }
 
-fn remove_on_signal(file: &SocketFile) -> Result<(), Failure> {
-    let path = file.path().to_path_buf();
-    let failed = |e: std::io::Error| Failure::Start(format!("signals cannot be waited for: {e}"));
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(failed)?;
-    let waiter = thread::Builder::new().name("halloo-signals".into());
-    let spawned = waiter.spawn(move || {
-        for signal in signals.forever() {
-            // It may be gone, and the end comes either way.
-            let _ = fs::remove_file(&path);
-            let _ = emulate_default_handler(signal);
-        }
-    });
-    spawned.map(drop).map_err(failed)
+/// A path that goes with a signal that ends the program.
+struct Doomed(Arc<Mutex<Option<PathBuf>>>);
+
+impl Doomed {
+    fn on_signal(path: &Path) -> Result<Self, Failure> {
+        let failed = |e: io::Error| Failure::Start(format!("signals cannot be waited for: {e}"));
+        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(failed)?;
+        let doomed = Arc::new(Mutex::new(Some(path.to_path_buf())));
+        let path = Arc::clone(&doomed);
+        let waiter = thread::Builder::new().name("halloo-signals".into());
+        let spawned = waiter.spawn(move || {
+            for signal in signals.forever() {
+                let path = path.lock().unwrap_or_else(PoisonError::into_inner).take();
+                // It may be gone, and the end comes either way.
+                let _ = path.map(fs::remove_file);
+                let _ = emulate_default_handler(signal);
+            }
+        });
+        spawned.map_err(failed)?;
+        Ok(Self(doomed))
+    }
+
+    /// The path may be another's from now on.
+    fn release(self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
 }
 
 pub(super) fn rfcomm(

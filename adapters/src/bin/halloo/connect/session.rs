@@ -21,8 +21,9 @@ const MAX_READ: usize = 1 << 18;
 /// How much a stream is given at once: it takes so much without a wait when it is ready.
 const CHUNK: usize = 4096;
 
-/// How long an answer may take after the end of the input where the other end is not told of that.
-const UNTOLD_IDLE: Duration = Duration::from_secs(1);
+/// How long an answer may take after `quit`, and after the end of the input where the other end is not
+/// told of that.
+const QUIT_IDLE: Duration = Duration::from_secs(1);
 
 /// A session with the other end, apart from the socket under it.
 pub(super) struct Session<'l> {
@@ -65,7 +66,7 @@ impl<'l> Session<'l> {
     pub(super) fn over<S: Carrier>(mut self, socket: Socket<S>) -> Result<(), Failure> {
         self.source = Some(Source::stdin(self.args, S::MESSAGES, S::DATAGRAM)?);
         if !S::HALF_CLOSES {
-            self.limits.idle = self.limits.idle.or(Some(UNTOLD_IDLE));
+            self.limits.idle = self.limits.idle.or(Some(QUIT_IDLE));
         }
         let outcome = self.exchange(socket);
         self.show.end()?;
@@ -85,7 +86,7 @@ impl<'l> Session<'l> {
                         continue;
                     }
                     Next::Wait => {}
-                    Next::Quit => return Ok(()),
+                    Next::Quit => self.quit(&socket)?,
                     Next::End => self.end_input(&socket)?,
                 }
             }
@@ -167,6 +168,14 @@ impl<'l> Session<'l> {
             Err(e) => return Err(SocketError::from_io(&self.args.url, e).into()),
         }
         Ok(())
+    }
+
+    /// As the end of the input, and soon over: who quits does not mind silence.
+    fn quit<S: Carrier>(&mut self, socket: &Socket<S>) -> Result<(), Failure> {
+        let idle = self.limits.idle.unwrap_or(QUIT_IDLE);
+        self.limits.idle = Some(idle.min(QUIT_IDLE));
+        self.limits.read = None;
+        self.end_input(socket)
     }
 
     fn peer_ended(&mut self) -> Result<(), Failure> {

@@ -8,6 +8,7 @@ use rustix::io::Errno;
 use super::Args;
 use crate::failure::Failure;
 use crate::input::{Input, Typed};
+use crate::output::complain;
 
 /// The longest line over a stream.
 const MAX_STREAM_LINE: usize = 1 << 20;
@@ -42,7 +43,8 @@ pub(super) enum Source {
     Lines {
         input: Input,
         form: Form,
-        has_quit: bool,
+        /// Someone types: `quit` ends, and a line that cannot be sent does not.
+        is_typed: bool,
         number: u64,
     },
 }
@@ -92,7 +94,7 @@ impl Source {
         Ok(Self::Lines {
             input: Input::stdin(limit)?,
             form,
-            has_quit: is_typed,
+            is_typed,
             number: 0,
         })
     }
@@ -139,23 +141,26 @@ impl Source {
             Self::Lines {
                 input,
                 form,
-                has_quit,
+                is_typed,
                 number,
-            } => match input.next() {
-                Some(Typed::Line(line)) => {
-                    *number += 1;
-                    if *has_quit && line.trim_ascii() == b"quit" {
-                        return Ok(Next::Quit);
-                    }
-                    form.bytes(line)
-                        .map(Next::Send)
-                        .map_err(|why| Failure::Start(format!("line {number} {why}")))
+            } => loop {
+                let line = match input.next() {
+                    Some(Typed::Line(line)) => Ok(line),
+                    Some(Typed::TooLong) => Err("is too long"),
+                    None if input.has_ended() => return Ok(Next::End),
+                    None => return Ok(Next::Wait),
+                };
+                *number += 1;
+                let quits = |line: &Vec<u8>| *is_typed && line.trim_ascii() == b"quit";
+                if line.as_ref().is_ok_and(quits) {
+                    return Ok(Next::Quit);
                 }
-                Some(Typed::TooLong) => {
-                    Err(Failure::Start(format!("line {} is too long", *number + 1)))
+                match line.and_then(|line| form.bytes(line)) {
+                    Ok(bytes) => return Ok(Next::Send(bytes)),
+                    // Who types can type it again.
+                    Err(why) if *is_typed => complain(&format!("line {number} {why}: not sent")),
+                    Err(why) => return Err(Failure::Start(format!("line {number} {why}"))),
                 }
-                None if input.has_ended() => Ok(Next::End),
-                None => Ok(Next::Wait),
             },
         }
     }

@@ -6,7 +6,7 @@ mod ping;
 use std::time::Duration;
 
 use halloo_std::socket::{Options, TcpStream, UdpSocket, UnixStream};
-use halloo_std::url::{Endpoint, Protocol, Transport};
+use halloo_std::url::{Endpoint, Protocol, Transport, UnixKind};
 
 use super::EXIT_CODES;
 use super::failure::Failure;
@@ -30,8 +30,8 @@ const MAX_DATAGRAM: usize = 1 << 16;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES, verbatim_doc_comment)]
 pub(crate) struct Args {
-    /// The server: echo+tcp://HOST:PORT, echo+udp://HOST:PORT or echo+unix:PATH; `echo+` may be
-    /// left out. One that answers behind a prefix has ?prefix=TEXT
+    /// The server: echo+tcp://HOST:PORT, echo+udp://HOST:PORT or echo+unix:PATH (a stream); `echo+`
+    /// may be left out. One that answers behind a prefix has ?prefix=TEXT
     url: String,
     /// Send the lines of the standard input instead of probes
     #[arg(long, short, conflicts_with_all = ["count", "size", "interval", "quiet"])]
@@ -61,6 +61,14 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     }
     if endpoint.transport.is_line() {
         return Err(no_line());
+    }
+    let kind = endpoint.options.kind.unwrap_or_default();
+    if kind != UnixKind::Stream {
+        let text = format!(
+            "{endpoint} is no stream, and echo takes no other Unix sockets: \
+             `halloo connect` does"
+        );
+        return Err(Failure::Start(text));
     }
     let options = endpoint.socket_options(&Options {
         connect_timeout: Some(Duration::from_millis(args.timeout.max(1))),

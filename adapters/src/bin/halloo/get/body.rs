@@ -7,6 +7,9 @@ use super::head::Head;
 /// The most bytes of a chunk's first line, and of each line behind the last chunk.
 const MAX_LINE: usize = 4096;
 
+/// The most bytes of all lines behind the last chunk.
+const MAX_TRAILERS: usize = 64 * 1024;
+
 /// What is left of a body.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Body {
@@ -22,8 +25,8 @@ pub(super) enum Chunk {
     Data(u64),
     /// The line end behind the data.
     DataEnd,
-    /// The lines behind the last chunk.
-    Trailers,
+    /// The lines behind the last chunk, which had so many bytes until now.
+    Trailers(usize),
     Done,
 }
 
@@ -111,7 +114,7 @@ impl Chunk {
                     Status::Complete((len, size)) => {
                         bytes.drain(..len);
                         *self = if size == 0 {
-                            Self::Trailers
+                            Self::Trailers(0)
                         } else {
                             Self::Data(size)
                         };
@@ -140,9 +143,13 @@ impl Chunk {
                 [] | [b'\r'] => Ok(false),
                 _ => Err("sent a chunk that is longer than its size"),
             },
-            Self::Trailers => match bytes.iter().take(MAX_LINE).position(|&b| b == b'\n') {
+            Self::Trailers(seen) => match bytes.iter().take(MAX_LINE).position(|&b| b == b'\n') {
                 Some(end) => {
                     let line = bytes.drain(..=end).collect::<Vec<_>>();
+                    *seen += line.len();
+                    if *seen > MAX_TRAILERS {
+                        return Err("sent too many lines after its last chunk");
+                    }
                     if line.trim_ascii().is_empty() {
                         *self = Self::Done;
                     }
@@ -239,6 +246,16 @@ mod tests {
         ] {
             let read = read(Body::Chunks(Chunk::Size), bad, 1000);
             assert!(read.is_err(), "{read:?}");
+        }
+    }
+
+    #[test]
+    fn the_lines_behind_the_last_chunk_are_bounded() {
+        let line = b"A: b\r\n";
+        for (count, is_good) in [(1000, true), (MAX_TRAILERS / line.len() + 1, false)] {
+            let input = [b"0\r\n", &line.repeat(count)[..], b"\r\n"].concat();
+            let read = read(Body::Chunks(Chunk::Size), &input, 1000);
+            assert_eq!(read.is_ok(), is_good, "{count} lines: {read:?}");
         }
     }
 

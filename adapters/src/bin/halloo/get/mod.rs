@@ -12,7 +12,7 @@ use halloo_std::socket::{Options, TcpStream};
 
 use super::EXIT_CODES;
 use super::failure::Failure;
-use super::output::{complain, harmless};
+use super::output::{Text, complain, harmless};
 use body::{Body, Progress};
 use head::{Head, Parsed};
 use url::Url;
@@ -136,16 +136,19 @@ impl Exchange {
 
     /// The status and the headers of the answer, past those that only say that it will come.
     fn head(&mut self, limit: usize) -> Result<Head, Failure> {
+        // Those count, too: a server could send them for ever.
+        let mut left = limit;
         loop {
-            let seen = &self.bytes[..self.bytes.len().min(limit)];
+            let seen = &self.bytes[..self.bytes.len().min(left)];
             match Head::parse(seen).map_err(no_http)? {
                 Parsed::Whole { head, len } => {
                     self.bytes.drain(..len);
+                    left -= len;
                     if head.status >= 200 {
                         return Ok(head);
                     }
                 }
-                Parsed::Partial if self.bytes.len() >= limit => {
+                Parsed::Partial if self.bytes.len() >= left => {
                     return Err(Failure::Lost(format!(
                         "the headers have more than {limit} bytes: allow more with --max-header"
                     )));
@@ -197,37 +200,27 @@ fn print_head(head: &Head) -> Result<(), Failure> {
 /// Bytes for a program as they are, and for a person with control characters escaped.
 struct Printer {
     is_terminal: bool,
-    is_inside_line: bool,
+    text: Text,
 }
 
 impl Printer {
     fn new() -> Self {
         Self {
             is_terminal: io::stdout().is_terminal(),
-            is_inside_line: false,
+            text: Text::new(true),
         }
     }
 
     fn print(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        if let Some(last) = bytes.last() {
-            self.is_inside_line = *last != b'\n';
-        }
         if !self.is_terminal {
             return write(bytes);
         }
-        let lines: Vec<_> = bytes
-            .split(|&b| b == b'\n')
-            .map(|line| harmless(line.strip_suffix(b"\r").unwrap_or(line)))
-            .collect();
-        write(lines.join("\n").as_bytes())
+        write(self.text.take(bytes).as_bytes())
     }
 
     /// Leaves a terminal with its cursor at the beginning of a line.
     fn end(&mut self) -> Result<(), Failure> {
-        if self.is_terminal && self.is_inside_line {
-            return self.print(b"\n");
-        }
-        Ok(())
+        write(self.text.end().as_bytes())
     }
 }
 

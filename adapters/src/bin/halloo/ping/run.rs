@@ -116,7 +116,12 @@ impl<'a> Run<'a> {
         ) {
             return Ok(());
         }
-        match SocketError::from_io(&self.icmp.to().to_string(), source) {
+        let to = self.icmp.to().to_string();
+        if passes(&source) {
+            self.errors += 1;
+            return self.say(&format!("{to}: {source}"));
+        }
+        match SocketError::from_io(&to, source) {
             error @ (SocketError::Unreachable { .. } | SocketError::Refused { .. }) => {
                 self.errors += 1;
                 self.say(&error.to_string())
@@ -211,6 +216,14 @@ impl<'a> Run<'a> {
     }
 }
 
+/// Whether the next packet may go though this one did not: a queue was full, or a firewall forbids it.
+fn passes(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::NOBUFS | Errno::PERM)
+    )
+}
+
 /// What was sent and what became of it.
 fn counts(report: Report, errors: u64) -> String {
     // What was on its way when Ctrl-C came is lost, as ping counts it.
@@ -245,6 +258,19 @@ fn span(from: Duration) -> time::Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_full_queue_and_a_firewall_do_not_end_the_run() {
+        for (errno, expected) in [
+            (Errno::NOBUFS, true),
+            (Errno::PERM, true),
+            (Errno::ACCESS, false),
+            (Errno::NETDOWN, false),
+            (Errno::BADF, false),
+        ] {
+            assert_eq!(passes(&errno.into()), expected, "{errno:?}");
+        }
+    }
 
     #[test]
     fn what_was_lost_and_what_was_unusual_is_counted_as_ping_does() {
