@@ -193,6 +193,18 @@ fn every_piped_line_is_read_by_our_hub_in_order() {
     }
 }
 
+/// The client knows our hub by it, and lets it have lines without a pause.
+#[test]
+fn our_hub_greets_as_the_client_expects() {
+    let hub = Hub::start(&["json+tcp://127.0.0.1:0"]);
+    let (_, at) = hub.url().split_once("//").unwrap();
+    let mut line = String::new();
+    let stream = TcpStream::connect(at).unwrap();
+    BufReader::new(stream).read_line(&mut line).unwrap();
+    let start = r#"{"type":"welcome","message":"Welcome to halloo!"#;
+    assert!(line.starts_with(start), "{line}");
+}
+
 #[test]
 fn a_line_waits_for_the_welcome_and_for_the_answer_to_the_join() {
     for host in HOSTS {

@@ -2,8 +2,9 @@
 //!
 //! Does no I/O and reads no clock. The tutorial's server takes what one `recv` gives it for one object,
 //! so two that come together are both lost. Therefore: nothing is said before the server has greeted,
-//! no line before the room is joined, and lines go out one by one with a pause between, unless the server
-//! ends its own objects in newlines and so knows that streams have none of their own ends.
+//! no line before the room is joined, and lines go out one by one with a pause between, unless the welcome
+//! is that of our hub, which knows that streams have no ends of their own. Newlines in what a server sends
+//! tell nothing of how it reads.
 
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,9 @@ pub(super) const ANSWER: Duration = Duration::from_secs(2);
 
 /// The pause that lets a server read one object before the next comes.
 pub(super) const PAUSE: Duration = Duration::from_millis(100);
+
+/// How our hub's welcome starts.
+const OURS: &str = "Welcome to halloo!";
 
 /// The longest object that is taken.
 const MAX_OBJECT: usize = 1 << 20;
@@ -30,8 +34,8 @@ pub(super) struct Member {
     unsent: Vec<u8>,
     /// An object came.
     has_heard: bool,
-    /// The server ends its objects in newlines.
-    speaks_lines: bool,
+    /// The server is our hub, which finds the end of each object itself.
+    is_ours: bool,
     /// When the pause is over.
     next_at: Option<Instant>,
 }
@@ -83,7 +87,7 @@ impl Member {
             received: Vec::new(),
             unsent: Vec::new(),
             has_heard: false,
-            speaks_lines: false,
+            is_ours: false,
             next_at: None,
         }
     }
@@ -137,7 +141,7 @@ impl Member {
     /// The first `n` of the unsent bytes are written.
     pub(super) fn handle_sent(&mut self, n: usize, now: Instant) {
         self.unsent.drain(..n);
-        if self.unsent.is_empty() && !self.speaks_lines {
+        if self.unsent.is_empty() && !self.is_ours {
             self.next_at = Some(now + PAUSE);
         }
     }
@@ -160,8 +164,7 @@ impl Member {
                     return Some(self.hear(said, now));
                 }
                 Ok(Scan::Skip { consumed }) => {
-                    let has_newline = self.received.drain(..consumed).any(|byte| byte == b'\n');
-                    self.speaks_lines |= self.has_heard && has_newline;
+                    self.received.drain(..consumed);
                 }
                 Ok(Scan::More) => return self.handle_timeout(now),
                 Err(error) => {
@@ -184,7 +187,10 @@ impl Member {
     }
 
     fn hear(&mut self, said: Said, now: Instant) -> Event {
-        self.has_heard = true;
+        if !self.has_heard {
+            self.has_heard = true;
+            self.is_ours = matches!(&said, Said::Told(text) if text.starts_with(OURS));
+        }
         match &self.stage {
             Stage::Greeting { room, .. } => {
                 let room = room.clone();

@@ -1,6 +1,7 @@
 use super::*;
 
 const WELCOME: &str = r#"{"type":"welcome","message":"hi"}"#;
+const OURS: &str = r#"{"type":"welcome","message":"Welcome to halloo! Join a room to chat."}"#;
 
 /// A member, with a clock that goes as it is told.
 struct World {
@@ -17,14 +18,19 @@ impl World {
         }
     }
 
-    /// One in the room of a server whose objects end so.
-    fn in_lab(end: &str) -> Self {
+    /// One in the room of a server that greets so and whose objects end so.
+    fn greeted(welcome: &str, end: &str) -> Self {
         let mut world = Self::new();
-        world.hears(WELCOME);
+        world.hears(&format!("{welcome}{end}"));
         world.says("join");
         world.hears(&format!("{}{end}", told("ann joined lab")));
         assert_eq!(world.member.room(), Some("lab"));
         world
+    }
+
+    /// One in the room of a server that is not ours.
+    fn in_lab() -> Self {
+        Self::greeted(WELCOME, "")
     }
 
     fn hears(&mut self, text: &str) -> Vec<Event> {
@@ -92,9 +98,17 @@ fn a_server_that_does_not_greet_or_answer_is_spoken_to_all_the_same() {
 }
 
 #[test]
-fn lines_go_out_with_a_pause_between_unless_the_server_speaks_lines_itself() {
-    for end in ["", " "] {
-        let mut bare = World::in_lab(end);
+fn lines_go_out_with_a_pause_between_unless_the_welcome_is_our_hubs() {
+    let like_ours = r#"{"type":"chat","username":"bob","message":"Welcome to halloo!"}"#;
+    let late = format!("{WELCOME}{OURS}");
+    for (welcome, end) in [
+        (WELCOME, ""),
+        (WELCOME, " "),
+        (WELCOME, "\n"),
+        (like_ours, "\n"),
+        (&late, "\n"),
+    ] {
+        let mut bare = World::greeted(welcome, end);
         // The answer to the join says that it was read.
         assert!(bare.member.is_ready());
         for line in ["one", "two"] {
@@ -109,13 +123,13 @@ fn lines_go_out_with_a_pause_between_unless_the_server_speaks_lines_itself() {
             assert_eq!(bare.member.poll_timeout(), None);
         }
     }
-    let mut lines = World::in_lab("\n");
+    let mut ours = World::greeted(OURS, "\n");
     for line in ["one", "two"] {
-        assert!(lines.member.is_ready());
-        lines.member.chat(line);
-        lines.says(line);
+        assert!(ours.member.is_ready());
+        ours.member.chat(line);
+        ours.says(line);
     }
-    assert!(lines.member.is_ready());
+    assert!(ours.member.is_ready());
 }
 
 #[test]
@@ -134,7 +148,7 @@ fn a_wish_that_is_refused_is_told_with_its_reason() {
 
 #[test]
 fn a_leave_that_the_server_does_not_know_leaves_one_where_one_is() {
-    let mut world = World::in_lab("");
+    let mut world = World::in_lab();
     world.member.leave(world.now);
     world.says("leave");
     world.hears(r#"{"type":"error","message":"Unknown type"}"#);
@@ -155,7 +169,7 @@ fn a_leave_that_the_server_does_not_know_leaves_one_where_one_is() {
 
 #[test]
 fn another_room_is_joined_when_the_server_says_so() {
-    let mut world = World::in_lab("\n");
+    let mut world = World::in_lab();
     world.member.join("den", world.now);
     world.says(r#""room":"den""#);
     world.hears(&told("ann left lab"));
@@ -166,7 +180,7 @@ fn another_room_is_joined_when_the_server_says_so() {
 
 #[test]
 fn what_is_no_json_is_told_and_the_rest_is_heard() {
-    let mut world = World::in_lab("");
+    let mut world = World::in_lab();
     let text = format!("nonsense {}{}", told("one"), told("two"));
     let strange = Event::Said(Said::Strange("what is no JSON object".into()));
     let [one, two] = ["one", "two"].map(|text| Event::Said(Said::Told(text.into())));
