@@ -203,6 +203,9 @@ impl Member {
                     return Event::Refused { wish, why };
                 }
                 Said::Told(text) if self.grants(wish, text) => self.grant(wish.clone()),
+                Said::Chat {
+                    username, message, ..
+                } if self.grants_by(wish, username, message) => self.grant(wish.clone()),
                 Said::Told(_) | Said::Chat { .. } | Said::Strange(_) => {}
             },
             Stage::Free => {}
@@ -218,6 +221,16 @@ impl Member {
             Wish::Leave => {
                 text.contains(&self.name) && self.room().is_some_and(|room| text.contains(room))
             }
+        }
+    }
+
+    /// Whether a text with a name by it is the answer to a wish: `ann: joined lab`, or
+    /// `server: ann joined lab`. Others may speak of the room that is being left, in any words.
+    fn grants_by(&self, wish: &Wish, username: &str, text: &str) -> bool {
+        let is_mine = username == self.name;
+        match wish {
+            Wish::Join(_) => self.grants(wish, text) && (is_mine || text.contains(&self.name)),
+            Wish::Leave => self.grants(wish, text) && is_mine,
         }
     }
 

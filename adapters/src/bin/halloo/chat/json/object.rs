@@ -6,6 +6,12 @@
 use serde::Serialize;
 use serde_json::Value;
 
+/// What servers call the one who speaks.
+const NAMES: [&str; 5] = ["username", "user", "from", "sender", "name"];
+
+/// What servers call what is said.
+const TEXTS: [&str; 3] = ["message", "text", "content"];
+
 /// What a client asks for.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
@@ -46,18 +52,22 @@ impl Said {
         let Ok(members) = serde_json::from_slice::<Value>(object) else {
             return strange();
         };
-        let text = |name: &str| members.get(name).and_then(Value::as_str).map(String::from);
-        let kind = text("type").unwrap_or_default();
-        match (&*kind, text("username"), text("message")) {
-            ("chat", Some(username), Some(message)) => Self::Chat {
-                room: text("room"),
+        let text = |name: &&str| members.get(name).and_then(Value::as_str).map(String::from);
+        let kind = text(&"type").unwrap_or_default();
+        match (
+            &*kind,
+            NAMES.iter().find_map(text),
+            TEXTS.iter().find_map(text),
+        ) {
+            ("error", _, Some(message)) => Self::Error(message),
+            ("error", _, None) => Self::Error(String::from_utf8_lossy(object).into_owned()),
+            (_, Some(username), Some(message)) => Self::Chat {
+                room: text(&"room"),
                 username,
                 message,
             },
-            ("error", _, Some(message)) => Self::Error(message),
-            ("error", _, None) => Self::Error(String::from_utf8_lossy(object).into_owned()),
             ("chat", _, _) | (_, _, None) => strange(),
-            (_, _, Some(message)) => Self::Told(message),
+            (_, None, Some(message)) => Self::Told(message),
         }
     }
 }
@@ -106,12 +116,35 @@ mod tests {
                 message: "😀".into(),
             },
         );
-        for kind in ["welcome", "notification", "system"] {
-            check(
-                &format!(r#"{{"type":"{kind}","message":"hi"}}"#),
-                Said::Told("hi".into()),
-            );
+        for name in NAMES {
+            for text in TEXTS {
+                let who = format!(r#""{name}":"ann","{text}":"hi""#);
+                let said = || Said::Chat {
+                    room: None,
+                    username: "ann".into(),
+                    message: "hi".into(),
+                };
+                check(&format!("{{{who}}}"), said());
+                for kind in ["message", "msg", "chat"] {
+                    check(&format!(r#"{{"type":"{kind}",{who}}}"#), said());
+                }
+                let error = format!(r#"{{"type":"error",{who}}}"#);
+                check(&error, Said::Error("hi".into()));
+            }
         }
+        for kind in ["welcome", "notification", "system"] {
+            for text in TEXTS {
+                check(
+                    &format!(r#"{{"type":"{kind}","{text}":"hi"}}"#),
+                    Said::Told("hi".into()),
+                );
+            }
+        }
+        // A name that is no text is none.
+        check(
+            r#"{"type":"message","user":{"id":1},"message":"hi"}"#,
+            Said::Told("hi".into()),
+        );
         check(r#"{"message":"hi"}"#, Said::Told("hi".into()));
         check(
             r#"{"type":"error","message":"no"}"#,

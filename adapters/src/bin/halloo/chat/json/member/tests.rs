@@ -168,6 +168,28 @@ fn a_leave_that_the_server_does_not_know_leaves_one_where_one_is() {
 }
 
 #[test]
+fn a_server_that_signs_its_answer_to_a_join_has_answered() {
+    for (username, message) in [("server", "ann joined lab"), ("ann", "joined lab")] {
+        let mut world = World::new();
+        world.hears(WELCOME);
+        world.says("join");
+        world.hears(r#"{"type":"chat","username":"bob","message":"in lab it is warm"}"#);
+        assert_eq!(world.member.room(), None);
+        world.hears(&format!(
+            r#"{{"type":"system","username":"{username}","message":"{message}"}}"#
+        ));
+        assert_eq!(world.member.room(), Some("lab"), "{username}");
+        // Members speak of the room that one is about to leave.
+        world.member.leave(world.now);
+        world.says("leave");
+        world.hears(r#"{"type":"chat","username":"bob","message":"ann left lab"}"#);
+        assert_eq!(world.member.room(), Some("lab"));
+        world.hears(r#"{"type":"system","username":"ann","message":"ann left lab"}"#);
+        assert_eq!(world.member.room(), None);
+    }
+}
+
+#[test]
 fn another_room_is_joined_when_the_server_says_so() {
     let mut world = World::in_lab();
     world.member.join("den", world.now);
