@@ -109,6 +109,32 @@ fn it_chats_with_plain_python_at_a_plain_python_server() {
 }
 
 #[test]
+fn a_server_that_sends_ones_own_lines_back_shows_each_once() {
+    if !has_python() {
+        return;
+    }
+    for host in HOSTS {
+        let server = script("room_server.py", &[host, "all"]);
+        let at = url("json+tcp", host, server.out(""));
+        let mut bob = plain(host, &at, "bob");
+        let mut ann = member(&at, "ann");
+        bob.out("notification: ann joined lab");
+        for line in ["hello", "hello", "grüße \"😀\" \\"] {
+            ann.say(line);
+            assert_eq!(ann.out(""), format!("[lab] ann: {line}"));
+            assert_eq!(bob.out(""), format!("[lab] ann: {line}"));
+            bob.say(line);
+            assert_eq!(bob.out(""), format!("[lab] bob: {line}"));
+            assert_eq!(ann.out(""), format!("[lab] bob: {line}"));
+        }
+        ann.say("/quit");
+        let ended = ann.wait();
+        assert!(ended.out.is_empty(), "{ended:?}");
+        ends(&ended, 0, "has read 3 lines");
+    }
+}
+
+#[test]
 fn it_chats_with_plain_python_at_our_hub_and_leaves_and_comes_back() {
     if !has_python() {
         return;

@@ -6,6 +6,7 @@
 //! is that of our hub, which knows that streams have no ends of their own. Newlines in what a server sends
 //! tell nothing of how it reads.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use halloo_core::frame::{FrameError, Framing, JsonObjects, Scan};
@@ -17,6 +18,10 @@ pub(super) const ANSWER: Duration = Duration::from_secs(2);
 
 /// The pause that lets a server read one object before the next comes.
 pub(super) const PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a line of one's own may take to come back from a server that tells all. What comes later may
+/// be a namesake's.
+const ECHO: Duration = Duration::from_secs(10);
 
 /// How our hub's welcome starts.
 const OURS: &str = "Welcome to halloo!";
@@ -32,6 +37,8 @@ pub(super) struct Member {
     framing: JsonObjects,
     received: Vec<u8>,
     unsent: Vec<u8>,
+    /// Lines that may come back, each with when it was said, the oldest first.
+    said: VecDeque<(Instant, String)>,
     /// An object came.
     has_heard: bool,
     /// The server is our hub, which finds the end of each object itself.
@@ -86,6 +93,7 @@ impl Member {
             framing: JsonObjects::new(MAX_OBJECT),
             received: Vec::new(),
             unsent: Vec::new(),
+            said: VecDeque::new(),
             has_heard: false,
             is_ours: false,
             next_at: None,
@@ -134,8 +142,13 @@ impl Member {
         };
     }
 
-    pub(super) fn chat(&mut self, message: &str) {
+    pub(super) fn chat(&mut self, message: &str, now: Instant) {
         self.unsent = Request::Chat { message }.to_bytes();
+        // Our hub tells the others alone.
+        if !self.is_ours {
+            self.forget(now);
+            self.said.push_back((now, message.into()));
+        }
     }
 
     /// The first `n` of the unsent bytes are written.
@@ -161,7 +174,9 @@ impl Member {
                 }) => {
                     let said = Said::parse(&self.received[start..end]);
                     self.received.drain(..consumed);
-                    return Some(self.hear(said, now));
+                    if let Some(event) = self.hear(said, now) {
+                        return Some(event);
+                    }
                 }
                 Ok(Scan::Skip { consumed }) => {
                     self.received.drain(..consumed);
@@ -186,10 +201,19 @@ impl Member {
         }
     }
 
-    fn hear(&mut self, said: Said, now: Instant) -> Event {
+    /// What an object tells; nothing if it is a line of one's own that comes back.
+    fn hear(&mut self, said: Said, now: Instant) -> Option<Event> {
         if !self.has_heard {
             self.has_heard = true;
             self.is_ours = matches!(&said, Said::Told(text) if text.starts_with(OURS));
+        }
+        if let Said::Chat {
+            username, message, ..
+        } = &said
+            && *username == self.name
+            && self.comes_back(message, now)
+        {
+            return None;
         }
         match &self.stage {
             Stage::Greeting { room, .. } => {
@@ -200,7 +224,7 @@ impl Member {
                 Said::Error(why) => {
                     let (wish, why) = (wish.clone(), why.clone());
                     self.stage = Stage::Free;
-                    return Event::Refused { wish, why };
+                    return Some(Event::Refused { wish, why });
                 }
                 Said::Told(text) if self.grants(wish, text) => self.grant(wish.clone()),
                 Said::Chat {
@@ -210,7 +234,20 @@ impl Member {
             },
             Stage::Free => {}
         }
-        Event::Said(said)
+        Some(Event::Said(said))
+    }
+
+    /// Whether a text under one's own name is a line that was said; each comes back once.
+    fn comes_back(&mut self, text: &str, now: Instant) -> bool {
+        self.forget(now);
+        let at = self.said.iter().position(|(_, line)| line == text);
+        at.and_then(|at| self.said.remove(at)).is_some()
+    }
+
+    fn forget(&mut self, now: Instant) {
+        let is_old = |at: Instant| now.saturating_duration_since(at) > ECHO;
+        let old = self.said.iter().take_while(|(at, _)| is_old(*at)).count();
+        self.said.drain(..old);
     }
 
     /// Whether a text is the answer to a wish: servers word it as they like, but name the room, and

@@ -274,7 +274,7 @@ impl<'a> Session<'a> {
         match std::str::from_utf8(body) {
             Ok(line) => {
                 self.open = Some((harmless(room.as_bytes()), line.into()));
-                self.member.chat(line);
+                self.member.chat(line, Instant::now());
                 Ok(())
             }
             Err(_) => self

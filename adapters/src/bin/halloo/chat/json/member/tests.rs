@@ -112,7 +112,7 @@ fn lines_go_out_with_a_pause_between_unless_the_welcome_is_our_hubs() {
         // The answer to the join says that it was read.
         assert!(bare.member.is_ready());
         for line in ["one", "two"] {
-            bare.member.chat(line);
+            bare.member.chat(line, bare.now);
             bare.says(line);
             assert!(!bare.member.is_ready());
             assert_eq!(bare.member.poll_timeout(), Some(bare.now + PAUSE));
@@ -126,7 +126,7 @@ fn lines_go_out_with_a_pause_between_unless_the_welcome_is_our_hubs() {
     let mut ours = World::greeted(OURS, "\n");
     for line in ["one", "two"] {
         assert!(ours.member.is_ready());
-        ours.member.chat(line);
+        ours.member.chat(line, ours.now);
         ours.says(line);
     }
     assert!(ours.member.is_ready());
@@ -187,6 +187,42 @@ fn a_server_that_signs_its_answer_to_a_join_has_answered() {
         world.hears(r#"{"type":"system","username":"ann","message":"ann left lab"}"#);
         assert_eq!(world.member.room(), None);
     }
+}
+
+#[test]
+fn a_line_of_ones_own_that_comes_back_is_passed_over_once() {
+    let chat = |name: &str, text: &str| {
+        format!(r#"{{"type":"chat","username":"{name}","message":"{text}"}}"#)
+    };
+    let mut world = World::in_lab();
+    for line in ["one", "two", "one"] {
+        world.member.chat(line, world.now);
+        world.says(line);
+        world.wait(PAUSE);
+    }
+    for (name, text, shown) in [
+        ("bob", "one", 1),
+        ("ann", "three", 1),
+        ("ann", "one", 0),
+        ("ann", "two", 0),
+        ("ann", "two", 1),
+        ("ann", "one", 0),
+        ("ann", "one", 1),
+    ] {
+        assert_eq!(world.hears(&chat(name, text)).len(), shown, "{name} {text}");
+    }
+    // A namesake's, perhaps.
+    for (late, shown) in [(Duration::ZERO, 0), (Duration::from_millis(1), 1)] {
+        world.member.chat("four", world.now);
+        world.says("four");
+        world.wait(ECHO + late);
+        assert_eq!(world.hears(&chat("ann", "four")).len(), shown);
+    }
+    // Our hub sends nothing back.
+    let mut ours = World::greeted(OURS, "\n");
+    ours.member.chat("one", ours.now);
+    ours.says("one");
+    assert_eq!(ours.hears(&chat("ann", "one")).len(), 1);
 }
 
 #[test]
