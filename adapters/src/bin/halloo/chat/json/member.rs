@@ -7,6 +7,7 @@
 //! tell nothing of how it reads.
 
 use std::collections::VecDeque;
+use std::mem;
 use std::time::{Duration, Instant};
 
 use halloo_core::frame::{FrameError, Framing, JsonObjects, Scan};
@@ -23,6 +24,12 @@ pub(super) const PAUSE: Duration = Duration::from_millis(100);
 /// be a namesake's.
 const ECHO: Duration = Duration::from_secs(10);
 
+/// When what is no JSON has stopped for so long, it is a text. Prompts have no newline.
+const STOP: Duration = Duration::from_millis(500);
+
+/// As much of a text is told at once.
+const TEXT: usize = 4096;
+
 /// How our hub's welcome starts.
 const OURS: &str = "Welcome to halloo!";
 
@@ -36,6 +43,10 @@ pub(super) struct Member {
     stage: Stage,
     framing: JsonObjects,
     received: Vec<u8>,
+    /// What is no object, as far as it has come.
+    text: Option<Text>,
+    /// No more comes.
+    is_over: bool,
     unsent: Vec<u8>,
     /// Lines that may come back, each with when it was said, the oldest first.
     said: VecDeque<(Instant, String)>,
@@ -45,6 +56,12 @@ pub(super) struct Member {
     is_ours: bool,
     /// When the pause is over.
     next_at: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Text {
+    bytes: Vec<u8>,
+    until: Instant,
 }
 
 #[derive(Debug)]
@@ -92,6 +109,8 @@ impl Member {
             },
             framing: JsonObjects::new(MAX_OBJECT),
             received: Vec::new(),
+            text: None,
+            is_over: false,
             unsent: Vec::new(),
             said: VecDeque::new(),
             has_heard: false,
@@ -163,15 +182,27 @@ impl Member {
         self.received.extend_from_slice(bytes);
     }
 
+    /// Nothing more comes.
+    pub(super) fn handle_end(&mut self) {
+        self.is_over = true;
+    }
+
     /// What came, or came not in time; until there is nothing more.
     pub(super) fn poll_event(&mut self, now: Instant) -> Option<Event> {
         loop {
+            if self.received.first() == Some(&b'{')
+                && self.open_text().is_some()
+                && let Some(event) = self.end_text(true)
+            {
+                return Some(event);
+            }
             match self.framing.scan(&self.received) {
                 Ok(Scan::Frame {
                     start,
                     end,
                     consumed,
                 }) => {
+                    self.text = None;
                     let said = Said::parse(&self.received[start..end]);
                     self.received.drain(..consumed);
                     if let Some(event) = self.hear(said, now) {
@@ -179,15 +210,19 @@ impl Member {
                     }
                 }
                 Ok(Scan::Skip { consumed }) => {
-                    self.received.drain(..consumed);
+                    if let Some(event) = self.skip(consumed, now) {
+                        return Some(event);
+                    }
                 }
                 Ok(Scan::More) => return self.handle_timeout(now),
-                Err(error) => {
-                    let what = match error {
-                        FrameError::Oversize { .. } => "an object of more than 1 MiB",
-                        _ => "what is no JSON object",
-                    };
+                Err(FrameError::Oversize { .. }) => {
+                    let what = "an object of more than 1 MiB";
                     return Some(Event::Said(Said::Strange(what.into())));
+                }
+                // It is skipped next.
+                Err(_) => {
+                    let (bytes, until) = (Vec::new(), now + STOP);
+                    self.text = Some(Text { bytes, until });
                 }
             }
         }
@@ -195,10 +230,41 @@ impl Member {
 
     /// When to poll for events, though nothing came.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        match &self.stage {
+        let due = match &self.stage {
             Stage::Greeting { until, .. } | Stage::Asked { until, .. } => Some(*until),
             Stage::Free => self.next_at,
+        };
+        let text = self.open_text().map(|text| text.until);
+        [due, text].into_iter().flatten().min()
+    }
+
+    /// Passes over white space, or takes a text, which a newline ends.
+    fn skip(&mut self, consumed: usize, now: Instant) -> Option<Event> {
+        let skipped = self.received.drain(..consumed);
+        let text = self.text.as_mut()?;
+        text.bytes.extend(skipped);
+        text.until = now + STOP;
+        let is_whole = text.bytes.ends_with(b"\n");
+        if is_whole || text.bytes.len() >= TEXT {
+            return self.end_text(is_whole);
         }
+        None
+    }
+
+    /// What has come of a text; if that is not the whole, more may follow.
+    fn end_text(&mut self, is_whole: bool) -> Option<Event> {
+        let text = self.text.as_mut()?;
+        let bytes = mem::take(&mut text.bytes);
+        if is_whole {
+            self.text = None;
+        }
+        let said = String::from_utf8_lossy(bytes.trim_ascii()).into_owned();
+        (!said.is_empty()).then_some(Event::Said(Said::Text(said)))
+    }
+
+    /// A text of which something has come that is not told.
+    fn open_text(&self) -> Option<&Text> {
+        self.text.as_ref().filter(|text| !text.bytes.is_empty())
     }
 
     /// What an object tells; nothing if it is a line of one's own that comes back.
@@ -230,7 +296,19 @@ impl Member {
                 Said::Chat {
                     username, message, ..
                 } if self.grants_by(wish, username, message) => self.grant(wish.clone()),
-                Said::Told(_) | Said::Chat { .. } | Said::Strange(_) => {}
+                Said::Did {
+                    kind,
+                    username,
+                    room,
+                    ..
+                } if self.grants_did(wish, kind, username, room.as_deref()) => {
+                    self.grant(wish.clone());
+                }
+                Said::Told(_)
+                | Said::Chat { .. }
+                | Said::Did { .. }
+                | Said::Text(_)
+                | Said::Strange(_) => {}
             },
             Stage::Free => {}
         }
@@ -271,6 +349,15 @@ impl Member {
         }
     }
 
+    /// Whether what somebody did is the answer to a wish.
+    fn grants_did(&self, wish: &Wish, kind: &str, username: &str, room: Option<&str>) -> bool {
+        let (is_kind, of) = match wish {
+            Wish::Join(room) => (kind.contains("join"), Some(&**room)),
+            Wish::Leave => (kind.contains("leave") || kind.contains("left"), self.room()),
+        };
+        is_kind && username == self.name && (room.is_none() || room == of)
+    }
+
     fn grant(&mut self, wish: Wish) {
         self.room = match wish {
             Wish::Join(room) => Some(room),
@@ -283,6 +370,14 @@ impl Member {
 
     fn handle_timeout(&mut self, now: Instant) -> Option<Event> {
         self.next_at = self.next_at.filter(|&at| at > now);
+        let is_over = self.is_over;
+        if self
+            .open_text()
+            .is_some_and(|text| is_over || text.until <= now)
+            && let Some(event) = self.end_text(false)
+        {
+            return Some(event);
+        }
         match &self.stage {
             Stage::Greeting { room, until } if *until <= now => {
                 let room = room.clone();

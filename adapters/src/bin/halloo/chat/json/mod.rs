@@ -140,13 +140,20 @@ impl<'a> Session<'a> {
             Err(error) => Err(error),
         };
         match read {
-            Ok(0) => Ok(true),
+            Ok(0) => {
+                self.member.handle_end();
+                Ok(true)
+            }
             Ok(n) => {
                 self.member.handle_received(&bytes[..n]);
                 Ok(false)
             }
             Err(_) if self.is_closed && self.is_hurried() => Ok(true),
-            Err(error) => Err(self.lost(error.into())),
+            Err(error) => {
+                self.member.handle_end();
+                self.show_news()?;
+                Err(self.lost(error.into()))
+            }
         }
     }
 

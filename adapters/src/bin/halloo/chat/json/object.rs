@@ -42,7 +42,16 @@ pub(super) enum Said {
     Error(String),
     /// A welcome, a notification, or another text for a person.
     Told(String),
-    /// An object that has nothing to read, or bytes that are none.
+    /// Something that somebody did, such as `user_joined`; `text` is all of it but the room.
+    Did {
+        kind: String,
+        username: String,
+        room: Option<String>,
+        text: String,
+    },
+    /// Bytes that are no object.
+    Text(String),
+    /// An object that has nothing to read.
     Strange(String),
 }
 
@@ -54,22 +63,41 @@ impl Said {
         };
         let text = |name: &&str| members.get(name).and_then(Value::as_str).map(String::from);
         let kind = text(&"type").unwrap_or_default();
-        match (
-            &*kind,
-            NAMES.iter().find_map(text),
-            TEXTS.iter().find_map(text),
-        ) {
+        let room = text(&"room");
+        let username = NAMES.iter().find_map(text);
+        match (&*kind, username, TEXTS.iter().find_map(text)) {
             ("error", _, Some(message)) => Self::Error(message),
             ("error", _, None) => Self::Error(String::from_utf8_lossy(object).into_owned()),
             (_, Some(username), Some(message)) => Self::Chat {
-                room: text(&"room"),
+                room,
                 username,
                 message,
             },
-            ("chat", _, _) | (_, _, None) => strange(),
-            (_, None, Some(message)) => Self::Told(message),
+            (_, None, Some(message)) if kind != "chat" => Self::Told(message),
+            ("" | "chat", _, _) | (_, None, _) => strange(),
+            (_, Some(username), None) => Self::Did {
+                text: in_words(&kind, &username, &members),
+                kind,
+                username,
+                room,
+            },
         }
     }
+}
+
+/// `user joined: ann`, and behind it whatever else is there.
+fn in_words(kind: &str, username: &str, members: &Value) -> String {
+    let mut words = format!("{}: {username}", kind.replace(['_', '-'], " "));
+    for (name, value) in members.as_object().into_iter().flatten() {
+        match value {
+            Value::Null => {}
+            _ if name == "type" || name == "room" => {}
+            Value::String(text) if text == username => {}
+            Value::String(text) => words += &format!(", {name}: {text}"),
+            _ => words += &format!(", {name}: {value}"),
+        }
+    }
+    words
 }
 
 #[cfg(test)]
@@ -154,8 +182,30 @@ mod tests {
             r#"{"type":"error"}"#,
             Said::Error(r#"{"type":"error"}"#.into()),
         );
+        let did = |object: &str, words: &str| match Said::parse(object.as_bytes()) {
+            Said::Did { text, .. } => assert_eq!(text, words),
+            said => panic!("{object}: {said:?}"),
+        };
+        did(
+            r#"{"type":"user_joined","username":"ann","room":"lab"}"#,
+            "user joined: ann",
+        );
+        did(r#"{"type":"left","user":"ann","x":null}"#, "left: ann");
+        // What it is called is unknown, so nothing is hidden.
+        did(
+            r#"{"type":"private","from":"ann","body":"hi","to":["bob"],"n":1}"#,
+            r#"private: ann, body: hi, n: 1, to: ["bob"]"#,
+        );
         let deep = format!(r#"{{"a":{}{}}}"#, "[".repeat(9000), "]".repeat(9000));
-        for strange in ["{}", "{bad}", r#"{"type":"chat","message":"x"}"#, &deep] {
+        let (nameless, kindless) = (r#"{"type":"pong"}"#, r#"{"username":"ann"}"#);
+        for strange in [
+            "{}",
+            "{bad}",
+            nameless,
+            kindless,
+            r#"{"type":"chat","message":"x"}"#,
+            &deep,
+        ] {
             check(strange, Said::Strange(strange.into()));
         }
     }

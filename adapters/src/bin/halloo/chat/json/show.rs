@@ -8,7 +8,7 @@ use super::object::Said;
 use crate::failure::Failure;
 use crate::output::harmless;
 
-/// How much is shown of an object that says nothing.
+/// How much is shown of what is no chat.
 const STRANGE: usize = 200;
 
 impl Session<'_> {
@@ -37,6 +37,7 @@ impl Session<'_> {
 
     fn show(&mut self, said: Said) -> Result<(), Failure> {
         let clean = |text: &str| harmless(text.as_bytes());
+        let start = |text: &str| clean(&text.chars().take(STRANGE).collect::<String>());
         match said {
             Said::Chat {
                 room,
@@ -48,14 +49,18 @@ impl Session<'_> {
                 self.near.screen.message(&room, &from, &clean(&message))
             }
             Said::Told(text) => self.near.screen.remark(&clean(&text)),
+            Said::Did { text, .. } => self.near.screen.remark(&start(&text)),
+            Said::Text(text) => {
+                let text = format!("the server sent no JSON: {}", start(&text));
+                self.near.screen.remark(&text)
+            }
             Said::Error(text) => {
                 self.errors += 1;
                 let text = format!("the server says: {}", clean(&text));
                 self.near.screen.remark(&text)
             }
             Said::Strange(text) => {
-                let start: String = text.chars().take(STRANGE).collect();
-                let text = format!("the server sent what says nothing here: {}", clean(&start));
+                let text = format!("the server sent what says nothing here: {}", start(&text));
                 self.near.screen.remark(&text)
             }
         }

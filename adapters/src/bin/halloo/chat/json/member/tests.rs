@@ -239,15 +239,69 @@ fn another_room_is_joined_when_the_server_says_so() {
 #[test]
 fn what_is_no_json_is_told_and_the_rest_is_heard() {
     let mut world = World::in_lab();
-    let text = format!("nonsense {}{}", told("one"), told("two"));
-    let strange = Event::Said(Said::Strange("what is no JSON object".into()));
-    let [one, two] = ["one", "two"].map(|text| Event::Said(Said::Told(text.into())));
-    assert_eq!(world.hears(&text), [strange, one, two]);
+    let told_of = |text: &str| Event::Said(Said::Told(text.into()));
+    let text_of = |text: &str| Event::Said(Said::Text(text.into()));
+    let broken = "{\"type\":\"\n";
+    let text = format!("a b {}\nb\n{}c\n\n{broken}", told("one"), told("two"));
+    let expected = [
+        text_of("a b"),
+        told_of("one"),
+        text_of("b"),
+        told_of("two"),
+        text_of("c"),
+        text_of("{\"type\":\""),
+    ];
+    assert_eq!(world.hears(&text), expected);
+    let events: Vec<_> = text
+        .chars()
+        .flat_map(|c| world.hears(c.encode_utf8(&mut [0; 4])))
+        .collect();
+    assert_eq!(events, expected);
+    assert_eq!(world.member.poll_timeout(), None);
+    // A prompt, in two pieces.
+    assert_eq!(world.hears("Enter your"), []);
+    assert_eq!(world.wait(STOP / 2), []);
+    assert_eq!(world.hears(" name: "), []);
+    assert_eq!(world.member.poll_timeout(), Some(world.now + STOP));
+    assert_eq!(world.wait(STOP), [text_of("Enter your name:")]);
+    assert_eq!(world.member.poll_timeout(), None);
+    let long = "x".repeat(TEXT);
+    assert_eq!(world.hears(&long), [text_of(&long)]);
+    assert_eq!(world.hears("\n"), []);
+    assert_eq!(world.hears(&told("on")), [told_of("on")]);
     world.hears(r#"{"type":""#);
     let events = world.hears(&"x".repeat(MAX_OBJECT));
     let strange = Event::Said(Said::Strange("an object of more than 1 MiB".into()));
     assert_eq!(events, [strange]);
     world.hears("\"}");
-    let on = Event::Said(Said::Told("on".into()));
-    assert_eq!(world.hears(&told("on")), [on]);
+    assert_eq!(world.hears(&told("on")), [told_of("on")]);
+    // The last words, though they may not be whole.
+    assert_eq!(world.hears("Bye"), []);
+    world.member.handle_end();
+    assert_eq!(world.events(), [text_of("Bye")]);
+    assert_eq!(world.events(), []);
+}
+
+#[test]
+fn what_one_did_oneself_is_the_answer() {
+    let did = |kind: &str, of: &str| format!(r#"{{"type":"{kind}","username":{of}}}"#);
+    let mut world = World::new();
+    world.hears(WELCOME);
+    world.says("join");
+    for (kind, of) in [
+        ("user_joined", r#""anna""#),
+        ("user_left", r#""ann""#),
+        ("user_joined", r#""ann","room":"den""#),
+    ] {
+        world.hears(&did(kind, of));
+        assert_eq!(world.member.room(), None, "{kind} {of}");
+    }
+    world.hears(&did("user_joined", r#""ann","room":"lab""#));
+    assert_eq!(world.member.room(), Some("lab"));
+    world.member.leave(world.now);
+    world.says("leave");
+    world.hears(&did("user_left", r#""bob""#));
+    assert_eq!(world.member.room(), Some("lab"));
+    world.hears(&did("user_left", r#""ann""#));
+    assert_eq!(world.member.room(), None);
 }
