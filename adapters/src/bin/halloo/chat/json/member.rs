@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use halloo_core::frame::{FrameError, Framing, JsonObjects, Scan};
 
+use super::answer;
 use super::object::{Request, Said};
 
 /// How long the server may take to greet, and to answer a join or a leave. Some never do.
@@ -286,30 +287,16 @@ impl Member {
                 let room = room.clone();
                 self.join(&room, now);
             }
-            Stage::Asked { wish, .. } => match &said {
-                Said::Error(why) => {
+            Stage::Asked { wish, .. } => {
+                if let Said::Error(why) = &said {
                     let (wish, why) = (wish.clone(), why.clone());
                     self.stage = Stage::Free;
                     return Some(Event::Refused { wish, why });
                 }
-                Said::Told(text) if self.grants(wish, text) => self.grant(wish.clone()),
-                Said::Chat {
-                    username, message, ..
-                } if self.grants_by(wish, username, message) => self.grant(wish.clone()),
-                Said::Did {
-                    kind,
-                    username,
-                    room,
-                    ..
-                } if self.grants_did(wish, kind, username, room.as_deref()) => {
+                if answer::grants(&said, wish, &self.name, self.room()) {
                     self.grant(wish.clone());
                 }
-                Said::Told(_)
-                | Said::Chat { .. }
-                | Said::Did { .. }
-                | Said::Text(_)
-                | Said::Strange(_) => {}
-            },
+            }
             Stage::Free => {}
         }
         Some(Event::Said(said))
@@ -326,36 +313,6 @@ impl Member {
         let is_old = |at: Instant| now.saturating_duration_since(at) > ECHO;
         let old = self.said.iter().take_while(|(at, _)| is_old(*at)).count();
         self.said.drain(..old);
-    }
-
-    /// Whether a text is the answer to a wish: servers word it as they like, but name the room, and
-    /// others cannot have spoken of a room that is being joined.
-    fn grants(&self, wish: &Wish, text: &str) -> bool {
-        match wish {
-            Wish::Join(room) => text.contains(room),
-            Wish::Leave => {
-                text.contains(&self.name) && self.room().is_some_and(|room| text.contains(room))
-            }
-        }
-    }
-
-    /// Whether a text with a name by it is the answer to a wish: `ann: joined lab`, or
-    /// `server: ann joined lab`. Others may speak of the room that is being left, in any words.
-    fn grants_by(&self, wish: &Wish, username: &str, text: &str) -> bool {
-        let is_mine = username == self.name;
-        match wish {
-            Wish::Join(_) => self.grants(wish, text) && (is_mine || text.contains(&self.name)),
-            Wish::Leave => self.grants(wish, text) && is_mine,
-        }
-    }
-
-    /// Whether what somebody did is the answer to a wish.
-    fn grants_did(&self, wish: &Wish, kind: &str, username: &str, room: Option<&str>) -> bool {
-        let (is_kind, of) = match wish {
-            Wish::Join(room) => (kind.contains("join"), Some(&**room)),
-            Wish::Leave => (kind.contains("leave") || kind.contains("left"), self.room()),
-        };
-        is_kind && username == self.name && (room.is_none() || room == of)
     }
 
     fn grant(&mut self, wish: Wish) {

@@ -5,6 +5,7 @@
 //! known from the end: a server that closes after we have closed our side has read all there was, or
 //! the system would have reset the connection. One that went by itself in that moment looks the same.
 
+mod answer;
 mod member;
 mod object;
 mod show;
