@@ -42,6 +42,9 @@ pub(super) struct Member {
     name: String,
     room: Option<String>,
     stage: Stage,
+    /// The wish that was answered with an error last, and until when it may be granted all the same: the
+    /// error may be that of a line before it.
+    doubted: Option<(Wish, Instant)>,
     framing: JsonObjects,
     received: Vec<u8>,
     /// What is no object, as far as it has come.
@@ -108,6 +111,7 @@ impl Member {
                 room: room.into(),
                 until: now + ANSWER,
             },
+            doubted: None,
             framing: JsonObjects::new(MAX_OBJECT),
             received: Vec::new(),
             text: None,
@@ -146,6 +150,7 @@ impl Member {
     }
 
     pub(super) fn join(&mut self, room: &str, now: Instant) {
+        self.doubted = None;
         let username = &self.name;
         self.unsent = Request::Join { room, username }.to_bytes();
         self.stage = Stage::Asked {
@@ -155,6 +160,7 @@ impl Member {
     }
 
     pub(super) fn leave(&mut self, now: Instant) {
+        self.doubted = None;
         self.unsent = Request::Leave.to_bytes();
         self.stage = Stage::Asked {
             wish: Wish::Leave,
@@ -291,13 +297,22 @@ impl Member {
                 if let Said::Error(why) = &said {
                     let (wish, why) = (wish.clone(), why.clone());
                     self.stage = Stage::Free;
+                    self.doubted = Some((wish.clone(), now + ANSWER));
                     return Some(Event::Refused { wish, why });
                 }
                 if answer::grants(&said, wish, &self.name, self.room()) {
                     self.grant(wish.clone());
                 }
             }
-            Stage::Free => {}
+            Stage::Free => {
+                let doubted = self.doubted.take_if(|(wish, until)| {
+                    let room = self.room.as_deref();
+                    now < *until && answer::grants(&said, wish, &self.name, room)
+                });
+                if let Some((wish, _)) = doubted {
+                    self.grant(wish);
+                }
+            }
         }
         Some(Event::Said(said))
     }

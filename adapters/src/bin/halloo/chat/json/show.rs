@@ -14,6 +14,7 @@ const STRANGE: usize = 200;
 impl Session<'_> {
     pub(super) fn show_news(&mut self) -> Result<(), Failure> {
         let was_asking = self.member.is_asking();
+        let room = self.member.room().map(String::from);
         while let Some(event) = self.member.poll_event(Instant::now()) {
             self.was_inside |= self.member.room().is_some();
             match event {
@@ -29,7 +30,8 @@ impl Session<'_> {
                 }
             }
         }
-        if was_asking && !self.member.is_asking() {
+        let is_answered = was_asking && !self.member.is_asking();
+        if is_answered || room.as_deref() != self.member.room() {
             self.near.ask(self.member.room());
         }
         Ok(())
@@ -69,8 +71,18 @@ impl Session<'_> {
     fn show_refused(&mut self, wish: &Wish, why: &str) -> Result<(), Failure> {
         self.errors += 1;
         let why = harmless(why.as_bytes());
+        // Errors do not tell what they answer.
+        if self.sent > 0 {
+            let wish = match wish {
+                Wish::Join(room) => format!("the join of {}", harmless(room.as_bytes())),
+                Wish::Leave => "the leave".into(),
+            };
+            let text = format!("the server says, to {wish} or to a line before it: {why}");
+            return self.near.screen.remark(&text);
+        }
         match wish {
             Wish::Join(room) => {
+                let room = harmless(room.as_bytes());
                 let text = format!("the server does not let you join {room}: {why}");
                 if !self.was_inside {
                     return Err(Failure::Refused(text));

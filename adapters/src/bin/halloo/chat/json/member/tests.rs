@@ -194,6 +194,32 @@ fn a_server_that_signs_its_answer_to_a_join_has_answered() {
 }
 
 #[test]
+fn an_error_of_a_line_before_it_does_not_hide_the_answer_to_a_wish() {
+    let error = r#"{"type":"error","message":"Invalid JSON"}"#;
+    for (late, room) in [
+        (ANSWER - Duration::from_millis(1), None),
+        (ANSWER, Some("lab")),
+    ] {
+        let mut world = World::in_lab();
+        world.member.leave(world.now);
+        world.says("leave");
+        world.hears(error);
+        world.hears(&told("anna left lab"));
+        assert_eq!(world.member.room(), Some("lab"));
+        world.wait(late);
+        world.hears(&told("ann left lab"));
+        assert_eq!(world.member.room(), room);
+    }
+    let mut world = World::in_lab();
+    world.member.join("den", world.now);
+    world.says("join");
+    world.hears(error);
+    assert_eq!(world.member.room(), Some("lab"));
+    world.hears(&told("ann joined den"));
+    assert_eq!(world.member.room(), Some("den"));
+}
+
+#[test]
 fn a_line_of_ones_own_that_comes_back_is_passed_over_once() {
     let chat = |name: &str, text: &str| {
         format!(r#"{{"type":"chat","username":"{name}","message":"{text}"}}"#)
