@@ -424,7 +424,8 @@ fn at_a_terminal_it_is_the_chat_that_one_knows() {
     ann.is_restored();
     let mut ann = Terminal::start(&args, &[]);
     ann.shows("-- ann joined lab");
-    // Ctrl-D.
+    ann.ends_in("lab>");
+    // Ctrl-D, which is a key once the prompt stands.
     ann.types("\x04");
     assert_eq!(ann.wait(), Some(0));
     ann.is_restored();
