@@ -82,6 +82,9 @@ fn it_chats_with_plain_python_at_a_plain_python_server() {
         let mut bob = plain(host, &at, "bob");
         let mut ann = member(&at, "ann");
         bob.out("notification: ann joined lab");
+        // It knows no `leave`, and says so; no line is to blame.
+        ann.say("/leave");
+        ann.err("-- the server does not let you leave: Unknown message type");
         for line in ["hello bob", "grüße \"😀\" \\", "}{"] {
             ann.say(line);
             assert_eq!(ann.out(""), format!("[lab] ann: {line}"));
@@ -89,9 +92,8 @@ fn it_chats_with_plain_python_at_a_plain_python_server() {
             bob.say(line);
             assert_eq!(ann.out(""), format!("[lab] bob: {line}"));
         }
-        // It knows no `leave`, and says so.
         ann.say("/leave");
-        ann.err("-- the server does not let you leave: Unknown message type");
+        ann.err("-- the server says, to the leave or to a line before it: Unknown message type");
         ann.say("still here");
         bob.out("[lab] ann: still here");
         ann.say("/join den");
@@ -104,7 +106,33 @@ fn it_chats_with_plain_python_at_a_plain_python_server() {
         bob.out("notification: ann left den");
         let ended = ann.wait();
         assert!(ended.err[0].contains("has read 5 lines"), "{ended:?}");
-        ends(&ended, 1, "the server answered with 1 error");
+        ends(&ended, 1, "the server answered with 2 errors");
+    }
+}
+
+#[test]
+fn a_server_that_sends_ones_own_lines_back_shows_each_once() {
+    if !has_python() {
+        return;
+    }
+    for host in HOSTS {
+        let server = script("room_server.py", &[host, "all"]);
+        let at = url("json+tcp", host, server.out(""));
+        let mut bob = plain(host, &at, "bob");
+        let mut ann = member(&at, "ann");
+        bob.out("notification: ann joined lab");
+        for line in ["hello", "hello", "grüße \"😀\" \\"] {
+            ann.say(line);
+            assert_eq!(ann.out(""), format!("[lab] ann: {line}"));
+            assert_eq!(bob.out(""), format!("[lab] ann: {line}"));
+            bob.say(line);
+            assert_eq!(bob.out(""), format!("[lab] bob: {line}"));
+            assert_eq!(ann.out(""), format!("[lab] bob: {line}"));
+        }
+        ann.say("/quit");
+        let ended = ann.wait();
+        assert!(ended.out.is_empty(), "{ended:?}");
+        ends(&ended, 0, "has read 3 lines");
     }
 }
 
@@ -193,6 +221,18 @@ fn every_piped_line_is_read_by_our_hub_in_order() {
     }
 }
 
+/// The client knows our hub by it, and lets it have lines without a pause.
+#[test]
+fn our_hub_greets_as_the_client_expects() {
+    let hub = Hub::start(&["json+tcp://127.0.0.1:0"]);
+    let (_, at) = hub.url().split_once("//").unwrap();
+    let mut line = String::new();
+    let stream = TcpStream::connect(at).unwrap();
+    BufReader::new(stream).read_line(&mut line).unwrap();
+    let start = r#"{"type":"welcome","message":"Welcome to halloo!"#;
+    assert!(line.starts_with(start), "{line}");
+}
+
 #[test]
 fn a_line_waits_for_the_welcome_and_for_the_answer_to_the_join() {
     for host in HOSTS {
@@ -226,10 +266,10 @@ fn objects_in_any_cut_are_shown_with_their_control_bytes_escaped() {
     let chat_of =
         |text: &str| format!(r#"{{"type":"chat","username":"b\u001bb","message":"{text}"}}"#);
     let all = format!(
-        "{}{} {}nonsense\n{}",
+        "{}{} {}non\u{1b}sense\n{}",
         chat_of(r#"\u001b[2J}\"\ud83d\ude00"#),
         chat_of(&"long ".repeat(1000)),
-        r#"{"type":"system","message":"\u0007"}"#,
+        r#"{"type":"system","message":"\u0007"}{"type":"user_joined","username":"\u001b"}"#,
         chat_of("last"),
     );
     for piece in [all.len(), 1000, 1] {
@@ -251,7 +291,13 @@ fn objects_in_any_cut_are_shown_with_their_control_bytes_escaped() {
         assert_eq!(ann.out(""), long);
         assert_eq!(ann.out(""), "[lab] b\\u{1b}b: last");
         ann.err("-- \\u{7}");
-        ann.err("-- the server sent what says nothing here: what is no JSON object");
+        ann.err("-- user joined: \\u{1b}");
+        // A text that stops for long may come in two.
+        let mut text = String::new();
+        while text != "non\\u{1b}sense" {
+            let line = ann.err("-- the server sent no JSON: ");
+            text += line.split_once("JSON: ").unwrap().1;
+        }
         ann.say("/quit");
         ends(&ann.wait(), 0, "has read 0 lines");
         server.join().unwrap();
@@ -378,7 +424,8 @@ fn at_a_terminal_it_is_the_chat_that_one_knows() {
     ann.is_restored();
     let mut ann = Terminal::start(&args, &[]);
     ann.shows("-- ann joined lab");
-    // Ctrl-D.
+    ann.ends_in("lab>");
+    // Ctrl-D, which is a key once the prompt stands.
     ann.types("\x04");
     assert_eq!(ann.wait(), Some(0));
     ann.is_restored();

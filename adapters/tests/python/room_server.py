@@ -1,5 +1,6 @@
 """A chat server with rooms, as tutorials have it: a thread for each client, one object in one recv,
-bare JSON without delimiters, and no `leave`: host. Prints its port."""
+bare JSON without delimiters, and no `leave`: host, and `all` to send a line to who said it, too.
+Prints its port."""
 import json, socket, sys, threading
 
 clients, lock = {}, threading.Lock()
@@ -40,7 +41,8 @@ def handle(client):
             broadcast(room, type="notification", message=f"{username} joined {room}")
         elif message["type"] == "chat" and client in clients:
             room, username = clients[client]
-            broadcast(room, client, type="chat", username=username, room=room, message=message["message"])
+            but = None if "all" in sys.argv[2:] else client
+            broadcast(room, but, type="chat", username=username, room=room, message=message["message"])
         else:
             send(client, type="error", message="Unknown message type")
     with lock:

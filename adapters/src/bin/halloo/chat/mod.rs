@@ -43,9 +43,9 @@ const HISTORY: u32 = 20;
 /// shown when they are sent, and a pipe ends well when the server has read all
 /// of them, closed, and told of no error; whether anybody got them it does not
 /// say. Nothing can be resumed either: a connection that is lost ends the chat.
-/// A server that sends bare objects, without newlines, gets a line every 0.1 s
-/// at most, since it takes what one recv gives it for one object; such servers
-/// often take no more than 1,024 bytes.
+/// A server other than our hub gets a line every 0.1 s at most, since such servers
+/// take what one recv gives them for one object, and often no more than 1,024
+/// bytes of it.
 ///
 /// Examples:
 ///   halloo chat chat+tcp://127.0.0.1:7007 --room lab --name ann

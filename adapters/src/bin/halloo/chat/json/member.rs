@@ -2,13 +2,17 @@
 //!
 //! Does no I/O and reads no clock. The tutorial's server takes what one `recv` gives it for one object,
 //! so two that come together are both lost. Therefore: nothing is said before the server has greeted,
-//! no line before the room is joined, and lines go out one by one with a pause between, unless the server
-//! ends its own objects in newlines and so knows that streams have none of their own ends.
+//! no line before the room is joined, and lines go out one by one with a pause between, unless the welcome
+//! is that of our hub, which knows that streams have no ends of their own. Newlines in what a server sends
+//! tell nothing of how it reads.
 
+use std::collections::VecDeque;
+use std::mem;
 use std::time::{Duration, Instant};
 
 use halloo_core::frame::{FrameError, Framing, JsonObjects, Scan};
 
+use super::answer;
 use super::object::{Request, Said};
 
 /// How long the server may take to greet, and to answer a join or a leave. Some never do.
@@ -16,6 +20,19 @@ pub(super) const ANSWER: Duration = Duration::from_secs(2);
 
 /// The pause that lets a server read one object before the next comes.
 pub(super) const PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a line of one's own may take to come back from a server that tells all. What comes later may
+/// be a namesake's.
+const ECHO: Duration = Duration::from_secs(10);
+
+/// When what is no JSON has stopped for so long, it is a text. Prompts have no newline.
+const STOP: Duration = Duration::from_millis(500);
+
+/// As much of a text is told at once.
+const TEXT: usize = 4096;
+
+/// How our hub's welcome starts.
+const OURS: &str = "Welcome to halloo!";
 
 /// The longest object that is taken.
 const MAX_OBJECT: usize = 1 << 20;
@@ -25,15 +42,30 @@ pub(super) struct Member {
     name: String,
     room: Option<String>,
     stage: Stage,
+    /// The wish that was answered with an error last, and until when it may be granted all the same: the
+    /// error may be that of a line before it.
+    doubted: Option<(Wish, Instant)>,
     framing: JsonObjects,
     received: Vec<u8>,
+    /// What is no object, as far as it has come.
+    text: Option<Text>,
+    /// No more comes.
+    is_over: bool,
     unsent: Vec<u8>,
+    /// Lines that may come back, each with when it was said, the oldest first.
+    said: VecDeque<(Instant, String)>,
     /// An object came.
     has_heard: bool,
-    /// The server ends its objects in newlines.
-    speaks_lines: bool,
+    /// The server is our hub, which finds the end of each object itself.
+    is_ours: bool,
     /// When the pause is over.
     next_at: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Text {
+    bytes: Vec<u8>,
+    until: Instant,
 }
 
 #[derive(Debug)]
@@ -79,11 +111,15 @@ impl Member {
                 room: room.into(),
                 until: now + ANSWER,
             },
+            doubted: None,
             framing: JsonObjects::new(MAX_OBJECT),
             received: Vec::new(),
+            text: None,
+            is_over: false,
             unsent: Vec::new(),
+            said: VecDeque::new(),
             has_heard: false,
-            speaks_lines: false,
+            is_ours: false,
             next_at: None,
         }
     }
@@ -114,6 +150,7 @@ impl Member {
     }
 
     pub(super) fn join(&mut self, room: &str, now: Instant) {
+        self.doubted = None;
         let username = &self.name;
         self.unsent = Request::Join { room, username }.to_bytes();
         self.stage = Stage::Asked {
@@ -123,6 +160,7 @@ impl Member {
     }
 
     pub(super) fn leave(&mut self, now: Instant) {
+        self.doubted = None;
         self.unsent = Request::Leave.to_bytes();
         self.stage = Stage::Asked {
             wish: Wish::Leave,
@@ -130,14 +168,19 @@ impl Member {
         };
     }
 
-    pub(super) fn chat(&mut self, message: &str) {
+    pub(super) fn chat(&mut self, message: &str, now: Instant) {
         self.unsent = Request::Chat { message }.to_bytes();
+        // Our hub tells the others alone.
+        if !self.is_ours {
+            self.forget(now);
+            self.said.push_back((now, message.into()));
+        }
     }
 
     /// The first `n` of the unsent bytes are written.
     pub(super) fn handle_sent(&mut self, n: usize, now: Instant) {
         self.unsent.drain(..n);
-        if self.unsent.is_empty() && !self.speaks_lines {
+        if self.unsent.is_empty() && !self.is_ours {
             self.next_at = Some(now + PAUSE);
         }
     }
@@ -146,30 +189,47 @@ impl Member {
         self.received.extend_from_slice(bytes);
     }
 
+    /// Nothing more comes.
+    pub(super) fn handle_end(&mut self) {
+        self.is_over = true;
+    }
+
     /// What came, or came not in time; until there is nothing more.
     pub(super) fn poll_event(&mut self, now: Instant) -> Option<Event> {
         loop {
+            if self.received.first() == Some(&b'{')
+                && self.open_text().is_some()
+                && let Some(event) = self.end_text(true)
+            {
+                return Some(event);
+            }
             match self.framing.scan(&self.received) {
                 Ok(Scan::Frame {
                     start,
                     end,
                     consumed,
                 }) => {
+                    self.text = None;
                     let said = Said::parse(&self.received[start..end]);
                     self.received.drain(..consumed);
-                    return Some(self.hear(said, now));
+                    if let Some(event) = self.hear(said, now) {
+                        return Some(event);
+                    }
                 }
                 Ok(Scan::Skip { consumed }) => {
-                    let has_newline = self.received.drain(..consumed).any(|byte| byte == b'\n');
-                    self.speaks_lines |= self.has_heard && has_newline;
+                    if let Some(event) = self.skip(consumed, now) {
+                        return Some(event);
+                    }
                 }
                 Ok(Scan::More) => return self.handle_timeout(now),
-                Err(error) => {
-                    let what = match error {
-                        FrameError::Oversize { .. } => "an object of more than 1 MiB",
-                        _ => "what is no JSON object",
-                    };
+                Err(FrameError::Oversize { .. }) => {
+                    let what = "an object of more than 1 MiB";
                     return Some(Event::Said(Said::Strange(what.into())));
+                }
+                // It is skipped next.
+                Err(_) => {
+                    let (bytes, until) = (Vec::new(), now + STOP);
+                    self.text = Some(Text { bytes, until });
                 }
             }
         }
@@ -177,42 +237,97 @@ impl Member {
 
     /// When to poll for events, though nothing came.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        match &self.stage {
+        let due = match &self.stage {
             Stage::Greeting { until, .. } | Stage::Asked { until, .. } => Some(*until),
             Stage::Free => self.next_at,
-        }
+        };
+        let text = self.open_text().map(|text| text.until);
+        [due, text].into_iter().flatten().min()
     }
 
-    fn hear(&mut self, said: Said, now: Instant) -> Event {
-        self.has_heard = true;
+    /// Passes over white space, or takes a text, which a newline ends.
+    fn skip(&mut self, consumed: usize, now: Instant) -> Option<Event> {
+        let skipped = self.received.drain(..consumed);
+        let text = self.text.as_mut()?;
+        text.bytes.extend(skipped);
+        text.until = now + STOP;
+        let is_whole = text.bytes.ends_with(b"\n");
+        if is_whole || text.bytes.len() >= TEXT {
+            return self.end_text(is_whole);
+        }
+        None
+    }
+
+    /// What has come of a text; if that is not the whole, more may follow.
+    fn end_text(&mut self, is_whole: bool) -> Option<Event> {
+        let text = self.text.as_mut()?;
+        let bytes = mem::take(&mut text.bytes);
+        if is_whole {
+            self.text = None;
+        }
+        let said = String::from_utf8_lossy(bytes.trim_ascii()).into_owned();
+        (!said.is_empty()).then_some(Event::Said(Said::Text(said)))
+    }
+
+    /// A text of which something has come that is not told.
+    fn open_text(&self) -> Option<&Text> {
+        self.text.as_ref().filter(|text| !text.bytes.is_empty())
+    }
+
+    /// What an object tells; nothing if it is a line of one's own that comes back.
+    fn hear(&mut self, said: Said, now: Instant) -> Option<Event> {
+        if !self.has_heard {
+            self.has_heard = true;
+            self.is_ours = matches!(&said, Said::Told(text) if text.starts_with(OURS));
+        }
+        if let Said::Chat {
+            username, message, ..
+        } = &said
+            && *username == self.name
+            && self.comes_back(message, now)
+        {
+            return None;
+        }
         match &self.stage {
             Stage::Greeting { room, .. } => {
                 let room = room.clone();
                 self.join(&room, now);
             }
-            Stage::Asked { wish, .. } => match &said {
-                Said::Error(why) => {
+            Stage::Asked { wish, .. } => {
+                if let Said::Error(why) = &said {
                     let (wish, why) = (wish.clone(), why.clone());
                     self.stage = Stage::Free;
-                    return Event::Refused { wish, why };
+                    self.doubted = Some((wish.clone(), now + ANSWER));
+                    return Some(Event::Refused { wish, why });
                 }
-                Said::Told(text) if self.grants(wish, text) => self.grant(wish.clone()),
-                Said::Told(_) | Said::Chat { .. } | Said::Strange(_) => {}
-            },
-            Stage::Free => {}
-        }
-        Event::Said(said)
-    }
-
-    /// Whether a text is the answer to a wish: servers word it as they like, but name the room, and
-    /// others cannot have spoken of a room that is being joined.
-    fn grants(&self, wish: &Wish, text: &str) -> bool {
-        match wish {
-            Wish::Join(room) => text.contains(room),
-            Wish::Leave => {
-                text.contains(&self.name) && self.room().is_some_and(|room| text.contains(room))
+                if answer::grants(&said, wish, &self.name, self.room()) {
+                    self.grant(wish.clone());
+                }
+            }
+            Stage::Free => {
+                let doubted = self.doubted.take_if(|(wish, until)| {
+                    let room = self.room.as_deref();
+                    now < *until && answer::grants(&said, wish, &self.name, room)
+                });
+                if let Some((wish, _)) = doubted {
+                    self.grant(wish);
+                }
             }
         }
+        Some(Event::Said(said))
+    }
+
+    /// Whether a text under one's own name is a line that was said; each comes back once.
+    fn comes_back(&mut self, text: &str, now: Instant) -> bool {
+        self.forget(now);
+        let at = self.said.iter().position(|(_, line)| line == text);
+        at.and_then(|at| self.said.remove(at)).is_some()
+    }
+
+    fn forget(&mut self, now: Instant) {
+        let is_old = |at: Instant| now.saturating_duration_since(at) > ECHO;
+        let old = self.said.iter().take_while(|(at, _)| is_old(*at)).count();
+        self.said.drain(..old);
     }
 
     fn grant(&mut self, wish: Wish) {
@@ -227,6 +342,14 @@ impl Member {
 
     fn handle_timeout(&mut self, now: Instant) -> Option<Event> {
         self.next_at = self.next_at.filter(|&at| at > now);
+        let is_over = self.is_over;
+        if self
+            .open_text()
+            .is_some_and(|text| is_over || text.until <= now)
+            && let Some(event) = self.end_text(false)
+        {
+            return Some(event);
+        }
         match &self.stage {
             Stage::Greeting { room, until } if *until <= now => {
                 let room = room.clone();

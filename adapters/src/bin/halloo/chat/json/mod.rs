@@ -5,6 +5,7 @@
 //! known from the end: a server that closes after we have closed our side has read all there was, or
 //! the system would have reset the connection. One that went by itself in that moment looks the same.
 
+mod answer;
 mod member;
 mod object;
 mod show;
@@ -140,13 +141,20 @@ impl<'a> Session<'a> {
             Err(error) => Err(error),
         };
         match read {
-            Ok(0) => Ok(true),
+            Ok(0) => {
+                self.member.handle_end();
+                Ok(true)
+            }
             Ok(n) => {
                 self.member.handle_received(&bytes[..n]);
                 Ok(false)
             }
             Err(_) if self.is_closed && self.is_hurried() => Ok(true),
-            Err(error) => Err(self.lost(error.into())),
+            Err(error) => {
+                self.member.handle_end();
+                self.show_news()?;
+                Err(self.lost(error.into()))
+            }
         }
     }
 
@@ -274,7 +282,7 @@ impl<'a> Session<'a> {
         match std::str::from_utf8(body) {
             Ok(line) => {
                 self.open = Some((harmless(room.as_bytes()), line.into()));
-                self.member.chat(line);
+                self.member.chat(line, Instant::now());
                 Ok(())
             }
             Err(_) => self
