@@ -264,6 +264,10 @@ impl Member {
         let bytes = mem::take(&mut text.bytes);
         if is_whole {
             self.text = None;
+            // Behind a broken object, too, what follows its newline is another text.
+            if self.framing.end(&[]).is_ok() {
+                self.framing = JsonObjects::new(MAX_OBJECT);
+            }
         }
         let said = String::from_utf8_lossy(bytes.trim_ascii()).into_owned();
         (!said.is_empty()).then_some(Event::Said(Said::Text(said)))
