@@ -147,6 +147,12 @@ fn objects_model(stream: &[u8], limit: usize) -> Vec<Seen> {
                         false => Seen::Error(FrameError::Malformed),
                     });
                     rest = &rest[end..];
+                    // What is left of a broken object is told with it.
+                    let stop = rest.iter().position(|byte| b"\n{".contains(byte));
+                    rest = match whole {
+                        true => rest,
+                        false => stop.map_or(&[], |at| &rest[at..]),
+                    };
                 }
                 None => {
                     if rest.len() >= limit {
