@@ -1,13 +1,15 @@
 //! The command line.
 
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Error, Parser, Subcommand};
+use clap::{ColorChoice, Error, Parser, Subcommand};
 use firmware_sim::{Config, SimError};
 use halloo_std::url::{Endpoint, Protocol};
 
+use crate::progress;
 use crate::virtual_world::{SoakArgs, WorldArgs};
 
 /// Runs a fleet of simulated devices against a hub and accounts for every post.
@@ -18,7 +20,7 @@ use crate::virtual_world::{SoakArgs, WorldArgs};
 /// applications have seen, never what the hub says of itself.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100, after_help = EXIT_CODES, after_long_help = MORE)]
-#[command(args_conflicts_with_subcommands = true)]
+#[command(args_conflicts_with_subcommands = true, color = help_colour())]
 pub(crate) struct Args {
     /// Without one, a fleet on real sockets
     #[command(subcommand)]
@@ -146,6 +148,16 @@ fn span(what: &'static str, seconds: f64) -> Result<Duration, SimError> {
         value: seconds.to_string(),
         wanted: "from 0 to 1000000 seconds",
     })
+}
+
+/// By itself, clap would colour the help in a pipe, or for a dumb terminal, where the environment
+/// says `CLICOLOR_FORCE` or `CI`.
+fn help_colour() -> ColorChoice {
+    if progress::is_coloured(&io::stdout()) {
+        ColorChoice::Always
+    } else {
+        ColorChoice::Never
+    }
 }
 
 /// What is wrong and what may have been meant; usage and hints are in the help.

@@ -7,7 +7,7 @@ mod virtual_world;
 
 use std::error::Error;
 use std::fs::File;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -71,15 +71,11 @@ fn run() -> Result<ExitCode, Box<dyn Error>> {
 fn log_to_stderr(filter: &str) -> Result<(), String> {
     let filter = EnvFilter::try_new(filter)
         .map_err(|_| format!("--log {filter} is no filter: try debug, or firmware_sim=debug"))?;
-    let log = tracing_subscriber::fmt()
+    tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr);
-    // By itself it obeys NO_COLOR; told that there is a terminal, it would not.
-    if io::stderr().is_terminal() {
-        log.init();
-    } else {
-        log.with_ansi(false).init();
-    }
+        .with_ansi(progress::is_coloured(&io::stderr()))
+        .with_writer(io::stderr)
+        .init();
     Ok(())
 }
 

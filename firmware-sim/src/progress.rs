@@ -1,5 +1,6 @@
 //! Live progress on standard error: a bar on a terminal, plain lines elsewhere.
 
+use std::env;
 use std::io::{self, IsTerminal, Write};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
@@ -74,7 +75,7 @@ struct Screen {
 
 impl Screen {
     fn new(config: &Config) -> Self {
-        let bar = is_screen().then(|| {
+        let bar = is_screen(&io::stderr()).then(|| {
             let style = ProgressStyle::with_template("{prefix:<20} {wide_bar}\n{wide_msg}");
             let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
             let target = ProgressDrawTarget::stderr();
@@ -160,10 +161,15 @@ fn intent(config: &Config) -> String {
     )
 }
 
-/// Whether there is a terminal that can draw over what it has drawn.
-fn is_screen() -> bool {
-    let is_dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
-    io::stderr().is_terminal() && !is_dumb
+/// Whether `out` is a terminal that can draw over what it has drawn.
+pub(crate) fn is_screen(out: &impl IsTerminal) -> bool {
+    let is_dumb = env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+    out.is_terminal() && !is_dumb
+}
+
+/// Whether `out` is a screen, and the user has nothing against colours there (no-color.org).
+pub(crate) fn is_coloured(out: &impl IsTerminal) -> bool {
+    is_screen(out) && env::var_os("NO_COLOR").is_none_or(|said| said.is_empty())
 }
 
 impl Stage {

@@ -15,7 +15,7 @@ fn program(args: &[&str]) -> Command {
     command
         .args(args)
         .stdin(Stdio::null())
-        .env_remove("NO_COLOR")
+        .env_clear()
         .env("TERM", "xterm");
     command
 }
@@ -69,7 +69,12 @@ fn a_terminal_gets_colours_unless_no_color_is_set_and_a_pipe_gets_none() {
         without.env("NO_COLOR", "1");
         let all = shown(without);
         assert!(!is_styled(&all), "{args:?}: {}", all.escape_ascii());
-        let piped = program(args).output().unwrap();
+        let mut dumb = program(args);
+        dumb.env("TERM", "dumb").env("CI", "true");
+        let all = shown(dumb);
+        assert!(!all.contains(&0x1b), "{args:?}: {}", all.escape_ascii());
+        let mut forced = program(args);
+        let piped = forced.env("CLICOLOR_FORCE", "1").output().unwrap();
         for bytes in [piped.stdout, piped.stderr] {
             assert!(!bytes.contains(&0x1b), "{args:?}");
         }

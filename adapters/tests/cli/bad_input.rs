@@ -236,7 +236,7 @@ pub(crate) fn unprivileged(dir: &Path, closed: &Path, args: &[&str]) -> Command 
         }
     }
     let mut command = Command::new(program);
-    command.args(args).env_remove("RUST_LOG");
+    command.args(args).env_clear();
     command.current_dir(dir).uid(NOBODY).gid(NOBODY);
     command
 }

@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use crate::process::{Hub, Running, fed};
+use crate::process::{Hub, Running, fed, halloo};
 use crate::servers::{HOSTS, answers_the_end, one, url};
 use crate::terminal::Terminal;
 
@@ -98,10 +98,10 @@ fn help_is_coloured_on_a_terminal_unless_no_color_is_set() {
         assert!(is_styled(&shown(args, &[])), "{args:?}");
         let plain = shown(args, &[("NO_COLOR", "1")]);
         assert!(!plain.contains(&ESCAPE), "{args:?}");
-        assert!(
-            !shown(args, &[("TERM", "dumb")]).contains(&ESCAPE),
-            "{args:?}"
-        );
+        let dumb = shown(args, &[("TERM", "dumb"), ("CI", "true")]);
+        assert!(!dumb.contains(&ESCAPE), "{args:?}");
+        let forced = halloo(args).env("CLICOLOR_FORCE", "1").output().unwrap();
+        assert!(!forced.stdout.contains(&ESCAPE), "{args:?}");
     }
 }
 

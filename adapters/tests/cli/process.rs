@@ -14,11 +14,7 @@ pub(crate) const LONG: Duration = Duration::from_secs(60);
 /// The command, with nothing of this machine's settings.
 pub(crate) fn halloo(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_halloo"));
-    command
-        .args(args)
-        .env_remove("RUST_LOG")
-        .env_remove("NO_COLOR")
-        .env("TERM", "xterm");
+    command.args(args).env_clear().env("TERM", "xterm");
     command
 }
 

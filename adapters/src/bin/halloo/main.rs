@@ -14,7 +14,7 @@ mod ping;
 mod serve;
 mod shell;
 
-use std::io::{self, IsTerminal};
+use std::io;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -47,6 +47,7 @@ Exit codes:
     name = "halloo",
     version,
     after_help = EXIT_CODES,
+    color = output::help_colour(),
     disable_help_subcommand = true,
     verbatim_doc_comment
 )]
@@ -146,7 +147,7 @@ fn log_to_stderr(level: Option<Level>) {
     };
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_ansi(io::stderr().is_terminal() && output::allows_colour())
+        .with_ansi(output::is_coloured(&io::stderr()))
         .with_writer(output::Log::default)
         .init();
 }

@@ -2,8 +2,10 @@
 
 use std::env;
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal, Write as _};
 use std::sync::{Mutex, PoisonError};
+
+use clap::ColorChoice;
 
 use super::failure::Failure;
 
@@ -26,10 +28,21 @@ pub(crate) fn complain(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// Whether the user has nothing against colours (no-color.org).
-pub(crate) fn allows_colour() -> bool {
-    env::var_os("NO_COLOR").is_none_or(|said| said.is_empty())
-        && env::var_os("TERM").is_none_or(|term| term != "dumb")
+/// Whether `out` is a terminal with colours, and the user has nothing against them (no-color.org).
+pub(crate) fn is_coloured(out: &impl IsTerminal) -> bool {
+    out.is_terminal()
+        && env::var_os("NO_COLOR").is_none_or(|said| said.is_empty())
+        && env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb")
+}
+
+/// [`is_coloured`] for the help text. By itself, clap would colour it in a pipe, or for a dumb
+/// terminal, where the environment says `CLICOLOR_FORCE` or `CI`.
+pub(crate) fn help_colour() -> ColorChoice {
+    if is_coloured(&io::stdout()) {
+        ColorChoice::Always
+    } else {
+        ColorChoice::Never
+    }
 }
 
 /// Text from elsewhere with everything escaped that could steer a terminal or mislead the reader:

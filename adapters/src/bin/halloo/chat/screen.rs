@@ -72,7 +72,7 @@ pub(super) fn editor(prompt: String) -> Result<Option<(Input, Screen)>, Failure>
     let terminal = Terminal {
         printer: Box::new(printer),
         prompts: Some(prompts),
-        is_coloured: output::allows_colour(),
+        is_coloured: output::is_coloured(&io::stdout()),
         before,
     };
     let screen = Screen {
