@@ -1,7 +1,7 @@
 """A halloo/1 device in plain Python: it joins a room, posts, reads, and resumes after a cut.
 It follows core/PROTOCOL.md; ids such as [D-ACK-4] stand there. As a command it posts what you type
 and prints what happens in the room: python3 docs/device.py 127.0.0.1 7007 lab ann"""
-import collections, os, random, select, socket, struct, sys, time
+import os, random, select, socket, struct, sys, time
 HELLO, WELCOME, JOIN, JOINED, POST, ACK, REJECT = 0x81, 0x83, 0x84, 0x86, 0x87, 0x88, 0x89
 ENTRY, CREDIT, GAP, PING, PONG, ERROR, BYE = 0x8A, 0x8B, 0x8C, 0x90, 0x11, 0x92, 0x93
 FINAL = (BYE, 3), (ERROR, 4), (ERROR, 8), (ERROR, 12)  # the next attempt would end so too [S-BYE-6]
@@ -15,7 +15,8 @@ class Device:  # takes posts by post(), works while poll() is called, and tells 
     def __init__(self, host, port, room, name, tell=print, identity=None):
         self.names = b"".join(bytes([len(each)]) + each for each in (room.encode(), name.encode()))
         self.identity, self.flags = identity or os.urandom(16), 0 if identity else 1  # [S-EPH-1]
-        self.address, self.tell, self.outbox = (host, port), tell, collections.deque()
+        check(len(self.identity) == 16, "an identity has 16 bytes", ValueError)
+        self.address, self.tell, self.outbox = (host, port), tell, []
         self.up_seq = self.sent = self.cursor = 0  # sent: how many of the outbox are on the way
         self.log, self.sock, self.ceiling = None, None, 0.25  # log: whose are up_seq and cursor
 
@@ -28,7 +29,9 @@ class Device:  # takes posts by post(), works while poll() is called, and tells 
             self.sock or self.connect()
             while self.sent < min(self.window, len(self.outbox)):
                 body, seq = self.outbox[self.sent], (self.up_seq + self.sent + 1) & SEQ
-                check(len(body) <= self.max_body, "a post is too large for the hub", ValueError)
+                if len(body) > self.max_body:  # [D-POST-8]
+                    self.tell("rejected", self.outbox.pop(self.sent))
+                    continue
                 self.since, self.sent = self.since if self.sent else time.monotonic(), self.sent + 1
                 self.send(POST, "BIH%ds" % len(body), 0, seq, len(body), body)
             if self.sock in select.select([self.sock, *wake], [], [], seconds)[0]:
@@ -46,15 +49,14 @@ class Device:  # takes posts by post(), works while poll() is called, and tells 
         self.sock.sendall(struct.pack(">I", len(frame)) + frame)  # [F-LEN-1]
 
     def read(self, size):
+        check(size <= MAX_FRAME)  # [F-LEN-3]
         data = b""
         while len(data) < size:
             data += self.sock.recv(size - len(data)) or check(False, "the hub closed")
         return data
 
     def receive(self):
-        size = int.from_bytes(self.read(4), "big")
-        check(size <= MAX_FRAME)  # [F-LEN-3]
-        frame, self.heard = self.read(size), time.monotonic()
+        frame, self.heard = self.read(int.from_bytes(self.read(4), "big")), time.monotonic()
         if frame[0] in (ERROR, BYE):
             self.wait = int.from_bytes(frame[2:6], "big") / 1000  # [S-BYE-3]
             what = "%s %d from the hub" % ("Bye" if frame[0] == BYE else "Error", frame[1])
@@ -91,9 +93,8 @@ class Device:  # takes posts by post(), works while poll() is called, and tells 
         elif frame[0] == ACK:
             self.verdicts(*struct.unpack_from(">xxII", frame))
         elif frame[0] == ENTRY:
-            first, flags, who, size = struct.unpack_from(">5xQBx%dsH" % frame[14], frame)
-            entry = "entry", who, frame[17 + len(who):][:size]
-            last, what = first, ("own",) if flags & 1 else entry
+            first, own, who, size = struct.unpack_from(">5xQBx%dsH" % frame[14], frame)
+            last, what = first, ["own"] if own & 1 else ["entry", who, frame[17 + len(who):][:size]]
         elif frame[0] == GAP:
             first, last, *what = *struct.unpack_from(">xxQQ", frame), "gap"
         if frame[0] in (ENTRY, GAP) and last > self.cursor:
@@ -105,9 +106,9 @@ class Device:  # takes posts by post(), works while poll() is called, and tells 
 
     def verdicts(self, up_seq, rejects):  # bit n of `rejects` is that of up_seq - n [D-ACK-2]
         check((up_seq - self.up_seq) & SEQ <= self.sent)
-        for behind in reversed(range((up_seq - self.up_seq) & SEQ)):
-            self.tell("rejected" if rejects >> behind & 1 else "acked", self.outbox.popleft())
-            self.up_seq, self.sent, self.since = up_seq, self.sent - 1, time.monotonic()
+        for n in reversed(range((up_seq - self.up_seq) & SEQ)):
+            self.up_seq, self.sent, self.since = up_seq - n & SEQ, self.sent - 1, time.monotonic()
+            self.tell("rejected" if rejects >> n & 1 else "acked", self.outbox.pop(0))
 
 if __name__ == "__main__":
     device, typed = Device(*sys.argv[1:]), [open(0, "rb", buffering=0)]
@@ -115,5 +116,4 @@ if __name__ == "__main__":
         ready = typed if len(device.outbox) < OUTBOX else []
         device.poll(1, ready)
         if ready and select.select(ready, [], [], 0)[0]:
-            line = typed[0].readline()
-            device.post(line.rstrip(b"\r\n")) if line else typed.clear()
+            device.post(line.rstrip(b"\r\n")) if (line := typed[0].readline()) else typed.clear()

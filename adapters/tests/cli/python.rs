@@ -221,13 +221,7 @@ fn a_python_device_that_was_replaced_stays_away() {
     let code = "import device\n\
                 ann = device.Device('127.0.0.1', PORT, 'lab', 'ann', identity=b'thermometer-0017')\n\
                 while True: ann.poll(1)\n";
-    let start = || {
-        let code = code.replace("PORT", &at.port().to_string());
-        let folder = Path::new(DEVICE).parent().unwrap();
-        let mut command = Command::new("python3");
-        command.args(["-uc", &code]).env("PYTHONPATH", folder);
-        Running::spawn(command.env("PYTHONDONTWRITEBYTECODE", "1"))
-    };
+    let start = || script(&code.replace("PORT", &at.port().to_string()));
     let older = start();
     older.out("joined");
     let newer = start();
@@ -254,6 +248,14 @@ fn a_python_device_gives_up_a_room_that_is_refused() {
     assert_eq!((ended.code, &*ended.err), (Some(1), &[told.into()][..]));
 }
 
+/// Runs `code` where it can import the device.
+fn script(code: &str) -> Running {
+    let mut command = Command::new("python3");
+    command.args(["-uc", code]);
+    command.env("PYTHONPATH", Path::new(DEVICE).parent().unwrap());
+    Running::spawn(command.env("PYTHONDONTWRITEBYTECODE", "1"))
+}
+
 #[test]
 fn a_python_device_is_told_of_a_post_that_is_too_large_and_goes_on_without_it() {
     // [D-POST-8]
@@ -261,21 +263,49 @@ fn a_python_device_is_told_of_a_post_that_is_too_large_and_goes_on_without_it() 
         return;
     }
     let hub = Hub::tcp();
-    let port = address(hub.url()).port().to_string();
-    let code = "import device, sys\n\
-                ann = device.Device('127.0.0.1', int(sys.argv[1]), 'lab', 'ann')\n\
-                ann.post(b'x' * 70000)\n\
-                ann.post(b'small')\n\
-                try: ann.poll(1)\n\
-                except ValueError as why: print(why)\n\
-                ann.outbox.popleft()\n\
-                while ann.outbox: ann.poll(1)\n";
-    let mut command = Command::new("python3");
-    command.args(["-uc", code, &port]);
-    command.env("PYTHONPATH", Path::new(DEVICE).parent().unwrap());
-    let ended = Running::spawn(command.env("PYTHONDONTWRITEBYTECODE", "1")).wait();
-    assert_eq!(ended.code, Some(0), "{ended:?}");
-    let told = ["joined", "a post is too large for the hub"];
-    assert_eq!(ended.out[..2], told, "{ended:?}");
-    assert!(ended.out.contains(&"acked b'small'".into()), "{ended:?}");
+    let mut ann = device(address(hub.url()), "ann");
+    // All at once, so that some are on the way when it comes to the large one.
+    ann.say(&format!("first\nsecond\n{}\nlast", "x".repeat(2000)));
+    let ended = ann.wait();
+    assert_eq!((ended.code, ended.err.len()), (Some(0), 0), "{ended:?}");
+    let told = |what: &str| {
+        let told = ended.out.iter().filter_map(|line| line.strip_prefix(what));
+        told.map(|body| &body[..6]).collect::<Vec<_>>()
+    };
+    assert_eq!(told("acked "), ["b'firs", "b'seco", "b'last"]);
+    assert_eq!(told("rejected "), ["b'xxxx"]);
+}
+
+#[test]
+fn a_python_device_counts_right_when_its_program_fails_at_what_it_is_told() {
+    // [D-ACK-2]
+    if !has_python() {
+        return;
+    }
+    let code = "import device\n\
+                def tell(what, body):\n\
+                \x20   print(what, body)\n\
+                \x20   if fails.pop(): raise RuntimeError\n\
+                ann = device.Device('127.0.0.1', 1, 'lab', 'ann', tell)\n\
+                for body in b'0', b'1', b'2': ann.post(body)\n\
+                ann.sent, fails = 3, [False, True]\n\
+                try: ann.verdicts(2, 0)\n\
+                except RuntimeError: ann.verdicts(2, 0)\n\
+                print(ann.up_seq, ann.sent, list(ann.outbox))\n";
+    let ended = script(code).wait();
+    let told = ["acked b'0'", "acked b'1'", "2 1 [b'2']"];
+    assert_eq!(ended.out, told, "{ended:?}");
+}
+
+#[test]
+fn a_python_device_takes_an_identity_of_16_bytes_alone() {
+    if !has_python() {
+        return;
+    }
+    let code = "import device\n\
+                for identity in b'thermometer-17', b'thermometer-00017':\n\
+                \x20   try: device.Device('127.0.0.1', 1, 'lab', 'ann', identity=identity)\n\
+                \x20   except ValueError as why: print(why)\n";
+    let ended = script(code).wait();
+    assert_eq!(ended.out, ["an identity has 16 bytes"; 2], "{ended:?}");
 }
