@@ -3,6 +3,7 @@
 //! Knows the keys and where each stands, so that a wrong one is told with file, line and key.
 
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -78,23 +79,31 @@ impl Config {
 
     fn parse(path: &Path, text: &str) -> Result<Self, String> {
         let line_of = |at: usize| line_of(text.as_bytes(), at);
-        let table = DeTable::parse(text).map_err(|e| {
-            let at = e.span().map_or(1, |span| line_of(span.start));
-            let line = text.lines().nth(at - 1).unwrap_or("");
-            let key = line.split_once('=').map(|(key, _)| key.trim());
-            tell(path, &e, key, line_of)
-        })?;
-        // The key of an error is the last one that begins before it.
+        let (table, errors) = DeTable::parse_recoverable(text);
         let mut keys: Vec<(usize, &str)> = table
             .get_ref()
             .keys()
             .map(|key| (key.span().start, key.get_ref().as_ref()))
             .collect();
         keys.sort_unstable();
+        // What a quote leads to that is missing is told before the quote.
+        let start = |e: &toml::de::Error| e.span().map_or(0, |span| span.start);
+        if let Some(e) = errors.into_iter().min_by_key(start) {
+            let span = e.span().unwrap_or_default();
+            // What these are about is no key to the parser.
+            let itself = if e.message().starts_with("duplicate key") {
+                text.get(span.clone())
+            } else if e.message().starts_with("key with no value") {
+                text.get(..span.start).and_then(|text| text.lines().last())
+            } else {
+                None
+            };
+            let key = itself.map(str::trim).or(key_at(&keys, span));
+            return Err(tell(path, &e, key, line_of));
+        }
         let file: File = toml::from_str(text).map_err(|e| {
-            let at = e.span().map_or(0, |span| span.start);
-            let key = keys.iter().rev().find(|(start, _)| *start <= at);
-            tell(path, &e, key.map(|(_, key)| *key), line_of)
+            let span = e.span().unwrap_or_default();
+            tell(path, &e, key_at(&keys, span), line_of)
         })?;
         let url = |url: &Spanned<String>| {
             let place = || format!("{}:{}", path.display(), line_of(url.span().start));
@@ -133,6 +142,13 @@ fn line_of(text: &[u8], at: usize) -> usize {
     1 + text.iter().take(at).filter(|&&b| b == b'\n').count()
 }
 
+/// The key that what lies at `at` belongs to: one whose brackets are there, or the last one before.
+fn key_at<'k>(keys: &[(usize, &'k str)], at: Range<usize>) -> Option<&'k str> {
+    let inside = keys.iter().find(|(start, _)| at.contains(start));
+    let before = keys.iter().rev().find(|(start, _)| *start <= at.start);
+    inside.or(before).map(|(_, key)| *key)
+}
+
 /// One line of what `toml` says in several.
 fn tell(
     path: &Path,
@@ -143,9 +159,16 @@ fn tell(
     let line = error.span().map_or(1, |span| line_of(span.start));
     let key = key.map_or(String::new(), |key| format!("{key}: "));
     let what = error.message().replace('\n', ", ");
+    let what = what.replace("expected u16", "expected a number from 0 to 65535");
+    let what = ["usize", "u64"].iter().fold(what, |what, kind| {
+        what.replace(&format!("expected {kind}"), "expected a number")
+    });
     let hint = if what.starts_with("unknown field") {
         "; remove it, or write one of those"
-    } else if what.starts_with("invalid type") || what.starts_with("invalid value") {
+    } else if ["invalid type", "invalid value", "wanted"]
+        .iter()
+        .any(|start| what.starts_with(start))
+    {
         "; write it as the flag of that name takes it (halloo serve --help)"
     } else {
         ""
@@ -272,6 +295,66 @@ mod tests {
             &["duplicate key"],
         );
         refused("shards = 1\nlisten = [\n", "2: listen: ", &["expected `]`"]);
+    }
+
+    #[test]
+    fn what_is_no_toml_is_told_with_the_line_and_the_key_that_are_wrong() {
+        let urls =
+            |first: &str, second: &str| format!("shards = 1\nlisten = [\n{first}\n{second}\n]\n");
+        let (echo, greet) = (
+            "'echo+tcp://[::1]:0?prefix=a'",
+            "'greet+tcp://[::1]:0?text=b',",
+        );
+        refused(&urls(echo, greet), "4: listen: ", &["comma"]);
+        refused(
+            &urls("\"tcp://[::1]:0?nodelay=on,", greet),
+            "3: listen: ",
+            &["string"],
+        );
+        refused(
+            &urls("'tcp://[::1]:0?nodelay=on,", greet),
+            "3: listen: ",
+            &["string"],
+        );
+        refused(
+            &urls("echo+tcp://[::1]:0,", greet),
+            "3: listen: ",
+            &["quoted"],
+        );
+        refused("max-rooms = 1\nshards\n", "2: shards: ", &[]);
+        refused("max-rooms = 1\nshards =\n", "2: shards: ", &[]);
+        refused("max-rooms = 1\n'shards' = x\n", "2: shards: ", &["quoted"]);
+        refused("max-rooms = 1\n= 2\n", "2: ", &[]);
+        refused(
+            "max-rooms = 1\n[[listen]]\nurl = 'x'\n",
+            "2: listen: ",
+            &["expected a string"],
+        );
+        refused(
+            "shards = 1\nmax-body = 2\nshards = 2\n",
+            "3: shards: ",
+            &["duplicate"],
+        );
+    }
+
+    #[test]
+    fn what_a_key_takes_is_told_in_words() {
+        refused("max-rooms = 'x'", "1: max-rooms: ", &["expected a number;"]);
+        refused(
+            "keep-posts = 'x'",
+            "1: keep-posts: ",
+            &["expected a number;"],
+        );
+        refused(
+            "max-body = 65536",
+            "1: max-body: ",
+            &["a number from 0 to 65535;"],
+        );
+        refused(
+            "durability = 3",
+            "1: durability: ",
+            &["write it as the flag"],
+        );
     }
 
     #[test]
