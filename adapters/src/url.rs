@@ -177,12 +177,14 @@ pub enum UrlProblem {
     )]
     Escape(String),
     /// An option that there is not, or not for this kind of URL.
-    #[error("has the option {key:?}, which it cannot have: it takes {known}")]
+    #[error("has the option {key:?}, which it cannot have: it takes {known}{}", if *.follows { ", and an & inside a value is written %26" } else { "" })]
     UnknownOption {
         /// The option.
         key: String,
         /// The options that this kind of URL takes.
         known: String,
+        /// Whether it stands behind another option, whose value it may be part of.
+        follows: bool,
     },
     /// An option twice.
     #[error("has the option {0:?} twice")]

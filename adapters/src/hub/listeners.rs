@@ -315,7 +315,7 @@ fn bind_each(
     mut bind: impl FnMut(Address<'_>) -> Result<u16, SocketError>,
 ) -> Result<(), HubError> {
     let mut real = None;
-    let mut absent = None;
+    let mut absent = Vec::new();
     let mut addresses = socket::resolve(host, port)?;
     addresses.sort_by_key(SocketAddr::is_ipv6);
     addresses.dedup();
@@ -331,15 +331,15 @@ fn bind_each(
             Ok(got) => {
                 real.get_or_insert(got);
             }
-            Err(error @ SocketError::AddressNotAvailable { .. }) => {
-                tracing::warn!(%error, "an address of {host} is passed over");
-                absent.get_or_insert(error);
-            }
+            Err(error @ SocketError::AddressNotAvailable { .. }) => absent.push(error),
             Err(error) => return Err(error.into()),
         }
     }
-    match (real, absent) {
-        (None, Some(error)) => Err(error.into()),
-        _ => Ok(()),
+    if real.is_none() && !absent.is_empty() {
+        return Err(absent.swap_remove(0).into());
     }
+    for error in absent {
+        tracing::warn!(%error, "an address of {host} is passed over");
+    }
+    Ok(())
 }

@@ -227,6 +227,7 @@ fn options(
             return Err(UrlProblem::UnknownOption {
                 key: key.into(),
                 known: known.join(", "),
+                follows: !seen.is_empty(),
             });
         };
         if seen.contains(&key) {

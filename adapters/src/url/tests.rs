@@ -223,13 +223,18 @@ fn each_wrong_url_is_told_what_is_wrong_with_it() {
 #[test]
 fn an_unknown_option_is_named_with_those_that_there_are() {
     let unknown = |url: &str, key: &str, known: &str| {
-        let (key, known) = (key.into(), known.into());
-        bad(url, UrlProblem::UnknownOption { key, known });
+        let problem = UrlProblem::UnknownOption {
+            key: key.into(),
+            known: known.into(),
+            follows: url.contains('&'),
+        };
+        bad(url, problem);
     };
     let echo_tcp = "prefix, nodelay, keepalive, v6only, backlog";
     unknown("echo+tcp://h:1?perfix=x", "perfix", echo_tcp);
     unknown("echo+tcp://h:1?text=x", "text", echo_tcp);
     unknown("echo+tcp://h:1?=x", "", echo_tcp);
+    unknown("echo+tcp://h:1?prefix=Tom & Jerry: ", " Jerry: ", echo_tcp);
     unknown("chat+udp://h:1?nodelay=on", "nodelay", "v6only");
     unknown(
         "echo+udp://h:1?nodelay=on",

@@ -81,6 +81,26 @@ fn a_url_that_cannot_be_is_one_line_with_a_good_one_and_exit_2() {
             check(&["echo", url], 2, part);
         }
     }
+    // What steers a terminal is shown, and a line more is none.
+    for (url, part) in [
+        ("tcp://127.0.0.1:7?\x1b[2J=x", "\\u{1b}[2J"),
+        ("\x1b[2J", "\\u{1b}[2J"),
+        ("x\ny", "`x\\ny`"),
+    ] {
+        check(&["serve", "--listen", url], 2, part);
+    }
+    // What is no address of this machine is told once.
+    check(
+        &["serve", "--listen", "tcp://192.0.2.1:7"],
+        2,
+        "is no address of this machine",
+    );
+    let tom = "greet+tcp://127.0.0.1:0?text=Tom & Jerry";
+    check(
+        &["serve", "--listen", tom],
+        2,
+        "an & inside a value is written %26",
+    );
     check(
         &["serve", "--listen", "json+udp://127.0.0.1:0"],
         2,

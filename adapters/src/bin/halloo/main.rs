@@ -103,6 +103,8 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if let Some(text) = failure.text() {
+                // It quotes URLs and files.
+                let text = output::harmless(text.as_bytes());
                 output::complain(&format!("error: {text}"));
             }
             failure.exit_code()
@@ -118,7 +120,8 @@ fn explain(error: &clap::Error) -> ExitCode {
         let _ = error.print();
         return ExitCode::from(if is_help { 2 } else { 0 });
     }
-    output::complain(&one_line(&error.to_string()));
+    let line = one_line(&error.to_string());
+    output::complain(&output::harmless(line.as_bytes()));
     ExitCode::from(2)
 }
 
