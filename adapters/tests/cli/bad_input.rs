@@ -101,6 +101,18 @@ fn a_url_that_cannot_be_is_one_line_with_a_good_one_and_exit_2() {
         2,
         "an & inside a value is written %26",
     );
+    let twice = [
+        "serve",
+        "--listen",
+        "echo+tcp://[::1]:7",
+        "--listen",
+        "tcp://[::1]:7",
+    ];
+    check(
+        &twice,
+        2,
+        "chat+tcp://[::1]:7 is where echo+tcp://[::1]:7 is",
+    );
     check(
         &["serve", "--listen", "json+udp://127.0.0.1:0"],
         2,

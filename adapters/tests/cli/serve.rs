@@ -166,6 +166,40 @@ fn a_wrong_config_file_is_told_with_file_line_and_key() {
         &["hub.toml:1: listen: json+udp://127.0.0.1:0 is not served"],
     );
     refused("shards = 0", &["--shards", "0"], &["error: --shards is 0"]);
+    let most = format!("\nmax-rooms = 1\nmax-members = {}\n", i64::MAX);
+    refused(
+        &most,
+        &[],
+        &[
+            "hub.toml:3: max-members: 512 bytes for each of",
+            "--max-members",
+        ],
+    );
+    refused(
+        &most.replace("max-members", "room-bytes"),
+        &[],
+        &["hub.toml:2: max-rooms: "],
+    );
+    refused(
+        &most.replace("max-members", "room-bytes"),
+        &["--max-rooms", "1"],
+        &["hub.toml:3: room-bytes: "],
+    );
+    refused(
+        "\nkeep-for = '30d'\n",
+        &[],
+        &["hub.toml:2: keep-for: --keep-for needs a folder"],
+    );
+    refused(
+        "\ndurability = 'disk'\n",
+        &[],
+        &["hub.toml:2: durability: "],
+    );
+    refused(
+        "\nkeep-for = '30d'\n",
+        &["--durability", "disk"],
+        &["error: --durability disk needs a folder"],
+    );
     let missing = dir.path().join("none.toml");
     let ended = Running::start(&["serve", "--config", missing.to_str().unwrap()]).wait();
     crate::data::check(&ended, 2, "none.toml cannot be read: ");

@@ -15,7 +15,7 @@ use toml::de::DeTable;
 
 use super::data::{self, Durability};
 use super::failure::Failure;
-use super::serve::pattern;
+use super::serve::{pattern, same_place};
 
 /// What a file says; what it leaves out is `None`.
 #[derive(Debug, Default, PartialEq, Deserialize)]
@@ -113,16 +113,29 @@ impl Config {
         let listen = file
             .listen
             .as_ref()
-            .map(|urls| urls.iter().map(url).collect());
+            .map(|urls| urls.iter().map(url).collect::<Result<Vec<_>, _>>())
+            .transpose()?;
+        let same = listen.as_deref().and_then(same_place);
+        if let Some((nth, text)) = same
+            && let Some(url) = file.listen.iter().flatten().nth(nth)
+        {
+            let line = line_of(url.span().start);
+            return Err(format!("{}:{line}: listen: {text}", path.display()));
+        }
         let keys = keys.iter();
         Ok(Self {
-            listen: listen.transpose()?,
+            listen,
             file,
             path: path.into(),
             keys: keys
                 .map(|&(at, key)| (key.to_owned(), line_of(at)))
                 .collect(),
         })
+    }
+
+    /// Whether the file says something of that key.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.keys.iter().any(|(name, _)| name == key)
     }
 
     /// Why the hub does not start, with the place of `key` in front if the file has it.
@@ -284,6 +297,12 @@ mod tests {
             "listen = [\n  'echo+tcp://127.0.0.1:0',\n  'eco+tcp://127.0.0.1:0',\n]\n",
             "3: listen: ",
             &["`eco+tcp://127.0.0.1:0`", "a good one is"],
+        );
+        let twice = "listen = [\n 'tcp://[::1]:1',\n 'udp://[::1]:1',\n 'echo+tcp://[::1]:1',\n]";
+        refused(
+            twice,
+            "4: listen: echo+tcp://[::1]:1 is where chat+tcp://[::1]:1 is",
+            &[],
         );
         refused("keep-for = '30'", "1: keep-for: ", &["30d"]);
         refused("keep-bytes = 'x'", "1: keep-bytes: ", &["64K"]);

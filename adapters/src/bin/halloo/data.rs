@@ -8,7 +8,6 @@ use halloo_std::hub::Data;
 use halloo_std::journal::Retention;
 
 use super::config::File;
-use super::failure::Failure;
 
 /// Where posts are kept, and for how long.
 #[derive(Debug, clap::Args)]
@@ -62,24 +61,25 @@ impl DataArgs {
         }
     }
 
-    /// The folder that was asked for, if one was.
-    pub(crate) fn data(&self) -> Result<Option<Data>, Failure> {
-        let refuse = |text: &str| Err(Failure::Start(text.into()));
+    /// The folder that was asked for, if one was; else the key that is wrong, and why.
+    pub(crate) fn data(&self) -> Result<Option<Data>, (&'static str, String)> {
+        let durability = |text: &str| Err(("durability", text.into()));
         let folder = match (&self.data, self.durability) {
             (Some(folder), Some(Durability::Disk) | None) => folder,
             (None, Some(Durability::Memory) | None) => {
                 return match self.without_folder() {
-                    Some(option) => refuse(&format!(
-                        "{option} needs a folder: name one with --data DIR"
+                    Some(key) => Err((
+                        key,
+                        format!("--{key} needs a folder: name one with --data DIR"),
                     )),
                     None => Ok(None),
                 };
             }
             (None, Some(Durability::Disk)) => {
-                return refuse("--durability disk needs a folder: name one with --data DIR");
+                return durability("--durability disk needs a folder: name one with --data DIR");
             }
             (Some(_), Some(Durability::Memory)) => {
-                return refuse(
+                return durability(
                     "--durability memory keeps nothing in a folder: leave it out, or --data",
                 );
             }
@@ -98,16 +98,16 @@ impl DataArgs {
 }
 
 impl DataArgs {
-    /// An option that says something about a folder.
+    /// The key of an option that says something about a folder.
     const fn without_folder(&self) -> Option<&'static str> {
         if self.keep_posts.is_some() {
-            Some("--keep-posts")
+            Some("keep-posts")
         } else if self.keep_bytes.is_some() {
-            Some("--keep-bytes")
+            Some("keep-bytes")
         } else if self.keep_for.is_some() {
-            Some("--keep-for")
+            Some("keep-for")
         } else if self.segment_bytes.is_some() {
-            Some("--segment-bytes")
+            Some("segment-bytes")
         } else {
             None
         }

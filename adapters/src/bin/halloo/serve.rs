@@ -7,10 +7,10 @@ use halloo_core::chat::hub::RoomPattern;
 use halloo_core::chat::log::IndexSlot;
 use halloo_core::name::NameError;
 use halloo_std::hub::{HubConfig, HubError, Server, Summary, signals};
-use halloo_std::url::{Endpoint, UrlError};
+use halloo_std::url::{Endpoint, Transport, UrlError};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::config::{Config, File};
+use super::config::Config;
 use super::data::DataArgs;
 use super::failure::Failure;
 use super::{EXIT_CODES, output};
@@ -93,8 +93,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         None => Config::default(),
     };
     let endpoints = args.endpoints(&said)?;
-    let config = args.hub_config(&said.file)?;
-    check_memory(&config)?;
+    let config = args.hub_config(&said)?;
+    check_memory(&config).map_err(|(keys, text)| args.blame_first(&keys, text, &said))?;
     allow_files(config.max_connections);
     let start = Instant::now();
     let shutdown =
@@ -117,16 +117,33 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 }
 
 impl Args {
-    fn endpoints(&self, said: &Config) -> Result<Vec<Endpoint>, UrlError> {
+    fn endpoints(&self, said: &Config) -> Result<Vec<Endpoint>, Failure> {
         match (self.listen.is_empty(), &said.listen) {
             (true, Some(listen)) => Ok(listen.clone()),
             (true, None) => Ok(vec![DEFAULT_LISTENER.parse()?]),
-            (false, _) => self.listen.iter().map(|url| url.parse()).collect(),
+            (false, _) => {
+                let parsed: Result<Vec<Endpoint>, UrlError> =
+                    self.listen.iter().map(|url| url.parse()).collect();
+                let listen = parsed?;
+                match same_place(&listen) {
+                    Some((_, text)) => Err(Failure::Start(text)),
+                    None => Ok(listen),
+                }
+            }
         }
     }
 
     /// What a flag says, or else the file, or else what is usual.
-    fn hub_config(&self, file: &File) -> Result<HubConfig, Failure> {
+    fn hub_config(&self, said: &Config) -> Result<HubConfig, Failure> {
+        let file = &said.file;
+        let data = self.data.or(file).data().map_err(|(key, text)| {
+            let failure = Failure::Start(text);
+            // The file is to blame if the flags are right without it.
+            match self.data.data() {
+                Ok(_) => said.blame(key, failure),
+                Err(_) => failure,
+            }
+        });
         let usual = HubConfig::default();
         let or = |flag: Option<usize>, file: Option<usize>, usual| flag.or(file).unwrap_or(usual);
         let patterns = file.latest.iter().flatten().map(|room| room.0.clone());
@@ -147,9 +164,25 @@ impl Args {
                 self.latest.clone()
             },
             shards: or(self.shards, file.shards, usual.shards),
-            data: self.data.or(file).data()?,
+            data: data?,
             ..usual
         })
+    }
+
+    /// What is wrong with one of these keys: with the first that the file has, and no flag says.
+    fn blame_first(&self, keys: &[&'static str], text: String, said: &Config) -> Failure {
+        let by_flag = |key| match key {
+            "max-rooms" => self.max_rooms.is_some(),
+            "room-bytes" => self.room_bytes.is_some(),
+            "room-posts" => self.room_posts.is_some(),
+            "max-members" => self.max_members.is_some(),
+            _ => self.max_connections.is_some(),
+        };
+        let key = keys.iter().find(|&&key| said.has(key) && !by_flag(key));
+        match key {
+            Some(key) => said.blame(key, Failure::Start(text)),
+            None => Failure::Start(text),
+        }
     }
 
     /// Why the hub does not start; what a flag said is not the file's fault.
@@ -178,27 +211,64 @@ impl Args {
     }
 }
 
+/// The number of a listener that would be where one before it is, and what to say of it.
+pub(crate) fn same_place(listen: &[Endpoint]) -> Option<(usize, String)> {
+    let takes_any = |endpoint: &Endpoint| match endpoint.transport {
+        Transport::Tcp { port, .. } | Transport::Udp { port, .. } => port == 0,
+        Transport::CobsTcp { port, .. } => port == 0 || endpoint.options.connect == Some(true),
+        Transport::Unix(_) | Transport::Serial(_) => false,
+    };
+    listen.iter().enumerate().find_map(|(nth, endpoint)| {
+        let same = |other: &&Endpoint| other.transport == endpoint.transport;
+        let other = listen.iter().take(nth).find(same)?;
+        let text = format!("{endpoint} is where {other} is: leave one of them out");
+        (!takes_any(endpoint)).then_some((nth, text))
+    })
+}
+
 pub(crate) fn pattern(text: &str) -> Result<String, NameError> {
     RoomPattern::new(text).map(|_| text.to_owned())
 }
 
-/// What the machine does not have is told before it is taken.
-fn check_memory(config: &HubConfig) -> Result<(), Failure> {
+/// What the machine does not have is told before it is taken: with the keys that ask for most of it.
+fn check_memory(config: &HubConfig) -> Result<(), (Vec<&'static str>, String)> {
     let per_post = size_of::<IndexSlot>();
     let per_room = config
         .log_bytes
         .saturating_add(config.log_entries.saturating_mul(per_post));
-    let small = config.max_connections.saturating_add(config.members);
-    let bytes = config.rooms.saturating_mul(per_room);
-    let bytes = bytes.saturating_add(small.saturating_mul(PER_MEMBER));
+    let uses = [
+        (
+            config.rooms,
+            per_room,
+            "rooms",
+            &["max-rooms", "room-bytes", "room-posts"][..],
+        ),
+        (config.members, PER_MEMBER, "members", &["max-members"]),
+        (
+            config.max_connections,
+            PER_MEMBER,
+            "connections",
+            &["max-connections"],
+        ),
+    ];
+    let all = uses.iter().fold(0, |sum: usize, (many, each, ..)| {
+        sum.saturating_add(many.saturating_mul(*each))
+    });
     let mut attempt: Vec<u8> = Vec::new();
-    attempt.try_reserve_exact(bytes).map_err(|_| {
-        Failure::Start(format!(
-            "{per_room} bytes for each of {} rooms are more than this machine has: lower \
-             --max-rooms, --room-bytes or --room-posts",
-            config.rooms
-        ))
-    })
+    let most = uses
+        .iter()
+        .max_by_key(|(many, each, ..)| many.saturating_mul(*each));
+    match (attempt.try_reserve_exact(all), most) {
+        (Err(_), Some((many, each, what, keys))) => {
+            let options: Vec<String> = keys.iter().map(|key| format!("--{key}")).collect();
+            let text = format!(
+                "{each} bytes for each of {many} {what} are more than this machine has: lower {}",
+                options.join(" or ")
+            );
+            Err((keys.to_vec(), text))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn describe(summary: &Summary, start: Instant) -> String {
@@ -260,7 +330,7 @@ mod tests {
             "--max-c", "--max-r", "--max-m", "--max-b", "--room-b", "--room-p", "--sh",
         ];
         let args = Command::parse_from(["x"]).args;
-        let config = args.hub_config(&File::default()).unwrap();
+        let config = args.hub_config(&Config::default()).unwrap();
         let numbers = [
             config.max_connections,
             config.rooms,
