@@ -24,10 +24,17 @@ fn commands() -> Vec<Vec<String>> {
 
 #[test]
 fn the_commands_of_the_readme_work_together() {
-    let [serve, chat, datagrams, echo] = &commands()[..] else {
+    let [serve, chat, datagrams, echo, preset] = &commands()[..] else {
         panic!("the README has other commands: test them too");
     };
     assert_eq!((&*serve[0], &*serve[1]), ("serve", "--listen"));
+    // `tutorials` has it served, at free ports.
+    assert_eq!(preset[..2], ["serve", "--config"]);
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    assert!(
+        top.join(&preset[2])
+            .ends_with("adapters/examples/tutorials.toml")
+    );
     let listens: Vec<String> = serve
         .iter()
         .filter(|arg| arg.contains("://"))
@@ -75,6 +82,22 @@ fn rows() -> Vec<[Vec<&'static str>; 4]> {
         })
     });
     cells.collect()
+}
+
+#[test]
+fn each_listener_of_the_readme_is_one() {
+    let table = README.split("| listener | is |").nth(1).unwrap();
+    let rows = table
+        .lines()
+        .skip(2)
+        .take_while(|line| line.starts_with("| "));
+    let urls: Vec<&str> = rows
+        .flat_map(|row| row.split('|').nth(1).unwrap().split('`').skip(1).step_by(2))
+        .collect();
+    assert!(urls.len() > 8, "{urls:?}");
+    for url in urls {
+        assert!(url.parse::<Endpoint>().is_ok(), "{url}");
+    }
 }
 
 #[test]

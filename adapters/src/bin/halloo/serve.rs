@@ -34,7 +34,24 @@ const PER_MEMBER: usize = 512;
 /// as posts come. With --data all posts are kept on disk too, and are there
 /// again after a restart or a crash; a post is acknowledged once it is synced.
 ///
+/// What may follow a URL and a question mark, joined by & (in TEXT, %26 is an &,
+/// %25 a percent sign and %0A a newline; a space stands for itself):
+///   ?prefix=TEXT     echo: what stands before the bytes that come back
+///   ?text=TEXT       greet: the greeting
+///   ?guard=off       echo and greet over udp: answer everything, though answers
+///                    could go round between two servers for ever
+///   ?type=datagram   echo and greet over unix: or seqpacket [default: stream]
+///   ?mode=660        unix: the permissions of the socket file
+///   ?backlog=N       tcp, unix: how many connections may wait to be accepted
+///   ?nodelay=off     tcp: let the system wait for more to send
+///   ?keepalive=N     tcp: ask a peer that is silent for N seconds if it is there
+///   ?v6only=on       tcp, udp: leave IPv4 out at [::]
+///   ?baud=N          serial lines: their rate
+///   ?connect         cobs+tcp: connect to a serial server, in place of listening
+///
 /// Examples:
+///   halloo serve --listen 'echo+tcp://127.0.0.1:8080?prefix=Echo: '
+///   halloo serve --listen 'greet+udp://127.0.0.1:8081?text=Hello'
 ///   halloo serve --listen chat+tcp://0.0.0.0:7007 --listen chat+udp://0.0.0.0:7007
 ///   halloo serve --listen 'chat+unix:/run/halloo.sock?mode=660' --max-rooms 64
 ///   halloo serve --data /var/lib/halloo --keep-for 30d
@@ -51,9 +68,8 @@ pub(crate) struct Args {
     config: Option<PathBuf>,
     /// What to speak, and where to listen: chat, echo or greet, over tcp, udp or unix; json, which is
     /// the rooms for clients that send bare JSON objects, over tcp or unix; chat also over
-    /// a serial line: serial:, or cobs+tcp:// for one that comes over TCP (with ?connect the hub
-    /// connects to a serial server); echo and greet also over other unix sockets (?type=datagram or
-    /// seqpacket). May be given several times; port 0 takes a free port
+    /// a serial line: serial:, or cobs+tcp:// for one that comes over TCP. May be given several
+    /// times; port 0 takes a free port
     /// [default: chat+tcp://127.0.0.1:7007]
     #[arg(long, value_name = "URL")]
     listen: Vec<String>,
@@ -316,11 +332,32 @@ fn allow_files(connections: usize) {
 mod tests {
     use super::*;
     use clap::{CommandFactory, Parser};
+    use halloo_std::url::UrlProblem;
 
     #[derive(Debug, Parser)]
     struct Command {
         #[command(flatten)]
         args: Args,
+    }
+
+    #[test]
+    fn the_help_tells_every_option_of_a_url() {
+        let help = Command::command().render_long_help().to_string();
+        for url in [
+            "echo+tcp://h:1",
+            "greet+udp://h:1",
+            "echo+unix:/s",
+            "chat+cobs+tcp://h:1",
+            "chat+serial:/s",
+        ] {
+            let error = format!("{url}?none").parse::<Endpoint>().unwrap_err();
+            let UrlProblem::UnknownOption { known, .. } = error.problem else {
+                panic!("{error}");
+            };
+            for option in known.split(", ") {
+                assert!(help.contains(&format!("\n  ?{option}")), "{option}");
+            }
+        }
     }
 
     #[test]
