@@ -45,7 +45,7 @@ const PER_MEMBER: usize = 512;
 ///   ?backlog=N       tcp, unix: how many connections may wait to be accepted
 ///   ?nodelay=off     tcp: let the system wait for more to send
 ///   ?keepalive=N     tcp: ask a peer that is silent for N seconds if it is there
-///   ?v6only=on       tcp, udp: leave IPv4 out at [::]
+///   ?v6only=on       tcp, udp: IPv6 alone, where all addresses are listened at
 ///   ?baud=N          serial lines: their rate
 ///   ?connect         cobs+tcp: connect to a serial server, in place of listening
 ///
