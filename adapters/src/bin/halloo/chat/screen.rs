@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
-use rustyline::{Config, Editor, ExternalPrinter};
+use rustyline::{Cmd, Config, Editor, ExternalPrinter, KeyCode, KeyEvent, Modifiers};
 use signal_hook::consts::SIGINT;
 use signal_hook::low_level::raise;
 
@@ -23,6 +23,10 @@ use crate::output;
 const COURTESY: Duration = Duration::from_millis(50);
 
 type Keys = Editor<(), MemHistory>;
+
+/// What is left of a Ctrl-D that was typed while nobody edited, such as before the first prompt: the
+/// system takes it for the end of the input, and gives an editor a NUL in its place.
+const END: KeyEvent = KeyEvent(KeyCode::Char('@'), Modifiers::CTRL);
 
 /// Where a chat is shown.
 pub(super) struct Screen {
@@ -52,6 +56,7 @@ pub(super) fn editor(prompt: String) -> Result<Option<(Input, Screen)>, Failure>
     let failed =
         |e: &dyn std::fmt::Display| Failure::Job(format!("the terminal cannot be used: {e}"));
     let mut keys = Keys::with_history(config, MemHistory::new()).map_err(|e| failed(&e))?;
+    keys.bind_sequence(END, Cmd::EndOfFile);
     let (Ok(printer), Ok(mut logger)) = (
         keys.create_external_printer(),
         keys.create_external_printer(),
