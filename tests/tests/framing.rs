@@ -164,10 +164,44 @@ fn objects_model(stream: &[u8], limit: usize) -> Vec<Seen> {
             },
             Some(_) => {
                 seen.push(Seen::Error(FrameError::Malformed));
-                let stop = rest.iter().position(|byte| b"\n{".contains(byte));
-                rest = stop.map_or(&[], |at| &rest[at..]);
+                let Some(behind) = behind_values(rest) else {
+                    seen.push(Seen::Error(FrameError::Truncated));
+                    return seen;
+                };
+                let stop = behind.iter().position(|byte| b"\n{".contains(byte));
+                rest = stop.map_or(&[], |at| &behind[at..]);
             }
         }
+    }
+}
+
+/// What is left behind the arrays and strings that a text begins with, or from the line end in them
+/// on; nothing if one of them is cut off.
+fn behind_values(mut rest: &[u8]) -> Option<&[u8]> {
+    loop {
+        while let [b' ' | b'\t' | b'\r', after @ ..] = rest {
+            rest = after;
+        }
+        if !matches!(rest, [b'[' | b'"', ..]) {
+            return Some(rest);
+        }
+        let (mut depth, mut is_text, mut is_escaped) = (0, false, false);
+        let end = rest.iter().position(|&byte| {
+            match byte {
+                b'\n' => return true,
+                _ if is_escaped => is_escaped = false,
+                b'\\' if is_text => is_escaped = true,
+                b'"' => is_text = !is_text,
+                b'[' if !is_text => depth += 1,
+                b']' if !is_text => depth -= 1,
+                _ => {}
+            }
+            depth == 0 && !is_text
+        })?;
+        if rest[end] == b'\n' {
+            return Some(&rest[end..]);
+        }
+        rest = &rest[end + 1..];
     }
 }
 
@@ -219,7 +253,7 @@ fn braced(members: Vec<(String, String)>) -> String {
 /// Bytes in which every special one is frequent.
 fn soup() -> impl Strategy<Value = Vec<u8>> {
     let byte = prop_oneof![
-        6 => prop::sample::select(&b"\0\x01\x05{}\"\\\n\r ,ax"[..]),
+        6 => prop::sample::select(&b"\0\x01\x05{}[]\"\\\n\r ,ax"[..]),
         1 => any::<u8>(),
     ];
     vec(byte, 0..300)

@@ -454,6 +454,58 @@ fn a_client_that_ends_its_side_is_told_what_is_left_and_of_its_half_object() {
     }
 }
 
+/// Closing with the hub's words unread resets the connection.
+#[test]
+fn who_says_it_and_closes_without_having_read_is_heard_whole() {
+    const LAST: usize = 20;
+    for json in BOTH {
+        let hub = hub(small());
+        let mut ann = Client::in_room(&hub, json, "lab", "ann");
+        for _ in 0..20 {
+            let mut sender = hub.tcp(json);
+            // Few segments: what its own system holds back is lost with the reset.
+            sender.set_nodelay(true).unwrap();
+            assert!(sender.peek(&mut [0; 1]).unwrap() > 0);
+            sender.write_all(join("lab", "bob").as_bytes()).unwrap();
+            let posts: String = (0..=LAST).map(|number| chat(&number.to_string())).collect();
+            sender.write_all(posts.as_bytes()).unwrap();
+            drop(sender);
+            let mut heard = Vec::new();
+            while heard.len() <= LAST {
+                heard.push(ann.hear());
+                heard.retain(|object| object.contains(r#""type":"chat""#));
+            }
+            let said = (0..=LAST).map(|number| said("bob", "lab", &number.to_string()));
+            assert!(heard.into_iter().eq(said));
+        }
+    }
+}
+
+#[test]
+fn objects_in_an_array_and_in_a_string_are_one_error_and_are_not_obeyed() {
+    for json in BOTH {
+        let hub = hub(small());
+        let mut ann = Client::in_room(&hub, json, "lab", "ann");
+        let leave = r#"{"type":"leave"}"#;
+        let twice = serde_json::to_string(leave).unwrap();
+        let bad = [
+            format!("[{leave}, {leave}]"),
+            twice,
+            format!(r#"["]", {leave}]"#),
+        ];
+        for bad in bad {
+            let text = format!("{bad}{}", join("lab", "ann"));
+            for piece in [text.len(), bad.len(), 1] {
+                for bytes in text.as_bytes().chunks(piece) {
+                    ann.stream.write_all(bytes).unwrap();
+                }
+                ann.hears(INVALID);
+                ann.hears(&notification("ann joined lab"));
+            }
+        }
+    }
+}
+
 #[test]
 fn a_flood_is_heard_in_order_and_whole() {
     const POSTS: usize = 20_000;

@@ -84,6 +84,9 @@ pub(super) fn read(desk: &mut Desk<'_>, conn: &mut Connection, id: ConnId) -> io
 pub(super) fn write(desk: &mut Desk<'_>, conn: &mut Connection, id: ConnId) -> io::Result<Flow> {
     let mut written = conn.flush(&mut desk.buffers)?;
     let flow = loop {
+        if conn.is_done_for() {
+            break Flow::Over;
+        }
         if conn.has_pending() || !conn.writable {
             break Flow::Idle;
         }

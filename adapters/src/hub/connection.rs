@@ -80,6 +80,9 @@ pub(super) struct Connection {
     pub(super) reading: Reading,
     /// Whether the system may take more.
     pub(super) writable: bool,
+    /// The client of a gateway has gone and hears no more. What it said before is obeyed still: many
+    /// say it and close, with the hub's words unread, which resets the connection.
+    is_unheard: bool,
     /// The chat machine has to send or to commit before it takes what `inbox` begins with.
     pub(super) busy: bool,
     /// With the shard that it stays with.
@@ -111,6 +114,7 @@ impl Connection {
             stage: Stage::Open,
             reading: Reading::Waiting,
             writable: true,
+            is_unheard: false,
             busy: false,
             is_settled: false,
             in_queue: false,
@@ -142,6 +146,10 @@ impl Connection {
                 }
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.reading = Reading::Waiting,
+                Err(e) if self.is_clients_end(&e) => {
+                    self.is_unheard = true;
+                    self.reading = Reading::Ended;
+                }
                 Err(e) => return Err(e),
             }
             return Ok(0);
@@ -149,7 +157,12 @@ impl Connection {
     }
 
     /// Writes once, all pieces in one call; how many bytes were taken.
+    ///
+    /// Takes all for a client of a gateway that has gone.
     pub(super) fn write(&mut self, pieces: [&[u8]; 3]) -> io::Result<usize> {
+        if self.is_unheard {
+            return Ok(pieces.iter().map(|piece| piece.len()).sum());
+        }
         if !self.writable {
             return Ok(0);
         }
@@ -160,9 +173,23 @@ impl Connection {
                     self.writable = false;
                     return Ok(0);
                 }
+                Err(e) if self.is_clients_end(&e) => {
+                    self.is_unheard = true;
+                    return self.write(pieces);
+                }
                 other => return other,
             }
         }
+    }
+
+    fn is_clients_end(&self, error: &io::Error) -> bool {
+        use io::ErrorKind::{BrokenPipe, ConnectionReset};
+        self.gateway.is_some() && matches!(error.kind(), BrokenPipe | ConnectionReset)
+    }
+
+    /// Whether nobody hears it, and all that it said is obeyed.
+    pub(super) fn is_done_for(&self) -> bool {
+        self.is_unheard && self.reading == Reading::Ended && !self.busy
     }
 
     /// Writes what is pending until all is gone or the system takes no more.

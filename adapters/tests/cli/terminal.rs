@@ -33,6 +33,15 @@ pub(crate) struct Terminal {
 
 impl Terminal {
     pub(crate) fn start(args: &[&str], env: &[(&str, &str)]) -> Self {
+        Self::open("", args, env)
+    }
+
+    /// With keys that were typed before the command ran.
+    pub(crate) fn start_typed(keys: &str, args: &[&str]) -> Self {
+        Self::open(keys, args, &[])
+    }
+
+    fn open(typed: &str, args: &[&str], env: &[(&str, &str)]) -> Self {
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let keys = openpt(flags).unwrap();
         grantpt(&keys).unwrap();
@@ -52,12 +61,13 @@ impl Terminal {
             .open(name.to_str().unwrap())
             .unwrap();
         let before = tcgetattr(&line).unwrap();
+        let mut keys = File::from(keys);
+        keys.write_all(typed.as_bytes()).unwrap();
         let end = || line.try_clone().unwrap();
         let mut command = halloo(args);
         command.envs(env.iter().copied());
         let child = command.stdin(end()).stdout(end()).stderr(end());
         let child = child.spawn().unwrap();
-        let keys = File::from(keys);
         let mut output = keys.try_clone().unwrap();
         let (sender, bytes) = mpsc::channel();
         thread::spawn(move || {

@@ -75,6 +75,21 @@ fn a_line_that_comes_in_leaves_what_is_being_typed_whole() {
     other.out("[lab] ann: half a line");
 }
 
+/// The terminal's own way of ending the input, in place of the editor's.
+#[test]
+fn what_is_typed_before_the_prompt_counts_and_ctrl_d_ends() {
+    let hub = Hub::start(&["chat+tcp://127.0.0.1:0", "json+tcp://127.0.0.1:0"]);
+    let other = Running::start(&["chat", &hub.urls[0], "-r", "lab", "-n", "bob", "--follow"]);
+    other.err("you are in lab");
+    for url in &hub.urls {
+        let args = ["chat", url, "-r", "lab", "-n", "ann", "--timeout", "3600"];
+        let mut ann = Terminal::start_typed("early\n\x04", &args);
+        assert_eq!(ann.wait(), Some(0), "{url}");
+        ann.is_restored();
+        assert_eq!(other.out(""), "[lab] ann: early");
+    }
+}
+
 #[test]
 fn lines_that_are_pasted_at_once_are_all_posted_in_order() {
     let hub = Hub::tcp();

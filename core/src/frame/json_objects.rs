@@ -9,7 +9,8 @@ use super::{FrameError, Framing, Scan};
 /// skipped. What else there is:
 ///
 /// - Other bytes between objects are [`FrameError::Malformed`], once; they are skipped up to and
-///   with the next LF, or up to the next `{`, whichever comes first.
+///   with the next LF, or up to the next `{`, whichever comes first. Where they begin with arrays or
+///   strings, a `{` inside of these opens no object.
 /// - An LF inside a string is in no JSON. The object is `Malformed`, and skipped up to and with the
 ///   next LF behind that one, or up to the next `{`, whichever comes first: a string that was never
 ///   closed does not swallow the objects behind it.
@@ -49,6 +50,10 @@ enum State {
     },
     /// In what was told as malformed, up to LF or `{`.
     InJunk,
+    /// In what was told as malformed, and is arrays and strings so far: `depth` counts brackets.
+    InValues {
+        cursor: Cursor,
+    },
     /// The first `count` bytes were told as malformed.
     Dropping {
         count: usize,
@@ -73,7 +78,12 @@ impl JsonObjects {
             }),
             Some(0) if input.first() == Some(&b'{') => self.object(input, 0, Cursor::new()),
             Some(0) => {
-                self.state = State::InJunk;
+                self.state = match input.first() {
+                    Some(b'[' | b'"') => State::InValues {
+                        cursor: Cursor::new(),
+                    },
+                    _ => State::InJunk,
+                };
                 Err(FrameError::Malformed)
             }
             Some(at) => Ok(Scan::Skip { consumed: at }),
@@ -132,6 +142,24 @@ impl JsonObjects {
         Scan::Skip { consumed }
     }
 
+    fn values(&mut self, input: &[u8], mut cursor: Cursor) -> Result<Scan, FrameError> {
+        if input.is_empty() {
+            return Ok(Scan::More);
+        }
+        let stop = input.iter().position(|&byte| !cursor.passes(byte));
+        let Some(at) = stop else {
+            self.state = State::InValues { cursor };
+            return Ok(Scan::Skip {
+                consumed: input.len(),
+            });
+        };
+        self.state = State::InJunk;
+        if at == 0 {
+            return self.junk(input);
+        }
+        Ok(Scan::Skip { consumed: at })
+    }
+
     fn junk(&mut self, input: &[u8]) -> Result<Scan, FrameError> {
         let stop = input.iter().position(|&byte| matches!(byte, b'\n' | b'{'));
         match stop.map(|at| (at, input.get(at))) {
@@ -164,6 +192,7 @@ impl Framing for JsonObjects {
             State::InObject { seen, cursor } => self.object(input, seen, cursor),
             State::Skipping { seen, cursor } => Ok(self.skip(input, seen, cursor)),
             State::InJunk => self.junk(input),
+            State::InValues { cursor } => self.values(input, cursor),
             State::Dropping { .. } if input.is_empty() => Ok(Scan::More),
             State::Dropping { count } => {
                 // What is left of the object is junk, and was told.
@@ -180,7 +209,10 @@ impl Framing for JsonObjects {
             State::Between if !rest.iter().all(|&byte| is_space(byte)) => {
                 Err(FrameError::Truncated)
             }
-            State::Between | State::InJunk | State::Dropping { .. } => Ok(()),
+            State::InValues { cursor } if !cursor.is_free() => Err(FrameError::Truncated),
+            State::Between | State::InJunk | State::InValues { .. } | State::Dropping { .. } => {
+                Ok(())
+            }
             State::InObject { .. } | State::Skipping { .. } => Err(FrameError::Truncated),
         }
     }
@@ -238,6 +270,29 @@ impl Cursor {
             depth: 0,
             place: Place::Outside,
         }
+    }
+
+    /// Whether it stands in no array and no string.
+    const fn is_free(self) -> bool {
+        matches!((self.depth, self.place), (0, Place::Outside))
+    }
+
+    /// Moves over a byte of arrays and strings; not over an LF, nor over what is outside of them.
+    const fn passes(&mut self, byte: u8) -> bool {
+        match (self.place, byte) {
+            (_, b'\n') => return false,
+            (Place::Outside, b'"') => self.place = Place::InString,
+            (Place::Outside, b'[') => self.depth = self.depth.saturating_add(1),
+            (Place::Outside, b']') if self.depth > 0 => {
+                self.depth = self.depth.saturating_sub(1);
+            }
+            (Place::Outside, _) => return self.depth > 0 || is_space(byte),
+            (Place::InString, b'"') => self.place = Place::Outside,
+            (Place::InString, b'\\') => self.place = Place::Escaped,
+            (Place::InString, _) => {}
+            (Place::Escaped, _) => self.place = Place::InString,
+        }
+        true
     }
 
     /// Moves over `bytes`, of which the first `seen` have moved it before.

@@ -3,10 +3,11 @@
 //! Knows JSON, and no rooms. What is told is ASCII: a client that decodes what one `recv` gave it
 //! never finds half a character at the end.
 
-use std::io;
+use std::{fmt, io};
 
 use halloo_core::name::MAX_NAME;
 use halloo_core::wire::Code;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::Serializer;
 use serde_json::ser::Formatter;
@@ -73,17 +74,58 @@ impl Fault {
 }
 
 /// Members that have another type than a string are as good as missing, and unknown ones are
-/// passed over, however deep they nest.
-#[derive(Deserialize)]
+/// passed over, however deep they nest. Of those that come twice the last one counts, as in Python.
+#[derive(Default)]
 struct Members<'a> {
-    #[serde(borrow, rename = "type")]
     kind: Option<&'a RawValue>,
-    #[serde(borrow)]
     room: Option<&'a RawValue>,
-    #[serde(borrow)]
     username: Option<&'a RawValue>,
-    #[serde(borrow)]
     message: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "lowercase")]
+enum Key {
+    Type,
+    Room,
+    Username,
+    Message,
+    #[serde(other)]
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Reader)
+    }
+}
+
+struct Reader;
+
+impl<'de> Visitor<'de> for Reader {
+    type Value = Members<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members = Members::default();
+        while let Some(key) = map.next_key()? {
+            let member = match key {
+                Key::Type => &mut members.kind,
+                Key::Room => &mut members.room,
+                Key::Username => &mut members.username,
+                Key::Message => &mut members.message,
+                Key::Other => {
+                    map.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+            };
+            *member = map.next_value()?;
+        }
+        Ok(members)
+    }
 }
 
 impl Request {

@@ -41,13 +41,33 @@ fn junk_between_objects_is_malformed_once_and_skipped() {
     case("hello world{}", &[MALFORMED, object()]);
     case("hello\nworld\n{}", &[MALFORMED, MALFORMED, object()]);
     case("{}}}{}", &[object(), MALFORMED, object()]);
-    case(
-        "[{},{}]",
-        &[MALFORMED, object(), MALFORMED, object(), MALFORMED],
-    );
     case("\0\n\r\n{}\u{7f}", &[MALFORMED, object(), MALFORMED]);
     case("{\"a\nb\"}\n{}", &[MALFORMED, object()]);
     case("junk longer than the buffer is{}", &[MALFORMED, object()]);
+}
+
+#[test]
+fn objects_in_arrays_and_strings_between_objects_are_none() {
+    let object = || frame(b"{}");
+    #[track_caller]
+    fn case(input: &str, expected: &[Seen]) {
+        check::<_, 16>(&FRAMING, input.as_bytes(), expected);
+    }
+    case("[{},{}]{}", &[MALFORMED, object()]);
+    case(r#"[[{"a":"]"}]]{}"#, &[MALFORMED, object()]);
+    case(r#""{\"a\":1}"{}"#, &[MALFORMED, object()]);
+    // What is behind them on the line is more of the same.
+    case(r#"[1] "{}" ["{}"] {}"#, &[MALFORMED, object()]);
+    case("[ann] says{}", &[MALFORMED, object()]);
+    case("[]]{}", &[MALFORMED, object()]);
+    case("says [{}", &[MALFORMED, object()]);
+    // A line end ends them, closed or not.
+    case("[{}\n{}", &[MALFORMED, object()]);
+    case("\"{}\n{}", &[MALFORMED, object()]);
+    case("[1]\n[2]\n{}", &[MALFORMED, MALFORMED, object()]);
+    // One that is cut off has not ended.
+    case("[{}", &[MALFORMED, TRUNCATED]);
+    case("[{}]", &[MALFORMED]);
 }
 
 #[test]

@@ -3,13 +3,17 @@
 use std::io::{self, PipeWriter, Write};
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
-use rustyline::{Config, Editor, ExternalPrinter};
+use rustyline::{
+    Cmd, ConditionalEventHandler, Config, Editor, Event, EventContext, EventHandler,
+    ExternalPrinter, KeyCode, KeyEvent, Modifiers, RepeatCount,
+};
 use signal_hook::consts::SIGINT;
 use signal_hook::low_level::raise;
 
@@ -23,6 +27,13 @@ use crate::output;
 const COURTESY: Duration = Duration::from_millis(50);
 
 type Keys = Editor<(), MemHistory>;
+
+/// What is left of a Ctrl-D that was typed while nobody edited, such as before the first prompt: the
+/// system takes it for the end of the input, and gives an editor a NUL in its place.
+const END: KeyEvent = KeyEvent(KeyCode::Char('@'), Modifiers::CTRL);
+
+/// A person takes longer to press the keys that are a NUL, such as Ctrl-Space, which ends nothing.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// Where a chat is shown.
 pub(super) struct Screen {
@@ -52,6 +63,9 @@ pub(super) fn editor(prompt: String) -> Result<Option<(Input, Screen)>, Failure>
     let failed =
         |e: &dyn std::fmt::Display| Failure::Job(format!("the terminal cannot be used: {e}"));
     let mut keys = Keys::with_history(config, MemHistory::new()).map_err(|e| failed(&e))?;
+    let asked_at = Arc::new(Mutex::new(Instant::now()));
+    let end = Box::new(EarlyEnd(Arc::clone(&asked_at)));
+    keys.bind_sequence(END, EventHandler::Conditional(end));
     let (Ok(printer), Ok(mut logger)) = (
         keys.create_external_printer(),
         keys.create_external_printer(),
@@ -62,7 +76,7 @@ pub(super) fn editor(prompt: String) -> Result<Option<(Input, Screen)>, Failure>
     let (prompts, told) = mpsc::channel();
     thread::Builder::new()
         .name("halloo-keys".into())
-        .spawn(move || read_keys(keys, typed, prompt, &told))
+        .spawn(move || read_keys(keys, typed, prompt, &told, &asked_at))
         .map_err(|e| failed(&e))?;
     output::log_to(Some(Box::new(move |entry| {
         if logger.print(entry.into()).is_err() {
@@ -83,8 +97,26 @@ pub(super) fn editor(prompt: String) -> Result<Option<(Input, Screen)>, Failure>
     Ok(Some((input, screen)))
 }
 
-fn read_keys(mut keys: Keys, mut typed: PipeWriter, mut prompt: String, told: &Receiver<String>) {
+/// Ends the input on a NUL that is there as soon as a line is asked for; it holds when that was.
+struct EarlyEnd(Arc<Mutex<Instant>>);
+
+impl ConditionalEventHandler for EarlyEnd {
+    fn handle(&self, _: &Event, _: RepeatCount, _: bool, ctx: &EventContext<'_>) -> Option<Cmd> {
+        let asked_at = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_end = ctx.line().is_empty() && asked_at.elapsed() < AT_ONCE;
+        Some(if is_end { Cmd::EndOfFile } else { Cmd::Noop })
+    }
+}
+
+fn read_keys(
+    mut keys: Keys,
+    mut typed: PipeWriter,
+    mut prompt: String,
+    told: &Receiver<String>,
+    asked_at: &Mutex<Instant>,
+) {
     loop {
+        *asked_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         match keys.readline(&prompt) {
             Ok(line) => {
                 // What was told too late for the last line says nothing about this one.

@@ -168,7 +168,21 @@ fn what_is_wrong_with_an_object_is_told_in_words() {
     for (object, text) in [
         ("{bad}", "Invalid JSON"),
         (r#"{"type":"chat",}"#, "Invalid JSON"),
-        (r#"{"type":"chat","type":"chat"}"#, "Invalid JSON"),
+        // The last one counts, as in Python.
+        (r#"{"type":"join","type":"chat"}"#, "Message required"),
+        (
+            r#"{"type":"chat","message":"hi","message":null}"#,
+            "Message required",
+        ),
+        (
+            r#"{"type":"join","room":1,"room":"","room":"lab","username":"ann","username":"a\nb"}"#,
+            name,
+        ),
+        (
+            r#"{"x":1,"type":"shout","x":[],"type":"leave"}"#,
+            "Join a room first",
+        ),
+        (r#"{"type":"chat","type":bad}"#, "Invalid JSON"),
         (r#"{"type":"chat","message":"\ud83d"}"#, "Invalid JSON"),
         (r#"{"type":"chat","message":"\q"}"#, "Invalid JSON"),
         ("{\"type\":\"chat\",\"message\":\"a\tb\"}", "Invalid JSON"),

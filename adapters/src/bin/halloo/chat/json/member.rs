@@ -197,7 +197,9 @@ impl Member {
     /// What came, or came not in time; until there is nothing more.
     pub(super) fn poll_event(&mut self, now: Instant) -> Option<Event> {
         loop {
+            // Not in an array or a string that is a part of the text.
             if self.received.first() == Some(&b'{')
+                && self.framing.end(&[]).is_ok()
                 && self.open_text().is_some()
                 && let Some(event) = self.end_text(true)
             {
