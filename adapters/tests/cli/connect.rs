@@ -93,6 +93,46 @@ fn the_end_of_the_input_closes_one_side_and_the_answer_is_still_read() {
 }
 
 #[test]
+fn piped_input_goes_on_when_the_other_end_has_closed_its_side() {
+    let input = vec![b'x'; 10_000_000];
+    for host in HOSTS {
+        let (port, server) = one(host, |mut stream| {
+            stream.write_all(b"send it").unwrap();
+            stream.shutdown(Shutdown::Write).unwrap();
+            let mut all = Vec::new();
+            stream.read_to_end(&mut all).unwrap();
+            all.len()
+        });
+        let output = fed(&["connect", &url("tcp", host, port)], &input);
+        assert_eq!(
+            (output.status.code(), &*output.stdout),
+            (Some(0), &b"send it"[..])
+        );
+        assert_eq!(server.join().unwrap(), input.len());
+    }
+}
+
+#[test]
+fn piped_input_that_nobody_takes_any_more_is_exit_5() {
+    for host in HOSTS {
+        let (port, server) = one(host, drop);
+        let patient = ["--idle", "600000"];
+        let at = url("tcp", host, port);
+        let mut client = Running::start(&[&["connect", &at, "-v"][..], &patient].concat());
+        client.err("* half-closed: the other end sends nothing more");
+        server.join().unwrap();
+        client.say("one");
+        client.err("* closed: 4 bytes sent, 0 received");
+        let ended = client.wait();
+        assert_eq!(ended.code, Some(5), "{ended:?}");
+        assert!(
+            ended.err[0].contains("before all of the input"),
+            "{ended:?}"
+        );
+    }
+}
+
+#[test]
 fn what_was_said_before_a_reset_is_shown_and_the_reset_is_exit_5() {
     for host in HOSTS {
         let (port, server) = one(host, |mut stream| {
@@ -226,7 +266,8 @@ fn who_ends_first_is_told() {
     for host in HOSTS {
         // The other end: its side alone, and it hears what comes after.
         let (port, server) = one(host, |stream| drop(stream.shutdown(Shutdown::Write)));
-        let ended = Running::start(&["connect", &url("tcp", host, port), "-v"]);
+        let at = url("tcp", host, port);
+        let ended = Running::start(&["connect", &at, "-v", "--idle", "20"]);
         ended.err("* half-closed: the other end sends nothing more");
         ended.err("* closed: 0 bytes sent, 0 received");
         assert_eq!(ended.wait().code, Some(0));
