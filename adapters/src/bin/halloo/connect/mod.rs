@@ -1,7 +1,7 @@
 //! `halloo connect`: a plain client, as nc is.
 
 mod life;
-mod open;
+pub(crate) mod open;
 mod session;
 mod show;
 mod typed;

@@ -160,23 +160,41 @@ fn listening_at(path: &Path, what: &dyn fmt::Display, life: &mut Life) {
     life.listening(&path.display());
 }
 
-/// A datagram socket with a path of its own, since one without cannot be answered; the file goes
-/// when the second half is dropped, or with a signal that ends the program.
+/// As [`answerable`]; the file goes with a signal that ends the program, too.
 pub(super) fn unix_datagram(
     path: &Path,
     options: &Options,
     life: &mut Life,
 ) -> Result<(UnixDatagram, SocketFile), Failure> {
-    let number = getrandom::u64().map_err(|e| Failure::Start(e.to_string()))?;
-    let own = format!("halloo-{}-{number:016x}.sock", process::id());
-    let (mut socket, file) = UnixDatagram::bind(env::temp_dir().join(own), options)?;
-    // Nobody else takes a path with that number.
-    Doomed::on_signal(file.path())?;
+    let (mut socket, file) = with_own_path(options)?;
+    goes_with_a_signal(file.path())?;
     life.created(&"a Unix datagram socket");
     life.bound(&file.path().display());
     socket.connect_to(path)?;
     life.connected(&path.display());
     Ok((socket, file))
+}
+
+/// A datagram socket with a path of its own, since one without cannot be answered; the file goes
+/// when the second half is dropped.
+pub(crate) fn answerable(
+    path: &Path,
+    options: &Options,
+) -> Result<(UnixDatagram, SocketFile), Failure> {
+    let (mut socket, file) = with_own_path(options)?;
+    socket.connect_to(path)?;
+    Ok((socket, file))
+}
+
+fn with_own_path(options: &Options) -> Result<(UnixDatagram, SocketFile), Failure> {
+    let number = getrandom::u64().map_err(|e| Failure::Start(e.to_string()))?;
+    let own = format!("halloo-{}-{number:016x}.sock", process::id());
+    Ok(UnixDatagram::bind(env::temp_dir().join(own), options)?)
+}
+
+/// Removes a path that nobody else takes when a signal ends the program.
+pub(crate) fn goes_with_a_signal(path: &Path) -> Result<(), Failure> {
+    Doomed::on_signal(path).map(drop)
 }
 
 /// A path that goes with a signal that ends the program.
