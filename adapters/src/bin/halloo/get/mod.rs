@@ -67,8 +67,13 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     }
     exchange.body(&head)?;
     if head.status >= 400 {
+        let what_to_do = match head.status {
+            404 | 410 => ": check the path",
+            500.. => ": look at what the server logs",
+            _ => "",
+        };
         return Err(Failure::Job(format!(
-            "the server answered {}: check the path",
+            "the server answered {}{what_to_do}",
             head.title()
         )));
     }
