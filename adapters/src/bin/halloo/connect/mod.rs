@@ -132,7 +132,6 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         }
         Place::Bluetooth(address) if args.listen => {
             open::rfcomm_accepted(*address, &base, limits.left(), &mut life)
-                .map_err(Failure::from)
                 .and_then(|socket| Session::new(args, limits, &mut life).over(socket))
         }
         Place::Bluetooth(address) => open::rfcomm(*address, &base, &mut life)

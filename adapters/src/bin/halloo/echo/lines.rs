@@ -1,6 +1,6 @@
 //! Sends lines to an echo server, one after the other, and prints what comes back, as cat does.
 
-use std::io::{self, IsTerminal, Write as _};
+use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
@@ -141,9 +141,7 @@ impl<'p> Lines<'p> {
             let text = back.strip_suffix(b"\n").unwrap_or(back);
             return output::say(&harmless(text));
         }
-        let mut out = io::stdout().lock();
-        let written = out.write_all(back).and_then(|()| out.flush());
-        written.map_err(|e| Failure::from_stdio(&e))
+        output::put(back)
     }
 
     fn failed(&self, how: &str) -> Failure {
