@@ -2,7 +2,10 @@
 
 use std::fmt;
 use std::io;
-use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Instant;
 
 use super::SocketError;
 
@@ -26,6 +29,24 @@ pub enum Address<'a> {
 }
 
 impl Address<'_> {
+    /// As [`resolve`](Self::resolve), and gives up at `deadline`.
+    pub(super) fn resolve_by(
+        &self,
+        deadline: Option<Instant>,
+    ) -> Result<Vec<SocketAddr>, SocketError> {
+        let place = match *self {
+            Self::Host(host, port) => Some((host, port)),
+            Self::Text(text) => split(text),
+            Self::Known(_) | Self::AnyOf(_) => None,
+        };
+        match (place, deadline) {
+            (Some((host, port)), Some(deadline)) if host.parse::<IpAddr>().is_err() => {
+                resolve_by(host, port, deadline)
+            }
+            _ => self.resolve(),
+        }
+    }
+
     /// The addresses that this stands for, at least one.
     ///
     /// Errors: [`SocketError::Unresolved`]; [`SocketError::TooManyFiles`].
@@ -73,6 +94,26 @@ pub fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, SocketError> {
         return Err(unresolved(source));
     }
     Ok(found)
+}
+
+/// As [`resolve`], and gives up at `deadline`. The system's resolver cannot be stopped, so it is left
+/// behind in a thread of its own.
+fn resolve_by(host: &str, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>, SocketError> {
+    let (answer, answered) = mpsc::channel();
+    let name = host.to_owned();
+    let lookup = move || {
+        // Nobody waits for it any more if that fails.
+        let _ = answer.send(resolve(&name, port));
+    };
+    let thread = thread::Builder::new().name("halloo-resolver".into());
+    if let Err(source) = thread.spawn(lookup) {
+        return Err(SocketError::from_io(host, source));
+    }
+    let left = deadline.saturating_duration_since(Instant::now());
+    answered.recv_timeout(left).unwrap_or_else(|_| {
+        let at = Address::Host(host, port).to_string();
+        Err(SocketError::from_io(&at, io::ErrorKind::TimedOut.into()))
+    })
 }
 
 fn split(text: &str) -> Option<(&str, u16)> {

@@ -55,8 +55,8 @@ pub(super) struct Attempt {
 }
 
 impl TcpConnect {
-    /// Looks the name up, which can block as long as the system's resolver does, and starts with
-    /// its first address.
+    /// Looks the name up, which can block for all of `connect_timeout`, and starts with its first
+    /// address.
     ///
     /// Addresses, shares of the time and errors are those of [`TcpStream::connect`].
     pub fn start<'a>(
@@ -64,10 +64,10 @@ impl TcpConnect {
         options: &Options,
     ) -> Result<Self, SocketError> {
         let name = address.into();
-        let mut left = name.resolve()?.into_iter();
         let deadline = options
             .connect_timeout
             .and_then(|span| Instant::now().checked_add(span));
+        let mut left = name.resolve_by(deadline)?.into_iter();
         let name = name.to_string();
         let mut kept = None;
         match begin(&name, &mut left, deadline, options, &mut kept) {

@@ -40,8 +40,9 @@ pub struct Options {
     pub read_timeout: Option<Duration>,
     /// How long a write waits. Default: for ever. Zero waits for a microsecond.
     pub write_timeout: Option<Duration>,
-    /// How long connecting may take, over all addresses of a name; looking the name up is not in
-    /// it. Default: 10 s. `None`: as long as the system tries.
+    /// How long connecting over TCP or UDP may take, with looking the name up, which goes on in a
+    /// thread of its own after that, and over all its addresses; over Unix, how long it waits to be
+    /// accepted. Default: 10 s. `None`: as long as the system tries.
     pub connect_timeout: Option<Duration>,
     /// Connecting over TCP or UDP: the address of this end; port 0 takes a free one. An address of
     /// the other family cannot be connected to then. Default: the system's choice.
@@ -187,6 +188,13 @@ impl Options {
                 }
             }
             Some(own) if is_ours => SocketError::from_io(&own.to_string(), source),
+            // No address of this machine can speak to it, such as where IPv6 is switched off.
+            None if is_ours || Errno::from_io_error(&source) == Some(Errno::AFNOSUPPORT) => {
+                SocketError::Unreachable {
+                    at: at(name, to),
+                    source,
+                }
+            }
             _ => SocketError::from_io(&at(name, to), source),
         }
     }

@@ -25,8 +25,11 @@ impl TcpStream {
         options: &Options,
     ) -> Result<Self, SocketError> {
         let name = address.into();
-        let found = name.resolve()?;
         let start = Instant::now();
+        let deadline = options
+            .connect_timeout
+            .and_then(|span| start.checked_add(span));
+        let found = name.resolve_by(deadline)?;
         let mut kept = None;
         for (index, &to) in found.iter().enumerate() {
             let left = found.len() - index;

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{self, SocketAddr};
 use std::os::fd::AsFd;
+use std::time::Instant;
 
 use rustix::net::RecvFlags;
 use socket2::{Protocol, Type};
@@ -41,8 +42,11 @@ impl UdpSocket {
         options: &Options,
     ) -> Result<Self, SocketError> {
         let name = address.into();
+        let deadline = options
+            .connect_timeout
+            .and_then(|span| Instant::now().checked_add(span));
         let mut kept = None;
-        for to in name.resolve()? {
+        for to in name.resolve_by(deadline)? {
             let connected = options.source_for(to).and_then(|own| {
                 let socket = bind_one(own.unwrap_or_else(|| any_like(to)), options)?;
                 socket.connect(&to.into())?;

@@ -1,15 +1,16 @@
 //! The plain client against plain servers.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixListener;
+use std::process::Stdio;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use halloo_std::socket::{Options, TcpListener, TcpStream};
 
-use crate::process::{Hub, Running, fed};
+use crate::process::{Hub, Running, fed, halloo, wait};
 use crate::python::has_python;
 use crate::servers::{
     DATAGRAMS, GREETING, HOSTS, SELECT, THREADED, answers_the_end, one, python, url,
@@ -80,6 +81,34 @@ fn piped_bytes_go_and_come_back_as_they_are() {
 }
 
 #[test]
+fn an_output_that_is_set_not_to_block_gets_all_of_it() {
+    let bytes = vec![b'x'; 1_000_000];
+    for args in [&["connect"][..], &["get"]] {
+        let sent = bytes.clone();
+        let (port, server) = one("127.0.0.1", move |mut stream| {
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+            stream.write_all(&sent).unwrap();
+            stream.shutdown(Shutdown::Write).unwrap();
+            stream.read_to_end(&mut Vec::new()).unwrap();
+        });
+        let scheme = if args == ["get"] { "http" } else { "tcp" };
+        let at = url(scheme, "127.0.0.1", port);
+        let (mut read, write) = io::pipe().unwrap();
+        rustix::io::ioctl_fionbio(&write, true).unwrap();
+        let mut child = halloo(&[args, &[&at]].concat())
+            .stdin(Stdio::null())
+            .stdout(write)
+            .spawn()
+            .unwrap();
+        let mut got = Vec::new();
+        read.read_to_end(&mut got).unwrap();
+        server.join().unwrap();
+        assert_eq!(wait(&mut child).code(), Some(0), "{args:?}");
+        assert!(got.len() >= bytes.len(), "{args:?}: {}", got.len());
+    }
+}
+
+#[test]
 fn the_end_of_the_input_closes_one_side_and_the_answer_is_still_read() {
     for host in HOSTS {
         let (port, server) = one(host, answers_the_end(b"all of it"));
@@ -89,6 +118,48 @@ fn the_end_of_the_input_closes_one_side_and_the_answer_is_still_read() {
             (Some(0), &b"all of it"[..])
         );
         assert_eq!(server.join().unwrap(), b"one\ntwo");
+    }
+}
+
+#[test]
+fn piped_input_goes_on_when_the_other_end_has_closed_its_side() {
+    let input = vec![b'x'; 10_000_000];
+    for host in HOSTS {
+        let (port, server) = one(host, |mut stream| {
+            stream.write_all(b"send it").unwrap();
+            stream.shutdown(Shutdown::Write).unwrap();
+            let mut all = Vec::new();
+            stream.read_to_end(&mut all).unwrap();
+            all.len()
+        });
+        let output = fed(&["connect", &url("tcp", host, port)], &input);
+        assert_eq!(
+            (output.status.code(), &*output.stdout),
+            (Some(0), &b"send it"[..])
+        );
+        assert_eq!(server.join().unwrap(), input.len());
+    }
+}
+
+#[test]
+fn piped_input_that_nobody_takes_any_more_is_exit_5() {
+    for host in HOSTS {
+        let (port, server) = one(host, drop);
+        let patient = ["--idle", "600000"];
+        let at = url("tcp", host, port);
+        let mut client = Running::start(&[&["connect", &at, "-v"][..], &patient].concat());
+        client.err("* half-closed: the other end sends nothing more");
+        server.join().unwrap();
+        // In one write, since nobody reads after it.
+        let stdin = client.stdin.as_mut().unwrap();
+        stdin.write_all(b"one\n").unwrap();
+        client.err("* closed: 4 bytes sent, 0 received");
+        let ended = client.wait();
+        assert_eq!(ended.code, Some(5), "{ended:?}");
+        assert!(
+            ended.err[0].contains("before all of the input"),
+            "{ended:?}"
+        );
     }
 }
 
@@ -226,7 +297,8 @@ fn who_ends_first_is_told() {
     for host in HOSTS {
         // The other end: its side alone, and it hears what comes after.
         let (port, server) = one(host, |stream| drop(stream.shutdown(Shutdown::Write)));
-        let ended = Running::start(&["connect", &url("tcp", host, port), "-v"]);
+        let at = url("tcp", host, port);
+        let ended = Running::start(&["connect", &at, "-v", "--idle", "20"]);
         ended.err("* half-closed: the other end sends nothing more");
         ended.err("* closed: 0 bytes sent, 0 received");
         assert_eq!(ended.wait().code, Some(0));
@@ -301,6 +373,8 @@ fn each_cause_has_its_own_text_and_exit_code() {
     // Nothing is sent for it: TCP has no way to all hosts at once.
     fails(&["tcp://255.255.255.255:7"], 7, "cannot be reached");
     fails(&["tcp://[ff02::1]:7"], 7, "cannot be reached");
+    // No right is missing: it is the broadcast address of loopback.
+    fails(&["udp://127.255.255.255:7"], 2, "stands for all hosts");
     fails(
         &["serial:/dev/ttyUSB0"],
         2,

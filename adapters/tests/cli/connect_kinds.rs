@@ -221,6 +221,8 @@ fn nobody_who_connects_is_exit_4() {
             ended.err.contains(&"* closed: nobody connected".into()),
             "{ended:?}"
         );
+        let error = ended.err.last().unwrap();
+        assert!(error.starts_with("error: nobody connected to "), "{error}");
     }
     let ended = Running::start(&["connect", "udp://127.0.0.1:0", "-l"]).wait();
     assert_eq!(ended.code, Some(2), "{ended:?}");

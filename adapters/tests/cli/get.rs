@@ -85,6 +85,9 @@ fn a_body_ends_by_length_in_chunks_or_with_the_connection() {
     for (head, body) in [
         ("Content-Length: 5\r\n", "hello"),
         ("content-length:5\r\n", "hello and more"),
+        // As old devices have them.
+        ("Content-Length : 5\r\n", "hello and more"),
+        ("X-A: a\r\n b\r\nContent-Length: 5\r\n", "hello and more"),
         (
             "Transfer-Encoding: chunked\r\n",
             "2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\nT: x\r\n\r\n",
@@ -231,6 +234,22 @@ fn answers_that_are_cut_off_or_no_http_are_exit_5() {
         5,
         "allow more with --max-header",
     );
+}
+
+#[test]
+fn an_answer_that_is_an_error_says_what_to_look_at() {
+    for (text, part) in [
+        ("404 Not Found", "404 Not Found: check the path"),
+        ("403 Forbidden", "403 Forbidden"),
+        ("500 Oops", "500 Oops: look at what the server logs"),
+    ] {
+        let whole = format!("HTTP/1.1 {text}\r\nContent-Length: 0\r\n\r\n").leak();
+        let (port, server) = one("127.0.0.1", answer(whole, 1000));
+        let ended = Running::start(&["get", &url("http", "127.0.0.1", port)]).wait();
+        server.join().unwrap();
+        let told = format!("error: the server answered {part}");
+        assert_eq!((ended.code, &ended.err[..]), (Some(1), &[told][..]));
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Hosts that cannot be reached, or are silent: in a network of its own, over both families.
 
+use std::fs;
 use std::process::{Command, Stdio};
 
 use crate::process::{Ended, Running};
@@ -52,6 +53,66 @@ fn a_host_without_a_way_to_it_is_exit_7() {
             fails(&args, 7, "cannot be reached: check the network");
         }
         fails(&format!("ping {host} -c 1"), 7, "cannot be reached");
+    }
+}
+
+#[test]
+fn an_address_of_a_family_that_is_switched_off_is_exit_7() {
+    if !has_network() {
+        return;
+    }
+    let program = env!("CARGO_BIN_EXE_halloo");
+    for args in [
+        "connect tcp://[2001:db8::1]:7",
+        "connect udp://[2001:db8::1]:7",
+        "get http://[2001:db8::1]:7/",
+        "echo tcp://[::1]:7",
+        "ping 2001:db8::1 -c 1",
+    ] {
+        let off = "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6";
+        let mut command = inside(&format!("{off} && exec {program} {args}"));
+        let ended = Running::spawn(&mut command).wait();
+        assert_eq!(ended.code, Some(7), "{args}: {ended:?}");
+        assert!(
+            ended.err[0].contains("cannot be reached"),
+            "{args}: {ended:?}"
+        );
+    }
+}
+
+#[test]
+fn a_name_that_no_server_looks_up_is_exit_4_by_each_time_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let servers = dir.path().join("resolv.conf");
+    fs::write(
+        &servers,
+        "nameserver 10.9.9.53\noptions timeout:5 attempts:2\n",
+    )
+    .unwrap();
+    let with_silent_servers = |command: &str| {
+        let mount = format!("mount --bind {} /etc/resolv.conf", servers.display());
+        inside(&format!("exec unshare -m sh -c '{mount} && {command}'"))
+    };
+    let tried = with_silent_servers("true").stdin(Stdio::null()).output();
+    if !tried.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: name servers of its own cannot be had here");
+        return;
+    }
+    let program = env!("CARGO_BIN_EXE_halloo");
+    for args in [
+        "connect tcp://device.example:7 --timeout 50",
+        "connect tcp://device.example:7 --connect-timeout 50",
+        "connect udp://device.example:7 --timeout 50",
+        "get http://device.example:7/ --timeout 50",
+        "echo tcp://device.example:7 --timeout 50",
+    ] {
+        let mut command = with_silent_servers(&format!("exec {program} {args}"));
+        let ended = Running::spawn(&mut command).wait();
+        assert_eq!(ended.code, Some(4), "{args}: {ended:?}");
+        assert!(
+            ended.err[0].contains("device.example:7 did not answer in time"),
+            "{args}: {ended:?}"
+        );
     }
 }
 

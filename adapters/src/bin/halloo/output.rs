@@ -6,6 +6,8 @@ use std::io::{self, IsTerminal, Write as _};
 use std::sync::{Mutex, PoisonError};
 
 use clap::ColorChoice;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 
 use super::failure::Failure;
 
@@ -17,10 +19,29 @@ static LOG_TO: Mutex<Option<Printer>> = Mutex::new(None);
 
 /// Prints a line on stdout at once.
 pub(crate) fn say(line: &str) -> Result<(), Failure> {
+    put(format!("{line}\n").as_bytes())
+}
+
+/// Writes all of these bytes to stdout at once, and waits where somebody has set that not to block.
+pub(crate) fn put(mut bytes: &[u8]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    writeln!(out, "{line}")
-        .and_then(|()| out.flush())
-        .map_err(|e| Failure::from_stdio(&e))
+    let failed = |e: io::Error| Failure::from_stdio(&e);
+    out.flush().map_err(failed)?;
+    while !bytes.is_empty() {
+        match rustix::io::write(&out, bytes) {
+            Ok(n) => bytes = &bytes[n..],
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => {
+                let mut fds = [PollFd::new(&out, PollFlags::OUT)];
+                match poll(&mut fds, None) {
+                    Ok(_) | Err(Errno::INTR) => {}
+                    Err(error) => return Err(failed(error.into())),
+                }
+            }
+            Err(error) => return Err(failed(error.into())),
+        }
+    }
+    Ok(())
 }
 
 /// Prints a line on stderr; there is nobody to tell if that fails.

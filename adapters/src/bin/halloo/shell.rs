@@ -1,12 +1,11 @@
 //! `halloo completions` and `halloo man`: what a shell and a manual know of this command.
 
-use std::io::{self, Write as _};
-
 use clap::Command;
 use clap_complete::Shell;
 use clap_mangen::Man;
 
 use super::failure::Failure;
+use super::output::put;
 
 /// Print completions for a shell
 ///
@@ -37,7 +36,7 @@ pub(crate) struct ManArgs {
 pub(crate) fn completions(args: &CompletionsArgs, mut command: Command) -> Result<(), Failure> {
     let mut text = Vec::new();
     clap_complete::generate(args.shell, &mut command, "halloo", &mut text);
-    print(&text)
+    put(&text)
 }
 
 pub(crate) fn man(args: &ManArgs, mut command: Command) -> Result<(), Failure> {
@@ -53,11 +52,5 @@ pub(crate) fn man(args: &ManArgs, mut command: Command) -> Result<(), Failure> {
     let mut text = Vec::new();
     let rendered = Man::new(command).render(&mut text);
     rendered.map_err(|e| Failure::from_stdio(&e))?;
-    print(&text)
-}
-
-fn print(text: &[u8]) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    let written = out.write_all(text).and_then(|()| out.flush());
-    written.map_err(|e| Failure::from_stdio(&e))
+    put(&text)
 }

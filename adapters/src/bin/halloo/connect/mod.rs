@@ -1,7 +1,7 @@
 //! `halloo connect`: a plain client, as nc is.
 
 mod life;
-mod open;
+pub(crate) mod open;
 mod session;
 mod show;
 mod typed;
@@ -28,7 +28,9 @@ use session::Session;
 ///
 /// The end of the input (Ctrl-D) closes the sending side alone; what the other
 /// end still says is shown until it closes, too, or is silent for --idle. `quit`
-/// does the same, and waits for at most a second of silence.
+/// does the same, and waits for at most a second of silence. When the other end
+/// closes first, it is over at a terminal; piped input is still sent, until it
+/// ends or pauses for --idle, here a second by default.
 ///
 /// Examples:
 ///   halloo connect tcp://127.0.0.1:12345
@@ -76,8 +78,9 @@ pub(crate) struct Args {
     /// Give up when all of it takes so long [default: never]
     #[arg(long, value_name = "MS")]
     timeout: Option<u64>,
-    /// After the end of the input, end well when nothing comes for so long
-    /// [default: 1000 over datagrams and Bluetooth, which have no end of one way; never else]
+    /// After the end of the input, end well when nothing comes for so long, and after that of the
+    /// other end when nothing more is piped for so long [default: 1000 over datagrams and Bluetooth,
+    /// which have no end of one way, and 1000 after the other end's; never else]
     #[arg(long, value_name = "MS")]
     idle: Option<u64>,
 }
@@ -129,7 +132,6 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         }
         Place::Bluetooth(address) if args.listen => {
             open::rfcomm_accepted(*address, &base, limits.left(), &mut life)
-                .map_err(Failure::from)
                 .and_then(|socket| Session::new(args, limits, &mut life).over(socket))
         }
         Place::Bluetooth(address) => open::rfcomm(*address, &base, &mut life)

@@ -15,6 +15,7 @@ use halloo_std::socket::{
     TcpConnect, TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixSeqpacket,
     UnixSeqpacketListener, UnixStream,
 };
+use rustix::io::Errno;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
@@ -68,13 +69,13 @@ pub(super) fn tcp_accepted(
     options: &Options,
     patience: Option<Duration>,
     life: &mut Life,
-) -> Result<TcpStream, SocketError> {
+) -> Result<TcpStream, Failure> {
     let listener = TcpListener::bind((host, port), options)?;
     let at = listener.local_addr()?;
     life.created(&format_args!("a TCP socket, {}", family(at)));
     life.bound(&at);
     life.listening(&at);
-    let stream = listener.accept(patience)?;
+    let stream = accepted(listener.accept(patience), &at)?;
     drop(listener);
     match stream.peer_addr() {
         Ok(peer) => life.established(&stream.local_addr()?, &peer),
@@ -89,13 +90,27 @@ pub(super) fn udp(
     port: u16,
     options: &Options,
     life: &mut Life,
-) -> Result<UdpSocket, SocketError> {
-    let socket = UdpSocket::connect((host, port), options)?;
+) -> Result<UdpSocket, Failure> {
+    let is_chosen = options.source.is_some();
+    let socket = UdpSocket::connect((host, port), options).map_err(|error| match error {
+        // No right would help: the system wants an option for it, and answers come from elsewhere.
+        SocketError::NotPermitted { at, source } if !is_chosen && is_broadcast(&source) => {
+            Failure::Start(format!(
+                "{at} stands for all hosts of a network: connect speaks to one of them"
+            ))
+        }
+        other => other.into(),
+    })?;
     let (local, peer) = (socket.local_addr()?, socket.peer_addr()?);
     life.created(&format_args!("a UDP socket, {}", family(peer)));
     life.bound(&local);
     life.connected(&peer);
     Ok(socket)
+}
+
+/// Whether connecting without an address of its own failed since the other one is of a broadcast.
+fn is_broadcast(error: &io::Error) -> bool {
+    Errno::from_io_error(error) == Some(Errno::ACCESS)
 }
 
 pub(super) fn unix(
@@ -119,7 +134,7 @@ pub(super) fn unix_accepted(
     let listener = UnixListener::bind(path, options)?;
     let doomed = Doomed::on_signal(path)?;
     listening_at(path, &"a Unix stream socket", life);
-    let stream = listener.accept(patience)?;
+    let stream = accepted(listener.accept(patience), &path.display())?;
     drop(listener);
     doomed.release();
     life.established(&path.display(), &NAMELESS);
@@ -147,11 +162,21 @@ pub(super) fn seqpacket_accepted(
     let listener = UnixSeqpacketListener::bind(path, options)?;
     let doomed = Doomed::on_signal(path)?;
     listening_at(path, &"a Unix seqpacket socket", life);
-    let socket = listener.accept(patience)?;
+    let socket = accepted(listener.accept(patience), &path.display())?;
     drop(listener);
     doomed.release();
     life.established(&path.display(), &NAMELESS);
     Ok(socket)
+}
+
+/// Who listens hears of no answer that is missing, but of nobody.
+fn accepted<T>(outcome: Result<T, SocketError>, at: &dyn fmt::Display) -> Result<T, Failure> {
+    outcome.map_err(|error| match error {
+        SocketError::TimedOut { .. } => {
+            Failure::TimedOut(format!("nobody connected to {at} in time (--timeout)"))
+        }
+        other => other.into(),
+    })
 }
 
 fn listening_at(path: &Path, what: &dyn fmt::Display, life: &mut Life) {
@@ -160,23 +185,41 @@ fn listening_at(path: &Path, what: &dyn fmt::Display, life: &mut Life) {
     life.listening(&path.display());
 }
 
-/// A datagram socket with a path of its own, since one without cannot be answered; the file goes
-/// when the second half is dropped, or with a signal that ends the program.
+/// As [`answerable`]; the file goes with a signal that ends the program, too.
 pub(super) fn unix_datagram(
     path: &Path,
     options: &Options,
     life: &mut Life,
 ) -> Result<(UnixDatagram, SocketFile), Failure> {
-    let number = getrandom::u64().map_err(|e| Failure::Start(e.to_string()))?;
-    let own = format!("halloo-{}-{number:016x}.sock", process::id());
-    let (mut socket, file) = UnixDatagram::bind(env::temp_dir().join(own), options)?;
-    // Nobody else takes a path with that number.
-    Doomed::on_signal(file.path())?;
+    let (mut socket, file) = with_own_path(options)?;
+    goes_with_a_signal(file.path())?;
     life.created(&"a Unix datagram socket");
     life.bound(&file.path().display());
     socket.connect_to(path)?;
     life.connected(&path.display());
     Ok((socket, file))
+}
+
+/// A datagram socket with a path of its own, since one without cannot be answered; the file goes
+/// when the second half is dropped.
+pub(crate) fn answerable(
+    path: &Path,
+    options: &Options,
+) -> Result<(UnixDatagram, SocketFile), Failure> {
+    let (mut socket, file) = with_own_path(options)?;
+    socket.connect_to(path)?;
+    Ok((socket, file))
+}
+
+fn with_own_path(options: &Options) -> Result<(UnixDatagram, SocketFile), Failure> {
+    let number = getrandom::u64().map_err(|e| Failure::Start(e.to_string()))?;
+    let own = format!("halloo-{}-{number:016x}.sock", process::id());
+    Ok(UnixDatagram::bind(env::temp_dir().join(own), options)?)
+}
+
+/// Removes a path that nobody else takes when a signal ends the program.
+pub(crate) fn goes_with_a_signal(path: &Path) -> Result<(), Failure> {
+    Doomed::on_signal(path).map(drop)
 }
 
 /// A path that goes with a signal that ends the program.
@@ -224,12 +267,12 @@ pub(super) fn rfcomm_accepted(
     options: &Options,
     patience: Option<Duration>,
     life: &mut Life,
-) -> Result<RfcommStream, SocketError> {
+) -> Result<RfcommStream, Failure> {
     let listener = RfcommListener::bind(at, options)?;
     life.created(&"a Bluetooth RFCOMM socket");
     life.bound(&listener.local_addr());
     life.listening(&listener.local_addr());
-    let stream = listener.accept(patience)?;
+    let stream = accepted(listener.accept(patience), &at)?;
     drop(listener);
     life.established(&stream.local_addr()?, &stream.peer_addr()?);
     Ok(stream)

@@ -38,6 +38,10 @@ pub(super) struct Session<'l> {
     heard_at: Instant,
     /// When the input ended.
     ended_at: Option<Instant>,
+    /// When the other end closed its side, though it may take what is sent still.
+    peer_ended_at: Option<Instant>,
+    /// When something was sent last.
+    sent_at: Instant,
 }
 
 /// What a deadline means when it is over.
@@ -59,10 +63,12 @@ impl<'l> Session<'l> {
             unsent: None,
             heard_at: Instant::now(),
             ended_at: None,
+            peer_ended_at: None,
+            sent_at: Instant::now(),
         }
     }
 
-    /// Sends and shows until one of both ends closes, or a time-out is over.
+    /// Sends and shows until both ends have closed, or a time-out is over.
     pub(super) fn over<S: Carrier>(mut self, socket: Socket<S>) -> Result<(), Failure> {
         self.source = Some(Source::stdin(self.args, S::MESSAGES, S::DATAGRAM)?);
         if !S::HALF_CLOSES {
@@ -90,13 +96,19 @@ impl<'l> Session<'l> {
                     Next::End => self.end_input(&socket)?,
                 }
             }
+            if self.is_done() {
+                return Ok(());
+            }
             let ready = self.wait(&socket)?;
             if let Some(over) = ready.over {
                 return self.give_up(over);
             }
+            if ready.socket_in && self.peer_ended_at.is_some() {
+                return self.broken_off(&socket);
+            }
             if ready.socket_in {
                 match socket.recv(&mut bytes)? {
-                    0 if !S::DATAGRAM => return self.peer_ended(),
+                    0 if !S::DATAGRAM => self.peer_ended::<S>()?,
                     n => {
                         self.heard_at = Instant::now();
                         self.heard::<S>(&bytes[..n])?;
@@ -107,7 +119,7 @@ impl<'l> Session<'l> {
                 && let Err(broken) = self.send(&socket)
             {
                 self.read_rest(&mut socket, &mut bytes)?;
-                return Err(broken);
+                return Err(self.peer_ended_at.map_or(broken, |_| cut_off()));
             }
             if ready.input
                 && let Some(source) = &mut self.source
@@ -124,6 +136,7 @@ impl<'l> Session<'l> {
         let most = if S::MESSAGES { unsent.len() } else { CHUNK };
         let n = socket.send(&unsent[..unsent.len().min(most)])?;
         self.life.sent(n);
+        self.sent_at = Instant::now();
         unsent.drain(..n);
         if unsent.is_empty() {
             self.unsent = None;
@@ -178,15 +191,35 @@ impl<'l> Session<'l> {
         self.end_input(socket)
     }
 
-    fn peer_ended(&mut self) -> Result<(), Failure> {
+    /// The other end says nothing more. What is piped goes to it still: it may have closed one side
+    /// alone. Who types sees that it is over.
+    fn peer_ended<S: Carrier>(&mut self) -> Result<(), Failure> {
         self.show.end()?;
         self.life.peer_ended();
-        if self.unsent.is_none() {
+        self.peer_ended_at = Some(Instant::now());
+        let is_piped = self.source.as_ref().is_some_and(|s| !s.is_typed());
+        if S::HALF_CLOSES && is_piped {
             return Ok(());
         }
-        Err(Failure::Lost(
-            "the other end closed before all of the input was sent".into(),
-        ))
+        self.source = None;
+        if self.unsent.is_some() {
+            return Err(cut_off());
+        }
+        Ok(())
+    }
+
+    /// Whether both ends have closed, and all was sent.
+    fn is_done(&self) -> bool {
+        self.peer_ended_at.is_some() && self.source.is_none() && self.unsent.is_none()
+    }
+
+    /// The other end, which had closed its side, takes nothing either.
+    fn broken_off<S: Carrier>(&self, socket: &Socket<S>) -> Result<(), Failure> {
+        let error = SockRef::from(socket).take_error();
+        if self.unsent.is_none() && matches!(error, Ok(None)) {
+            return Ok(());
+        }
+        Err(cut_off())
     }
 
     fn give_up(&self, over: Over) -> Result<(), Failure> {
@@ -201,11 +234,22 @@ impl<'l> Session<'l> {
     /// The next deadline, and what it means.
     fn deadline(&self) -> Option<(Instant, Over)> {
         let after = |start: Instant, span: Option<Duration>| start.checked_add(span?);
-        let idle = self.ended_at.map(|ended_at| ended_at.max(self.heard_at));
-        let idle = idle.and_then(|start| after(start, self.limits.idle));
+        let (silent, idle) = match self.peer_ended_at {
+            None => {
+                let idle = self.ended_at.map(|ended_at| ended_at.max(self.heard_at));
+                let idle = idle.and_then(|start| after(start, self.limits.idle));
+                (after(self.heard_at, self.limits.read), idle)
+            }
+            // Nothing tells whether it takes more, so it is over when there is no more for a while.
+            Some(_) if self.unsent.is_some() => (None, None),
+            Some(ended_at) => {
+                let idle = self.limits.idle.or(Some(QUIT_IDLE));
+                (None, after(ended_at.max(self.sent_at), idle))
+            }
+        };
         let all = [
             (self.limits.end, Over::All),
-            (after(self.heard_at, self.limits.read), Over::Silent),
+            (silent, Over::Silent),
             (idle, Over::Idle),
         ];
         let all = all.into_iter().filter_map(|(at, over)| Some((at?, over)));
@@ -216,7 +260,9 @@ impl<'l> Session<'l> {
         let deadline = self.deadline();
         let left = deadline.map(|(at, _)| at.saturating_duration_since(Instant::now()));
         let timeout = left.and_then(|span| Timespec::try_from(span).ok());
-        let mut wanted = PollFlags::IN;
+        let mut wanted = PollFlags::empty();
+        // Its end would be seen again and again.
+        wanted.set(PollFlags::IN, self.peer_ended_at.is_none());
         wanted.set(PollFlags::OUT, self.unsent.is_some());
         let mut fds = vec![PollFd::from_borrowed_fd(socket.as_fd(), wanted)];
         // No more is read than is on its way.
@@ -243,6 +289,10 @@ impl<'l> Session<'l> {
             over: over.map(|(_, over)| over),
         })
     }
+}
+
+fn cut_off() -> Failure {
+    Failure::Lost("the other end closed before all of the input was sent".into())
 }
 
 /// What can be done without a wait.

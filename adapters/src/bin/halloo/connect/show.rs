@@ -1,9 +1,9 @@
 //! What came, for a person or for a program.
 
-use std::io::{self, IsTerminal, Write as _};
+use std::io::{self, IsTerminal};
 
 use crate::failure::Failure;
-use crate::output::Text;
+use crate::output::{Text, put};
 
 /// Bytes in one line of hex.
 const ROW: usize = 16;
@@ -29,8 +29,8 @@ impl Show {
     /// bytes gets none.
     pub(super) fn empty(&mut self) -> Result<(), Failure> {
         match (self.is_hex, self.is_terminal) {
-            (_, true) => print(b"(an empty datagram)\n"),
-            (true, false) => print(b"\n"),
+            (_, true) => put(b"(an empty datagram)\n"),
+            (true, false) => put(b"\n"),
             (false, false) => Ok(()),
         }
     }
@@ -42,21 +42,21 @@ impl Show {
                 .chunks(ROW)
                 .map(|row| hex(row, self.is_terminal))
                 .collect();
-            return print(rows.as_bytes());
+            return put(rows.as_bytes());
         }
         if !self.is_terminal {
-            return print(bytes);
+            return put(bytes);
         }
         let mut text = self.text.take(bytes);
         if is_message {
             text.push_str(&self.text.end());
         }
-        print(text.as_bytes())
+        put(text.as_bytes())
     }
 
     /// Leaves the terminal with its cursor at the beginning of a line.
     pub(super) fn end(&mut self) -> Result<(), Failure> {
-        print(self.text.end().as_bytes())
+        put(self.text.end().as_bytes())
     }
 }
 
@@ -76,12 +76,6 @@ fn hex(row: &[u8], with_text: bool) -> String {
     };
     let text: String = row.iter().map(visible).collect();
     format!("{pairs:<47}  |{text}|\n")
-}
-
-fn print(bytes: &[u8]) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    let written = out.write_all(bytes).and_then(|()| out.flush());
-    written.map_err(|e| Failure::from_stdio(&e))
 }
 
 #[cfg(test)]

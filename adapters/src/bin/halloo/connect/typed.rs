@@ -99,6 +99,11 @@ impl Source {
         })
     }
 
+    /// Whether someone types.
+    pub(super) const fn is_typed(&self) -> bool {
+        matches!(self, Self::Lines { is_typed: true, .. })
+    }
+
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
         match self {
             Self::Bytes { fd, .. } => fd.as_fd(),

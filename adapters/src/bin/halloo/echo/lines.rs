@@ -1,16 +1,15 @@
 //! Sends lines to an echo server, one after the other, and prints what comes back, as cat does.
 
-use std::io::{self, IsTerminal, Write as _};
+use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use embedded_io::{Read, Write};
 use halloo_std::socket::{Carrier, Interest, Socket};
-use halloo_std::url::Transport;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
-use super::{Args, MAX_DATAGRAM};
+use super::{Args, MAX_MESSAGE};
 use crate::failure::Failure;
 use crate::input::{Input, Typed};
 use crate::output::{self, harmless};
@@ -29,19 +28,14 @@ pub(super) struct Lines<'p> {
     input: Input,
     prefix: &'p [u8],
     patience: Duration,
-    is_datagram: bool,
+    is_message: bool,
     is_terminal: bool,
     number: u64,
 }
 
 impl<'p> Lines<'p> {
-    pub(super) fn new(
-        args: &Args,
-        transport: &Transport,
-        prefix: &'p [u8],
-    ) -> Result<Self, Failure> {
-        let is_datagram = matches!(transport, Transport::Udp { .. });
-        let limit = if is_datagram {
+    pub(super) fn new(args: &Args, is_message: bool, prefix: &'p [u8]) -> Result<Self, Failure> {
+        let limit = if is_message {
             // The newline goes along.
             MAX_PAYLOAD.saturating_sub(prefix.len() + 1)
         } else {
@@ -51,7 +45,7 @@ impl<'p> Lines<'p> {
             input: Input::stdin(limit)?,
             prefix,
             patience: Duration::from_millis(args.timeout.max(1)),
-            is_datagram,
+            is_message,
             is_terminal: io::stdout().is_terminal(),
             number: 0,
         })
@@ -78,7 +72,7 @@ impl<'p> Lines<'p> {
         let stdin = PollFd::from_borrowed_fd(self.input.fd(), PollFlags::IN);
         let mut fds = vec![stdin];
         // A datagram that comes late is passed over when the next line waits for its own.
-        if !self.is_datagram {
+        if !S::DATAGRAM {
             fds.push(PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::IN));
         }
         match poll(&mut fds, None) {
@@ -89,7 +83,7 @@ impl<'p> Lines<'p> {
         if fds.first().is_some_and(|fd| !fd.revents().is_empty()) {
             return self.input.read();
         }
-        match Read::read(socket, &mut [0; 1])? {
+        match Read::read(socket, &mut vec![0; MAX_MESSAGE])? {
             0 => Err(super::closed()),
             _ => Err(Failure::Job(
                 "the server sent more than came to it: check that it speaks echo".into(),
@@ -103,7 +97,7 @@ impl<'p> Lines<'p> {
         let deadline = Instant::now() + self.patience;
         let mut unsent = &*line;
         let mut back = Vec::with_capacity(expected.len());
-        let mut bytes = vec![0; MAX_DATAGRAM];
+        let mut bytes = vec![0; MAX_MESSAGE];
         while back.len() < expected.len() {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -118,23 +112,19 @@ impl<'p> Lines<'p> {
             let ready = ready.map_err(|e| Failure::Lost(e.to_string()))?;
             if ready.readable {
                 let n = Read::read(socket, &mut bytes)?;
-                if self.is_datagram {
-                    // What is no answer to this line is one to an earlier line.
-                    if bytes[..n] == expected {
-                        back.extend_from_slice(&bytes[..n]);
-                    }
-                } else if n == 0 {
+                if n == 0 {
                     return Err(super::closed());
-                } else {
+                }
+                // What is no answer to this line is one to an earlier line.
+                if !S::DATAGRAM || bytes[..n] == expected {
                     back.extend_from_slice(&bytes[..n]);
+                    if S::MESSAGES {
+                        break;
+                    }
                 }
             }
             if ready.writable {
-                let most = if self.is_datagram {
-                    unsent.len()
-                } else {
-                    CHUNK
-                };
+                let most = if self.is_message { unsent.len() } else { CHUNK };
                 let n = Write::write(socket, &unsent[..unsent.len().min(most)])?;
                 unsent = &unsent[n..];
             }
@@ -151,9 +141,7 @@ impl<'p> Lines<'p> {
             let text = back.strip_suffix(b"\n").unwrap_or(back);
             return output::say(&harmless(text));
         }
-        let mut out = io::stdout().lock();
-        let written = out.write_all(back).and_then(|()| out.flush());
-        written.map_err(|e| Failure::from_stdio(&e))
+        output::put(back)
     }
 
     fn failed(&self, how: &str) -> Failure {

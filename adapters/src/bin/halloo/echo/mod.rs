@@ -5,16 +5,17 @@ mod ping;
 
 use std::time::Duration;
 
-use halloo_std::socket::{Options, TcpStream, UdpSocket, UnixStream};
+use halloo_std::socket::{Options, TcpStream, UdpSocket, UnixSeqpacket, UnixStream};
 use halloo_std::url::{Endpoint, Protocol, Transport, UnixKind};
 
 use super::EXIT_CODES;
+use super::connect::open;
 use super::failure::Failure;
 use lines::Lines;
 use ping::Run;
 
-/// The largest datagram, and one more.
-const MAX_DATAGRAM: usize = 1 << 16;
+/// More than the largest message: Unix sockets take what their send buffer holds, 208 KiB on Linux.
+const MAX_MESSAGE: usize = 1 << 18;
 
 /// Send bytes to an echo server, check what comes back, and time it
 ///
@@ -30,8 +31,9 @@ const MAX_DATAGRAM: usize = 1 << 16;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES, verbatim_doc_comment)]
 pub(crate) struct Args {
-    /// The server: echo+tcp://HOST:PORT, echo+udp://HOST:PORT or echo+unix:PATH (a stream); `echo+`
-    /// may be left out. One that answers behind a prefix has ?prefix=TEXT
+    /// The server: echo+tcp://HOST:PORT, echo+udp://HOST:PORT or echo+unix:PATH, which is a stream
+    /// without ?type=datagram or ?type=seqpacket; `echo+` may be left out. One that answers behind a
+    /// prefix has ?prefix=TEXT
     url: String,
     /// Send the lines of the standard input instead of probes
     #[arg(long, short, conflicts_with_all = ["count", "size", "interval", "quiet"])]
@@ -62,37 +64,54 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     if endpoint.transport.is_line() {
         return Err(no_line());
     }
-    let kind = endpoint.options.kind.unwrap_or_default();
-    if kind != UnixKind::Stream {
-        let text = format!(
-            "{endpoint} is no stream, and echo takes no other Unix sockets: \
-             `halloo connect` does"
-        );
-        return Err(Failure::Start(text));
-    }
     let options = endpoint.socket_options(&Options {
         connect_timeout: Some(Duration::from_millis(args.timeout.max(1))),
         ..Options::default()
     });
     let tcp = |host: &str, port| Ok(TcpStream::connect((host, port), &options)?);
     let udp = |host: &str, port| Ok(UdpSocket::connect((host, port), &options)?);
-    let unix = |path| Ok(UnixStream::connect(path, &options)?);
+    let kind = endpoint.options.kind.unwrap_or_default();
+    let is_message = match endpoint.transport {
+        Transport::Udp { .. } => true,
+        Transport::Unix(_) => kind != UnixKind::Stream,
+        _ => false,
+    };
     let prefix = endpoint.options.prefix.clone().unwrap_or_default();
     if args.lines {
-        let mut lines = Lines::new(args, &endpoint.transport, prefix.as_bytes())?;
-        return match &endpoint.transport {
-            Transport::Tcp { host, port } => lines.over(tcp(host, *port)?),
-            Transport::Udp { host, port } => lines.over(udp(host, *port)?),
-            Transport::Unix(path) => lines.over(unix(path)?),
-            Transport::CobsTcp { .. } | Transport::Serial(_) => Err(no_line()),
+        let mut lines = Lines::new(args, is_message, prefix.as_bytes())?;
+        return match (&endpoint.transport, kind) {
+            (Transport::Tcp { host, port }, _) => lines.over(tcp(host, *port)?),
+            (Transport::Udp { host, port }, _) => lines.over(udp(host, *port)?),
+            (Transport::Unix(path), UnixKind::Stream) => {
+                lines.over(UnixStream::connect(path, &options)?)
+            }
+            (Transport::Unix(path), UnixKind::Seqpacket) => {
+                lines.over(UnixSeqpacket::connect(path, &options)?)
+            }
+            (Transport::Unix(path), UnixKind::Datagram) => {
+                let (socket, file) = open::answerable(path, &options)?;
+                open::goes_with_a_signal(file.path())?;
+                lines.over(socket)
+            }
+            (Transport::CobsTcp { .. } | Transport::Serial(_), _) => Err(no_line()),
         };
     }
-    let mut run = Run::new(args, &endpoint.transport, prefix.as_bytes())?;
-    let outcome = match &endpoint.transport {
-        Transport::Tcp { host, port } => run.over(|| tcp(host, *port)),
-        Transport::Udp { host, port } => run.over(|| udp(host, *port)),
-        Transport::Unix(path) => run.over(|| unix(path)),
-        Transport::CobsTcp { .. } | Transport::Serial(_) => Err(no_line()),
+    let mut run = Run::new(args, is_message, prefix.as_bytes())?;
+    let outcome = match (&endpoint.transport, kind) {
+        (Transport::Tcp { host, port }, _) => run.over(|| tcp(host, *port)),
+        (Transport::Udp { host, port }, _) => run.over(|| udp(host, *port)),
+        (Transport::Unix(path), UnixKind::Stream) => {
+            run.over(|| Ok(UnixStream::connect(path, &options)?))
+        }
+        (Transport::Unix(path), UnixKind::Seqpacket) => {
+            run.over(|| Ok(UnixSeqpacket::connect(path, &options)?))
+        }
+        (Transport::Unix(path), UnixKind::Datagram) => {
+            // The run ends by itself on a signal.
+            let (socket, _file) = open::answerable(path, &options)?;
+            run.over(|| Ok(socket.try_clone()?))
+        }
+        (Transport::CobsTcp { .. } | Transport::Serial(_), _) => Err(no_line()),
     };
     run.end(outcome)
 }

@@ -9,11 +9,10 @@ use embedded_io::{Read, Write};
 use halloo_core::echo::{self, Probe, ProbeConfig, ProbeEvent, Report};
 use halloo_core::time;
 use halloo_std::socket::{Carrier, Interest, Socket};
-use halloo_std::url::Transport;
 use hdrhistogram::Histogram;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use super::{Args, MAX_DATAGRAM};
+use super::{Args, MAX_MESSAGE};
 use crate::failure::Failure;
 use crate::output;
 
@@ -39,11 +38,7 @@ pub(super) struct Run<'t> {
 }
 
 impl<'t> Run<'t> {
-    pub(super) fn new(
-        args: &Args,
-        transport: &Transport,
-        prefix: &'t [u8],
-    ) -> Result<Self, Failure> {
+    pub(super) fn new(args: &Args, is_message: bool, prefix: &'t [u8]) -> Result<Self, Failure> {
         let failed = |e: &dyn fmt::Display| Failure::Start(e.to_string());
         let interrupted = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
@@ -51,9 +46,10 @@ impl<'t> Run<'t> {
                 .map_err(|e| failed(&e))?;
         }
         let config = ProbeConfig {
-            transport: match transport {
-                Transport::Udp { .. } => echo::Transport::Datagram,
-                _ => echo::Transport::Stream,
+            transport: if is_message {
+                echo::Transport::Datagram
+            } else {
+                echo::Transport::Stream
             },
             size: args.size,
             count: args.count,
@@ -91,7 +87,7 @@ impl<'t> Run<'t> {
     }
 
     fn exchange<S: Carrier>(&mut self, mut socket: Socket<S>) -> Result<(), Failure> {
-        let mut bytes = vec![0; MAX_DATAGRAM];
+        let mut bytes = vec![0; MAX_MESSAGE];
         let mut out = vec![0; self.size];
         // What of `out` is not written yet.
         let mut unsent = 0..0;

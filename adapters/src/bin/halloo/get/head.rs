@@ -1,6 +1,6 @@
 //! The status and the headers of an answer.
 
-use httparse::{EMPTY_HEADER, Error, Response, Status};
+use httparse::{EMPTY_HEADER, Error, ParserConfig, Response, Status};
 
 /// The most headers that are taken.
 const MAX_HEADERS: usize = 128;
@@ -25,7 +25,12 @@ impl Head {
     pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, &'static str> {
         let mut headers = [EMPTY_HEADER; MAX_HEADERS];
         let mut response = Response::new(&mut headers);
-        let len = match response.parse(bytes) {
+        let mut config = ParserConfig::default();
+        // As old devices have them.
+        config
+            .allow_spaces_after_header_name_in_responses(true)
+            .allow_obsolete_multiline_headers_in_responses(true);
+        let len = match config.parse_response(&mut response, bytes) {
             Ok(Status::Partial) => return Ok(Parsed::Partial),
             Ok(Status::Complete(len)) => len,
             Err(Error::TooManyHeaders) => return Err("sent more than 128 headers"),

@@ -4,7 +4,7 @@ mod body;
 mod head;
 mod url;
 
-use std::io::{self, IsTerminal, Write as _};
+use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
 use embedded_io::{Read, Write};
@@ -12,7 +12,7 @@ use halloo_std::socket::{Options, TcpStream};
 
 use super::EXIT_CODES;
 use super::failure::Failure;
-use super::output::{Text, complain, harmless};
+use super::output::{Text, complain, harmless, put};
 use body::{Body, Progress};
 use head::{Head, Parsed};
 use url::Url;
@@ -67,8 +67,13 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     }
     exchange.body(&head)?;
     if head.status >= 400 {
+        let what_to_do = match head.status {
+            404 | 410 => ": check the path",
+            500.. => ": look at what the server logs",
+            _ => "",
+        };
         return Err(Failure::Job(format!(
-            "the server answered {}: check the path",
+            "the server answered {}{what_to_do}",
             head.title()
         )));
     }
@@ -213,19 +218,13 @@ impl Printer {
 
     fn print(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         if !self.is_terminal {
-            return write(bytes);
+            return put(bytes);
         }
-        write(self.text.take(bytes).as_bytes())
+        put(self.text.take(bytes).as_bytes())
     }
 
     /// Leaves a terminal with its cursor at the beginning of a line.
     fn end(&mut self) -> Result<(), Failure> {
-        write(self.text.end().as_bytes())
+        put(self.text.end().as_bytes())
     }
-}
-
-fn write(bytes: &[u8]) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    let written = out.write_all(bytes).and_then(|()| out.flush());
-    written.map_err(|e| Failure::from_stdio(&e))
 }

@@ -27,7 +27,13 @@ pub(super) struct Icmp {
 impl Icmp {
     pub(super) fn open(to: SocketAddr) -> Result<Self, Failure> {
         let host = to.ip();
-        let error = |e| SocketError::from_io(&host.to_string(), e);
+        let error = |e| match SocketError::from_io(&host.to_string(), e) {
+            // No address of this machine can speak to it, such as where IPv6 is switched off.
+            SocketError::AddressNotAvailable { addr: at, source } => {
+                SocketError::Unreachable { at, source }
+            }
+            other => other,
+        };
         let (domain, protocol) = match host {
             IpAddr::V4(_) => (Domain::IPV4, Protocol::ICMPV4),
             IpAddr::V6(_) => (Domain::IPV6, Protocol::ICMPV6),

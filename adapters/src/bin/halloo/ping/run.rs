@@ -185,20 +185,7 @@ impl<'a> Run<'a> {
             self.sum_up()?;
         }
         outcome?;
-        let report = self.probe.report();
-        if report.received > 0 || report.sent == 0 {
-            return Ok(());
-        }
-        let host = &self.args.host;
-        Err(if self.errors > 0 {
-            Failure::Unreachable(format!(
-                "{host} cannot be reached: check the network and the route to it"
-            ))
-        } else {
-            Failure::TimedOut(format!(
-                "{host} did not answer: check that it is up and answers ICMP"
-            ))
-        })
+        verdict(&self.args.host, self.probe.report(), self.errors)
     }
 
     fn sum_up(&self) -> Result<(), Failure> {
@@ -214,6 +201,28 @@ impl<'a> Run<'a> {
         }
         output::say(&self.times.to_string())
     }
+}
+
+/// How a run went that ended by itself or on Ctrl-C.
+fn verdict(host: &str, report: Report, errors: u64) -> Result<(), Failure> {
+    if report.received > 0 || report.sent == 0 {
+        return Ok(());
+    }
+    Err(if report.late > 0 {
+        Failure::TimedOut(format!(
+            "{host} answers, and too late each time: allow more with --timeout"
+        ))
+    } else if report.corrupt > 0 {
+        Failure::Lost(format!("{host} answers, and with other data each time"))
+    } else if errors > 0 {
+        Failure::Unreachable(format!(
+            "{host} cannot be reached: check the network and the route to it"
+        ))
+    } else {
+        Failure::TimedOut(format!(
+            "{host} did not answer: check that it is up and answers ICMP"
+        ))
+    })
 }
 
 /// Whether the next packet may go though this one did not: a queue was full, or a firewall forbids it.
@@ -269,6 +278,33 @@ mod tests {
             (Errno::BADF, false),
         ] {
             assert_eq!(passes(&errno.into()), expected, "{errno:?}");
+        }
+    }
+
+    #[test]
+    fn who_answers_late_or_wrong_is_not_told_as_silent() {
+        let sent = Report {
+            sent: 2,
+            lost: 2,
+            ..Report::default()
+        };
+        let late = Report { late: 1, ..sent };
+        let corrupt = Report { corrupt: 2, ..sent };
+        let received = Report {
+            received: 1,
+            ..late
+        };
+        for (report, errors, expected) in [
+            (sent, 0, "TimedOut(\"h did not answer"),
+            (sent, 1, "Unreachable(\"h cannot be reached"),
+            (late, 0, "TimedOut(\"h answers, and too late"),
+            (corrupt, 0, "Lost(\"h answers, and with other data"),
+            (received, 0, "NoFailure"),
+            (Report::default(), 0, "NoFailure"),
+        ] {
+            let told = verdict("h", report, errors)
+                .map_or_else(|f| format!("{f:?}"), |()| "NoFailure".into());
+            assert!(told.starts_with(expected), "{told}");
         }
     }
 
