@@ -354,6 +354,10 @@ impl Member {
             .is_some_and(|text| is_over || text.until <= now)
             && let Some(event) = self.end_text(false)
         {
+            // A prompt may begin as an array does, and have no end.
+            if self.framing.end(&[]).is_err() {
+                self.framing = JsonObjects::new(MAX_OBJECT);
+            }
             return Some(event);
         }
         match &self.stage {

@@ -295,6 +295,15 @@ fn what_is_no_json_is_told_and_the_rest_is_heard() {
     assert_eq!(world.member.poll_timeout(), Some(world.now + STOP));
     assert_eq!(world.wait(STOP), [text_of("Enter your name:")]);
     assert_eq!(world.member.poll_timeout(), None);
+    world.hears("\n");
+    // An array, in three pieces, and a prompt that begins as one does.
+    let array = format!("[1, {}]", told("in"));
+    assert_eq!(world.hears("[1, "), []);
+    assert_eq!(world.hears(&told("in")), []);
+    assert_eq!(world.hears("]\n"), [text_of(&array)]);
+    assert_eq!(world.hears("[name: "), []);
+    assert_eq!(world.wait(STOP), [text_of("[name:")]);
+    assert_eq!(world.hears(&told("on")), [told_of("on")]);
     let long = "x".repeat(TEXT);
     assert_eq!(world.hears(&long), [text_of(&long)]);
     assert_eq!(world.hears("\n"), []);
