@@ -224,6 +224,11 @@ impl<'l> Session<'l> {
 
     fn give_up(&self, over: Over) -> Result<(), Failure> {
         let url = &self.args.url;
+        if over == Over::Idle && self.peer_ended_at.is_some_and(|at| at < self.sent_at) {
+            let text = "the other end closed, and the input paused before its end: \
+                        allow more with --idle";
+            return Err(Failure::Lost(text.into()));
+        }
         Err(Failure::TimedOut(match over {
             Over::Idle => return Ok(()),
             Over::Silent => format!("{url} was silent for too long (--read-timeout)"),
