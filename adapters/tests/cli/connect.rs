@@ -322,6 +322,7 @@ fn who_ends_first_is_told() {
         let at = url("tcp", host, port);
         let ended = Running::start(&["connect", &at, "-v", "--idle", "20"]);
         ended.err("* half-closed: the other end sends nothing more");
+        ended.err("the other end closed, and the input, still open, said nothing (--idle)");
         ended.err("* closed: 0 bytes sent, 0 received");
         assert_eq!(ended.wait().code, Some(0));
         server.join().unwrap();

@@ -14,6 +14,7 @@ use super::show::Show;
 use super::typed::{Next, Source};
 use super::{Args, Limits};
 use crate::failure::Failure;
+use crate::output::complain;
 
 /// More than the largest message: Unix sockets take what their send buffer holds, 208 KiB on Linux.
 const MAX_READ: usize = 1 << 18;
@@ -228,6 +229,9 @@ impl<'l> Session<'l> {
             let text = "the other end closed, and the input paused before its end: \
                         allow more with --idle";
             return Err(Failure::Lost(text.into()));
+        }
+        if over == Over::Idle && self.peer_ended_at.is_some() && !self.life.has_sent() {
+            complain("the other end closed, and the input, still open, said nothing (--idle)");
         }
         Err(Failure::TimedOut(match over {
             Over::Idle => return Ok(()),
