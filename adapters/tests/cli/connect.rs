@@ -142,6 +142,28 @@ fn piped_input_goes_on_when_the_other_end_has_closed_its_side() {
 }
 
 #[test]
+fn piped_input_that_pauses_after_the_other_end_has_closed_is_not_cut_off_in_silence() {
+    let (port, server) = one("::1", |mut stream| {
+        stream.shutdown(Shutdown::Write).unwrap();
+        io::copy(&mut stream, &mut io::sink()).unwrap()
+    });
+    let at = url("tcp", "::1", port);
+    let mut client = Running::start(&["connect", &at, "--idle", "2000"]);
+    let mut stdin = client.stdin.take().unwrap();
+    // More than all buffers on the way hold, so some of it is sent after that end.
+    let feeder = thread::spawn(move || {
+        stdin.write_all(&vec![b'x'; 30_000_000]).unwrap();
+        stdin
+    });
+    let told = client.err("error: ");
+    assert!(told.contains("allow more with --idle"), "{told}");
+    assert_eq!(client.wait().code, Some(5));
+    // The input was open until now.
+    drop(feeder.join().unwrap());
+    assert_eq!(server.join().unwrap(), 30_000_000);
+}
+
+#[test]
 fn piped_input_that_nobody_takes_any_more_is_exit_5() {
     for host in HOSTS {
         let (port, server) = one(host, drop);
@@ -300,6 +322,7 @@ fn who_ends_first_is_told() {
         let at = url("tcp", host, port);
         let ended = Running::start(&["connect", &at, "-v", "--idle", "20"]);
         ended.err("* half-closed: the other end sends nothing more");
+        ended.err("the other end closed, and the input, still open, said nothing (--idle)");
         ended.err("* closed: 0 bytes sent, 0 received");
         assert_eq!(ended.wait().code, Some(0));
         server.join().unwrap();

@@ -101,6 +101,10 @@ impl Life {
         self.sent += bytes as u64;
     }
 
+    pub(super) const fn has_sent(&self) -> bool {
+        self.sent > 0
+    }
+
     pub(super) fn received(&mut self, bytes: usize) {
         self.received += bytes as u64;
     }

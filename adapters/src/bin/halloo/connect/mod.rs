@@ -30,7 +30,8 @@ use session::Session;
 /// end still says is shown until it closes, too, or is silent for --idle. `quit`
 /// does the same, and waits for at most a second of silence. When the other end
 /// closes first, it is over at a terminal; piped input is still sent, until it
-/// ends or pauses for --idle, here a second by default.
+/// ends or pauses for --idle, here a second by default. Such a pause is exit code 5
+/// if something was sent since that end.
 ///
 /// Examples:
 ///   halloo connect tcp://127.0.0.1:12345

@@ -14,6 +14,7 @@ use super::show::Show;
 use super::typed::{Next, Source};
 use super::{Args, Limits};
 use crate::failure::Failure;
+use crate::output::complain;
 
 /// More than the largest message: Unix sockets take what their send buffer holds, 208 KiB on Linux.
 const MAX_READ: usize = 1 << 18;
@@ -224,6 +225,14 @@ impl<'l> Session<'l> {
 
     fn give_up(&self, over: Over) -> Result<(), Failure> {
         let url = &self.args.url;
+        if over == Over::Idle && self.peer_ended_at.is_some_and(|at| at < self.sent_at) {
+            let text = "the other end closed, and the input paused before its end: \
+                        allow more with --idle";
+            return Err(Failure::Lost(text.into()));
+        }
+        if over == Over::Idle && self.peer_ended_at.is_some() && !self.life.has_sent() {
+            complain("the other end closed, and the input, still open, said nothing (--idle)");
+        }
         Err(Failure::TimedOut(match over {
             Over::Idle => return Ok(()),
             Over::Silent => format!("{url} was silent for too long (--read-timeout)"),
