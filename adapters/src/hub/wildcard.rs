@@ -135,3 +135,55 @@ fn local(message: ControlMessageOwned) -> Option<Local> {
     let is_source = !local.ip.is_unspecified() && !local.ip.to_canonical().is_multicast();
     is_source.then_some(local)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(ip: &str, expected: Option<u32>) {
+        let ip: IpAddr = ip.parse().unwrap();
+        let told = match ip {
+            IpAddr::V4(v4) => ControlMessageOwned::Ipv4PacketInfo(in_pktinfo {
+                ipi_ifindex: 3,
+                ipi_spec_dst: in_addr {
+                    s_addr: u32::from_ne_bytes(v4.octets()),
+                },
+                ipi_addr: in_addr { s_addr: 0 },
+            }),
+            IpAddr::V6(v6) => ControlMessageOwned::Ipv6PacketInfo(in6_pktinfo {
+                ipi6_addr: in6_addr {
+                    s6_addr: v6.octets(),
+                },
+                ipi6_ifindex: 3,
+            }),
+        };
+        let expected = expected.map(|interface| Local { ip, interface });
+        assert_eq!(local(told), expected, "{ip}");
+    }
+
+    #[test]
+    fn a_link_local_address_keeps_its_interface_and_a_group_is_no_source() {
+        check("127.0.0.2", Some(0));
+        check("0.0.0.0", None);
+        check("2001:db8::1", Some(0));
+        check("fe80::1", Some(3));
+        check("::ffff:127.0.0.2", Some(0));
+        check("::ffff:224.0.0.1", None);
+        check("ff02::1", None);
+        check("::", None);
+    }
+
+    #[test]
+    fn a_socket_at_all_addresses_is_known_in_each_way_to_write_it() {
+        for (at, expected) in [
+            ("0.0.0.0:7", true),
+            ("[::]:7", true),
+            ("[::ffff:0.0.0.0]:7", true),
+            ("127.0.0.1:7", false),
+            ("[::1]:7", false),
+        ] {
+            assert_eq!(is_wildcard(at.parse().unwrap()), expected, "{at}");
+        }
+    }
+}

@@ -48,6 +48,22 @@ fn echo_and_greetings_leave_from_the_address_that_was_spoken_to() {
 }
 
 #[test]
+fn what_is_sent_to_all_is_answered_though_nothing_can_leave_from_there() {
+    for host in ALL {
+        let hub = RunningHub::start(&[&format!("echo+udp://{host}:0")], small());
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_broadcast(true).unwrap();
+        socket.set_read_timeout(Some(LONG)).unwrap();
+        let to = SocketAddr::from(([127, 255, 255, 255], port(&hub, 0)));
+        socket.send_to(b"hi", to).unwrap();
+        let mut got = [0; 16];
+        let (len, from) = socket.recv_from(&mut got).unwrap();
+        assert_eq!(&got[..len], b"hi", "{host}");
+        assert_eq!(from, SocketAddr::from(([127, 0, 0, 1], port(&hub, 0))));
+    }
+}
+
+#[test]
 fn devices_chat_with_whichever_address_they_know() {
     for host in ALL {
         let hub = RunningHub::start(&[&format!("chat+udp://{host}:0")], small());
