@@ -5,7 +5,7 @@
 //! sent a cookie back.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use halloo_core::chat::Hub;
 use halloo_core::chat::datagram::{Header, MIN_ANSWERED, MIN_HELLO, answer};
@@ -22,6 +22,17 @@ pub struct Place {
     pub address: SocketAddr,
     /// The number of the hub's socket that it talks to.
     pub socket: usize,
+    /// The address that it talks to, if the socket has several: it may hear no other.
+    pub local: Option<Local>,
+}
+
+/// An address of this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Local {
+    /// The address.
+    pub ip: IpAddr,
+    /// The index of the interface that has it, if it is a link-local one; 0 if not.
+    pub interface: u32,
 }
 
 /// What came of a datagram.
@@ -143,7 +154,8 @@ impl Addresses {
         taken.by = is_taken.then_some(id);
         if is_taken && from != peer.place {
             // It may have moved, or somebody replays it: who answers from there is there.
-            let token = self.cookies.token(from.address, peer.session);
+            let local = from.local.map(|local| local.ip);
+            let token = self.cookies.token(from.address, local, peer.session);
             if message == (Message::Pong { token }) {
                 tracing::debug!(session = peer.session, from = %from.address, "a session has moved");
                 peer.place = from;

@@ -44,23 +44,27 @@ impl Cookies {
         (is_fresh && seal == cookie as u64).then_some(made)
     }
 
-    /// The token of the `Ping` that proves a new address of a session.
-    pub(super) fn token(&self, from: SocketAddr, session: u64) -> u32 {
-        self.hash(from, u64::MAX, session, &[0; 16]) as u32
+    /// The token of the `Ping` that proves a new address of a session, as one that hears `local`.
+    pub(super) fn token(&self, from: SocketAddr, local: Option<IpAddr>, session: u64) -> u32 {
+        let local = local.map_or([0; 16], octets);
+        self.hash(from, u64::MAX, session, &local) as u32
     }
 
     fn hash(&self, from: SocketAddr, time: u64, number: u64, device: &[u8; 16]) -> u64 {
         let mut hasher = SipHasher24::new_with_key(&self.key);
-        let address = match from.ip() {
-            IpAddr::V4(v4) => v4.to_ipv6_mapped(),
-            IpAddr::V6(v6) => v6,
-        };
-        hasher.write(&address.octets());
+        hasher.write(&octets(from.ip()));
         hasher.write(&from.port().to_be_bytes());
         hasher.write(&time.to_be_bytes());
         hasher.write(&number.to_be_bytes());
         hasher.write(device);
         hasher.finish()
+    }
+}
+
+fn octets(ip: IpAddr) -> [u8; 16] {
+    match ip {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+        IpAddr::V6(v6) => v6.octets(),
     }
 }
 

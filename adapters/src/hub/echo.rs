@@ -6,11 +6,7 @@ use std::net::SocketAddr;
 
 use halloo_core::echo::{Mode, Reply, Responder};
 use halloo_core::time::{Instant, after};
-use rustix::io::Errno;
-use rustix::net::{
-    RecvFlags, SendAncillaryBuffer, SendFlags, SocketAddrAny, SocketAddrUnix, recvfrom,
-    sendmsg_addr,
-};
+use rustix::net::{SocketAddrAny, SocketAddrUnix};
 
 use super::connection::{Connection, Flow, Reading, Stage};
 use super::desk::{Desk, READ_SHARE};
@@ -85,15 +81,14 @@ pub(super) fn serve_datagrams(desk: &mut Desk<'_>, datagrams: &mut Datagrams) {
         return;
     };
     for _ in 0..DATAGRAMS_SHARE {
-        let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
-        let (len, from) = match recvfrom(&datagrams.socket, &mut *desk.room, flags) {
-            Ok((_, len, Some(from))) if len <= desk.room.len() => (len, from),
+        let (len, from, local) = match datagrams.socket.recv_any(&mut desk.room) {
+            Ok((len, Some(from), local)) if len <= desk.room.len() => (len, from, local),
             // Nobody to answer, or more than can be.
             Ok(_) => {
                 desk.datagrams_dropped += 1;
                 continue;
             }
-            Err(Errno::AGAIN) => {
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                 datagrams.ready = false;
                 return;
             }
@@ -113,9 +108,7 @@ pub(super) fn serve_datagrams(desk: &mut Desk<'_>, datagrams: &mut Datagrams) {
             continue;
         }
         let pieces = [IoSlice::new(reply.prefix), IoSlice::new(reply.body)];
-        let mut control = SendAncillaryBuffer::default();
-        let flags = SendFlags::DONTWAIT;
-        match sendmsg_addr(&datagrams.socket, &from, &pieces, &mut control, flags) {
+        match datagrams.socket.send_any(&pieces, &from, local) {
             Ok(_) => desk.echoed += 1,
             Err(_) => desk.datagrams_dropped += 1,
         }

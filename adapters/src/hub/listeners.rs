@@ -156,8 +156,9 @@ impl Bound {
                 let real = socket.local_addr()?;
                 let endpoint = at_address(endpoint, real);
                 self.endpoints.push(endpoint.clone());
+                let socket = mio::net::UdpSocket::from_std(socket.into_std());
                 self.datagrams.push(Datagrams {
-                    socket: DatagramSocket::Udp(mio::net::UdpSocket::from_std(socket.into_std())),
+                    socket: DatagramSocket::udp(socket, real),
                     service: service(&endpoint),
                     loops: loops(&endpoint, Some(real))?,
                     endpoint,

@@ -43,6 +43,7 @@ mod shutdown;
 mod socket;
 mod stats;
 mod tutorial;
+mod wildcard;
 
 use std::io;
 use std::path::PathBuf;
@@ -65,7 +66,7 @@ use memory::Slots;
 use shards::Shards;
 
 #[doc(hidden)]
-pub use addresses::{Addresses, Place, Taken};
+pub use addresses::{Addresses, Local, Place, Taken};
 pub use shutdown::{Shutdown, signals};
 pub use stats::{HubStats, Memory, Stats};
 

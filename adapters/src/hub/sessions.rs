@@ -4,7 +4,6 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::io;
-use std::net::SocketAddr;
 
 use halloo_core::chat::hub::{Busy, ConnId, Transmit};
 
@@ -16,8 +15,9 @@ use super::listeners::Datagrams;
 /// How many datagrams of one socket are taken per turn, and sent to one session.
 const SHARE: usize = 64;
 
-/// A datagram that waits: for the machine to take it, or for the system.
-pub(super) type Waiting = (SocketAddr, Box<[u8]>);
+/// A datagram that waits, with where it came from or goes to: for the machine to take it, or for the
+/// system.
+pub(super) type Waiting = (Place, Box<[u8]>);
 
 /// All sessions over datagrams.
 #[derive(Debug)]
@@ -76,14 +76,19 @@ impl Sessions {
         };
         if let Some((from, datagram)) = socket.busy.take() {
             // What is not taken after a commit is as good as lost.
-            let _ = self.take(desk, socket, number, from, &datagram);
+            let _ = self.take(desk, socket, from, &datagram);
         }
         for _ in 0..SHARE {
             let mut room = std::mem::take(&mut desk.room);
             let received = socket.socket.recv_from(&mut room);
             let taken = match received {
-                Ok((len, from)) => {
-                    let taken = self.take(desk, socket, number, from, &room[..len]);
+                Ok((len, address, local)) => {
+                    let from = Place {
+                        address,
+                        socket: number,
+                        local,
+                    };
+                    let taken = self.take(desk, socket, from, &room[..len]);
                     taken.map_err(|Busy| (from, Box::from(&room[..len])))
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
@@ -112,16 +117,11 @@ impl Sessions {
         &mut self,
         desk: &mut Desk<'_>,
         socket: &mut Datagrams,
-        number: usize,
-        from: SocketAddr,
+        from: Place,
         datagram: &[u8],
     ) -> Result<(), Busy> {
-        let place = Place {
-            address: from,
-            socket: number,
-        };
         let (hub, now, out) = (&mut desk.hub, desk.now, &mut desk.out);
-        let taken = self.addresses.take(hub, now, place, datagram, out)?;
+        let taken = self.addresses.take(hub, now, from, datagram, out)?;
         self.opened += u64::from(taken.is_new);
         if let Some(id) = taken.session {
             self.queue(id);
@@ -147,7 +147,7 @@ impl Sessions {
             let Some(socket) = sockets.get_mut(place.socket) else {
                 continue;
             };
-            match send_all(desk, socket, id, place.address) {
+            match send_all(desk, socket, id, place) {
                 Flow::Idle => {}
                 Flow::More => {
                     self.queue(id);
@@ -176,7 +176,7 @@ enum Flow {
     Over,
 }
 
-fn send_all(desk: &mut Desk<'_>, socket: &mut Datagrams, id: ConnId, to: SocketAddr) -> Flow {
+fn send_all(desk: &mut Desk<'_>, socket: &mut Datagrams, id: ConnId, to: Place) -> Flow {
     let now = desk.now;
     for _ in 0..SHARE {
         if socket.blocked.is_some() {
@@ -199,8 +199,8 @@ fn send_all(desk: &mut Desk<'_>, socket: &mut Datagrams, id: ConnId, to: SocketA
 
 impl Datagrams {
     /// Sends a datagram, or keeps it until the system takes it; `false` if it is lost.
-    fn send(&mut self, datagram: &[u8], to: SocketAddr) -> bool {
-        match self.socket.send_to(datagram, to) {
+    fn send(&mut self, datagram: &[u8], to: Place) -> bool {
+        match self.socket.send_to(datagram, to.address, to.local) {
             Ok(_) => true,
             Err(e) if e.kind() == io::ErrorKind::WouldBlock && self.blocked.is_none() => {
                 self.blocked = Some((to, datagram.into()));

@@ -25,3 +25,4 @@ mod shell;
 mod terminal;
 mod tutorials;
 mod typing;
+mod wildcard;

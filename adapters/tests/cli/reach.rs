@@ -10,14 +10,14 @@ use crate::process::{Ended, Running};
 const NETWORK: &str = "ip link set lo up && ip route add 10.9.9.0/24 dev lo && \
                        ip -6 route add 2001:db8:9::/64 dev lo";
 
-fn inside(script: &str) -> Command {
+pub(crate) fn inside(script: &str) -> Command {
     let mut command = Command::new("unshare");
     command.args(["-rn", "sh", "-c", &format!("{NETWORK} && {script}")]);
     command
 }
 
 /// Whether such a network can be made; says so if not.
-fn has_network() -> bool {
+pub(crate) fn has_network() -> bool {
     let output = inside("true").stdin(Stdio::null()).output();
     let has = output.is_ok_and(|output| output.status.success());
     if !has {

@@ -245,6 +245,7 @@ fn two_echo_servers_do_not_talk_for_ever() {
         "echo+udp://127.0.0.1:0",
         "echo+udp://127.0.0.1:0?prefix=UDP Echo: ",
         "echo+udp://127.0.0.1:0?prefix=Echo: ",
+        "echo+udp://0.0.0.0:0",
     ];
     let hubs = [Hub::start(&urls), Hub::start(&urls)];
     for one in &hubs[0].urls {

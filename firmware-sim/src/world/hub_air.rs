@@ -59,6 +59,7 @@ impl Net {
         let place = Place {
             address: from,
             socket: 0,
+            local: None,
         };
         let mut out = [0; LARGEST];
         let known = addresses.len();

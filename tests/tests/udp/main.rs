@@ -4,6 +4,7 @@ mod moving;
 mod proxy;
 mod raw;
 mod strangers;
+mod wildcard;
 
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
