@@ -86,6 +86,8 @@ fn cookies(u: &mut Unstructured<'_>) -> Result<()> {
     if forged != cookies.make(claimed, here, &hello) {
         assert_eq!(cookies.check(made, here, &with(&forged)), None);
     }
-    assert_eq!(cookies.token(here, 1), cookies.token(here, 1));
+    let local = Some(there.ip());
+    let token = cookies.token(here, local, 1);
+    assert_eq!(token, cookies.token(here, local, 1));
     Ok(())
 }

@@ -286,11 +286,12 @@ fn naive_objects(input: &[u8], limit: usize) -> Vec<Seen> {
             at += 1;
         } else if byte != b'{' {
             seen.push(MALFORMED);
-            let stop = |&byte: &u8| matches!(byte, b'\n' | b'{');
-            let Some(len) = input[at..].iter().position(stop) else {
+            let Some(len) = values(&input[at..]) else {
+                seen.push(TRUNCATED);
                 return seen;
             };
             at += len;
+            at += junk(&input[at..]);
         } else {
             let (end, is_whole) = object_end(&input[at..]);
             let len = end.unwrap_or(input.len() - at + 1);
@@ -307,16 +308,38 @@ fn naive_objects(input: &[u8], limit: usize) -> Vec<Seen> {
             }
             at += len;
             if !is_whole {
-                // What is left of the object is junk.
-                let stop = |&byte: &u8| matches!(byte, b'\n' | b'{');
-                at += input[at..]
-                    .iter()
-                    .position(stop)
-                    .unwrap_or(input.len() - at);
+                // What is left of the object.
+                at += junk(&input[at..]);
             }
         }
     }
     seen
+}
+
+/// How many bytes of `input` end at a line end or at an object, or are all.
+fn junk(input: &[u8]) -> usize {
+    let stop = input.iter().position(|byte| b"\n{".contains(byte));
+    stop.unwrap_or(input.len())
+}
+
+/// How long the arrays, strings and blanks are that `input` begins with, at most up to a line end in
+/// them; nothing if one of them is cut off.
+fn values(input: &[u8]) -> Option<usize> {
+    let line = input.split(|&byte| byte == b'\n').next()?;
+    let (mut open, mut at) = (Vec::new(), 0);
+    while let Some(&byte) = line.get(at) {
+        match (open.last(), byte) {
+            (Some(b'"'), b'\\') => at += 1,
+            (Some(b'"'), b'"') | (Some(b'['), b']') => drop(open.pop()),
+            (Some(b'"'), _) => {}
+            (_, b'"' | b'[') => open.push(byte),
+            (Some(_), _) | (None, b' ' | b'\t' | b'\r') => {}
+            (None, _) => return Some(at),
+        }
+        at += 1;
+    }
+    let is_cut_off = line.len() == input.len() && !open.is_empty();
+    (!is_cut_off).then_some(line.len())
 }
 
 /// Where the object ends that `input` begins with, and whether that is its brace or an LF in a string.
